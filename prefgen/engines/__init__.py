@@ -1,0 +1,1 @@
+"""Requests to responses. Everything durable, asynchronous or networked about a model lives here."""

@@ -1,0 +1,46 @@
+"""The seam between the pure rooms and the models: what an engine is, and what it reports while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from prefgen.records import Request, Response
+
+Put = Callable[[Request, Response], None]
+"""Hands one response to the store. Called exactly once for every request taken, in any order, by one thread."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """What has happened so far, for the progress line, the budget and the manifest.
+
+    An engine counts `in_flight`, `retries` and `throttled`; the asker counts the rest.
+    """
+
+    planned: int = 0  # requests of this step, stored ones included
+    stored: int = 0  # found in the store, not asked
+    sent: int = 0  # handed to the engine
+    answered: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    retries: int = 0
+    throttled: int = 0  # HTTP 429 seen
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None  # None: no price is known for this model
+    notes: list[str] = field(default_factory=list)  # what the engine found out, e.g. which features the server has
+
+
+class Engine(Protocol):
+    """Turns requests into responses.
+
+    `answer` takes requests from the iterator as it has room for them (so memory stays flat), and puts one
+    response for each. A request that cannot be answered becomes a response with a `failure`. It raises
+    EngineError when no request at all can be answered (wrong key, nobody there), NotFinished when the work
+    goes on elsewhere (a batch), and lets KeyboardInterrupt pass after what has arrived was put.
+    """
+
+    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None: ...

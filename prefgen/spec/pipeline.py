@@ -1,0 +1,251 @@
+"""A pipeline: a list of named steps, read top to bottom, and the models they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationError
+
+from prefgen.errors import SpecError, UsageError, one_of
+from prefgen.spec.document import Document, Key, dotted, read_document, validated
+from prefgen.spec.fields import Name, Spec
+from prefgen.spec.models import ModelSpec, ReplayModel
+
+Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
+
+
+class StepSpec(Spec):
+    """One step as written. Each kind of step has a subclass, in its own file of `prefgen/steps/`.
+
+    grain    what one row of its table is; exports look for the last table of the grain they need
+    """
+
+    grain: ClassVar[Grain] = "rows"
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        """(key, name of an earlier step) for every table that this step reads."""
+        return ()
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that this step reads; their content is part of the step's fingerprint."""
+        return ()
+
+    def asks(self) -> str | None:
+        """Name of the model that this step talks to, or None."""
+        return None
+
+
+class Gate(Spec):
+    """What a step's table must reach, checked when it is made; a run that misses it exits 5."""
+
+    rows: int | None = Field(
+        None, ge=0, description="Exact number of rows; checked before any model is asked where it can be."
+    )
+    min_rows: int | None = Field(None, ge=0, description="Least number of rows.")
+    min_yield: float | None = Field(None, ge=0, le=1, description="Least share of rows kept.")
+    max_failed: float | None = Field(
+        None, ge=0, le=1, description="Largest share of rows whose request failed."
+    )
+
+
+class Publish(Spec):
+    """What leaves the run folder's `data/`, and under which terms."""
+
+    exports: list[Name | dict[Name, Any]] = Field(
+        default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
+        description="Names of exports, or {name: {from: step}} where several steps could be meant.",
+    )
+    license: str = Field(
+        "other",
+        pattern=r"^[A-Za-z0-9.\-]{1,40}$",
+        description="Licence of the data as the Hub writes it, e.g. cc-by-4.0.",
+    )
+    title: str | None = Field(None, max_length=200, description="Title of the dataset card.")
+    description: str | None = Field(
+        None, max_length=4000, description="A few sentences for the top of the card."
+    )
+    tags: list[str] = Field(default_factory=list, description="Further tags of the card.")
+    shard_mb: int = Field(
+        256,
+        ge=1,
+        le=4096,
+        description="Size at which a data file is closed and the next begun, in MB before compression.",
+    )
+
+
+class Pipeline(Spec):
+    """A whole pipeline, checked: every name it uses exists, every step reads only what stands above it."""
+
+    name: Name = Field(description="Name of the dataset.")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Everything drawn at random depends on this number and on names."
+    )
+    models: dict[Name, ModelSpec] = Field(
+        default_factory=dict, description="The models, by the names that steps use."
+    )
+    steps: dict[Name, SerializeAsAny[StepSpec]] = Field(
+        description="The steps, in order; each has the key of its kind."
+    )
+    expect: dict[Name, Gate] = Field(
+        default_factory=dict, description="Gates by step; a bare number is the exact number of rows."
+    )
+    publish: Publish = Field(default_factory=lambda: Publish(), description="Exports and licence.")
+    document: Document = Field(exclude=True, description="Where it was read from.")
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    def model_of(self, step: str) -> ModelSpec:
+        """The model that a step asks."""
+        asked = self.steps[step].asks()
+        if asked is None:
+            raise KeyError(f"step {step!r} asks no model")
+        return self.models[asked]
+
+    def error(self, step: str, key: Key, problem: str, fix: str) -> SpecError:
+        """A complaint about one key of one step."""
+        return self.document.error(("steps", step, *key), problem, fix)
+
+
+KindOf = Callable[[str], "type[StepSpec]"]
+
+
+def load_pipeline(
+    path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()
+) -> Pipeline:
+    """Read and check one pipeline.
+
+    kinds      names of the kinds of step
+    spec_of    the spec class of a kind
+    overrides  `a.b=c`, each replacing or adding one key; the value is read as YAML
+
+    Raises SpecError with every complaint found, UsageError for an override that cannot be read.
+    """
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        raise document.error(
+            (), "a pipeline is a mapping of keys", "begin with `name:`, `models:` and `steps:`"
+        )
+    for override in overrides:
+        _override(document.data, override)
+    data = dict(document.data)
+    raw_steps = data.get("steps")
+    if not isinstance(raw_steps, dict) or not raw_steps:
+        raise document.error(
+            ("steps",),
+            "a pipeline needs at least one step",
+            "write `steps:` with one `name: {kind: ...}` a line",
+        )
+    steps = {name: _step(document, name, raw, kinds, spec_of) for name, raw in raw_steps.items()}
+    data["steps"] = steps
+    data["expect"] = {
+        name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()
+    } if isinstance(data.get("expect"), dict | None) else data["expect"]  # fmt: skip
+    data["document"] = document
+    pipeline = validated(Pipeline, document, data, (), path.parent)
+    _check_names(pipeline)
+    return pipeline
+
+
+def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
+    """The same pipeline, every model of it answering only from `responses`."""
+    models = {
+        name: ReplayModel(
+            engine="replay", responses=responses, **model.model_dump(include=set(ReplayModel.model_fields) - {"engine", "responses"})
+        )
+        for name, model in pipeline.models.items()
+    }  # fmt: skip
+    return pipeline.model_copy(update={"models": models})
+
+
+def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of: KindOf) -> StepSpec:
+    at: Key = ("steps", name)
+    if not isinstance(raw, dict):
+        raise document.error(
+            at, f"a step is a mapping, not {type(raw).__name__}", "write `name: {kind: ...}`"
+        )
+    found = [key for key in raw if key in kinds]
+    if not found:
+        raise document.error(
+            at,
+            f"no kind of step among its keys {sorted(map(str, raw))}",
+            f"add {one_of(next(iter(raw), ''), kinds)}",
+        )
+    # `pair` reads `from: x` and `judge` has `items:`; the kind is the first kind name written.
+    return validated(spec_of(found[0]), document, raw, at, document.path.parent)
+
+
+def _check_names(pipeline: Pipeline) -> None:
+    complaints = []
+    above: list[str] = []
+    everyone = list(pipeline.steps)
+    for name, step in pipeline.steps.items():
+        for key, read in step.reads():
+            if read in above:
+                continue
+            if read == name:
+                problem, fix = "a step cannot read its own table", "name a step that stands above it"
+            elif read in everyone:
+                problem, fix = f"step {read!r} stands below", f"move {read!r} above {name!r}"
+            else:
+                problem, fix = (
+                    f"no step named {read!r}",
+                    f"name {one_of(read, above)}" if above else f"write a step {read!r} above it",
+                )
+            complaints.append(pipeline.document.complaint(("steps", name, key), problem, fix))
+        asked = step.asks()
+        if asked is not None and asked not in pipeline.models:
+            fix = (
+                f"name {one_of(asked, pipeline.models)}"
+                if pipeline.models
+                else f"add it under `models:`, e.g. `{asked}: {{engine: embedded}}`"
+            )
+            complaints.append(
+                pipeline.document.complaint(("steps", name, "model"), f"no model named {asked!r}", fix)
+            )
+        above.append(name)
+    for name in pipeline.expect:
+        if name not in pipeline.steps:
+            complaints.append(
+                pipeline.document.complaint(
+                    ("expect", name), f"no step named {name!r}", f"name {one_of(name, everyone)}"
+                )
+            )
+    if complaints:
+        raise SpecError(*complaints)
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    name, equals, value = text.partition("=")
+    keys = name.split(".")
+    if not equals or not all(keys):
+        raise UsageError(
+            f"--set {text!r} is not of the form a.b=c", fix="write e.g. --set models.judge.temperature=0.7"
+        )
+    try:
+        parsed = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        raise UsageError(f"--set {name}: {value!r} is not a YAML value", fix="quote it") from None
+    here: Any = data
+    for key in keys[:-1]:
+        if isinstance(here, dict):
+            here = here.setdefault(key, {})
+    if not isinstance(here, dict):
+        raise UsageError(
+            f"--set {name}: {dotted(tuple(keys[:-1]))} is not a mapping", fix="name a key that the YAML has"
+        )
+    here[keys[-1]] = parsed
+
+
+def check_model(data: Any) -> ModelSpec:
+    """One model written outside a pipeline (a command line's `--model`)."""
+    try:
+        return TypeAdapter[ModelSpec](ModelSpec).validate_python(data, context=Path())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--model: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            fix="write e.g. engine=openai,model=NAME,base_url=URL",
+        ) from None

@@ -1,0 +1,1 @@
+"""Tables and files of a run; the only room that spells a path."""

@@ -1,0 +1,48 @@
+"""A table as steps see it: rows in order, in parts small enough to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+PART_ROWS = 131_072
+"""Rows of one part, about; a part never cuts through the judgments of one persona and item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of one step, in order.
+
+    parts     lazy frames of one schema, each at most a few hundred thousand rows when collected
+    n_rows    rows of all parts together
+    """
+
+    name: str
+    parts: tuple[pl.LazyFrame, ...]
+    n_rows: int
+
+    @classmethod
+    def of(cls, name: str, frames: Iterable[pl.DataFrame]) -> Table:
+        """A table held in memory."""
+        held = list(frames)
+        return cls(name, tuple(frame.lazy() for frame in held), sum(frame.height for frame in held))
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """One collected part after the other: flat memory whatever the number of rows."""
+        for part in self.parts:
+            yield part.collect()
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows, lazily."""
+        return pl.concat(self.parts, how="vertical") if len(self.parts) > 1 else self.parts[0]
+
+    def read(self) -> pl.DataFrame:
+        """All rows at once; for tables that are known to be small (personas, items)."""
+        return self.scan().collect()
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and types."""
+        return self.parts[0].collect_schema()
