@@ -1,0 +1,47 @@
+"""What a step is handed besides its tables: the seed, the asker, and a way to complain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prefgen.engines.engine import Meter
+from prefgen.errors import SpecError
+from prefgen.records import Request, Response
+from prefgen.spec.document import Key
+from prefgen.spec.models import ModelSpec
+
+
+class Ask(Protocol):
+    """The engine room as a step sees it: send all requests, then read the answers in any order you like."""
+
+    def spec(self, model: str) -> ModelSpec:
+        """The settings of a model."""
+        ...
+
+    def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
+        """Return when every request has a stored response; what is stored is not sent."""
+        ...
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        """The stored responses, in the order of the ids."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a step stands.
+
+    summary    facts about the table made, for the manifest and the screen; the step fills it
+    """
+
+    step: str
+    seed: int
+    ask: Ask
+    complain: Callable[[Key, str, str], SpecError]
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def error(self, key: str | Key, problem: str, fix: str) -> SpecError:
+        """A complaint about one key of this step, with file and line."""
+        return self.complain((key,) if isinstance(key, str) else key, problem, fix)
