@@ -1,0 +1,290 @@
+"""The responses of a run in one SQLite file: the only thing that cost money, so nothing put here is lost.
+
+Two promises, kept at two prices. A *commit* hands rows to the operating system: they survive a kill -9 of
+this process (about 25 us for a single row, 8 us a row in batches). A *sync* also waits for the disk: they
+survive a power cut. In WAL mode SQLite only does that with `synchronous=FULL`, so every commit that comes
+half a second after the last synced one is made with it, and the last commit of a step always; one fsync
+covers everything committed before it. A power cut therefore costs the last half second, a kill -9 nothing
+that was committed, and neither can tear the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from prefgen.errors import FileError
+from prefgen.records import Response
+
+NEVER_ASKED = "never asked"
+"""The failure of a response that `read` was asked for and does not have."""
+
+_APPLICATION_ID = 0x70726667  # "prfg", so that somebody else's SQLite file is never written into
+_VERSION = 1
+_BATCH_ROWS = 500
+_SYNC_SECONDS = 0.5
+_CHUNK = 1000  # ids looked up by one statement
+
+_SCHEMA = """
+CREATE TABLE responses (
+    n INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    text TEXT NOT NULL,
+    alternatives TEXT,
+    method TEXT NOT NULL,
+    finish TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    failure TEXT,
+    final INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX responses_by_id ON responses (id);
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE VIEW answers AS SELECT * FROM responses WHERE failure IS NULL;
+CREATE VIEW failures AS SELECT * FROM responses WHERE failure IS NOT NULL;
+"""
+
+_COLUMNS = "text, alternatives, method, finish, prompt_tokens, completion_tokens, cached_tokens, failure, final"
+
+# An answer or a final failure stays for good; only a failure that may be asked again gives way.
+_PUT = f"""
+INSERT INTO responses (id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    text = excluded.text, alternatives = excluded.alternatives, method = excluded.method,
+    finish = excluded.finish, prompt_tokens = excluded.prompt_tokens,
+    completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
+    failure = excluded.failure, final = excluded.final
+WHERE failure IS NOT NULL AND NOT final
+"""
+
+
+class ResponseStore:
+    """Every response by request id; `put` is buffered, `commit` makes it last.
+
+    A response counts as stored when it is an answer or a `final` failure. Any other failure is kept too, so
+    that its row has a reason, but its id stays among the `missing` ones and is asked again next time.
+
+    path        the SQLite file; made when it is not there
+    read_only   never write, not even a journal; FileError when the file is not there
+
+    FileError for a file that is broken, of another program, or of a newer prefgen, and when the disk is full
+    (what was committed before stays).
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._pending: list[tuple[Any, ...]] = []
+        self._synced_at = time.monotonic()
+        self._unsynced = False
+        with self._file_errors():
+            self._db = _connect_read_only(path) if read_only else _connect(path)
+            try:
+                self._check_or_make(read_only=read_only)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Number of responses, failures included."""
+        with self._file_errors():
+            return int(self._db.execute("SELECT count(*) FROM responses").fetchone()[0]) + len(self._pending)
+
+    @property
+    def pending(self) -> int:
+        """Number of responses put and not yet committed: what a kill -9 now would cost."""
+        return len(self._pending)
+
+    def missing(self, request_ids: Sequence[str]) -> list[str]:
+        """The ids to be asked, in the order given: nothing stored, or a failure that may be asked again."""
+        self.commit()
+        there: set[bytes] = set()
+        keys = [_key(request_id) for request_id in request_ids]
+        for row in self._look_up(keys, "id", "AND (failure IS NULL OR final)"):
+            there.add(row[0])
+        return [name for name, key in zip(request_ids, keys, strict=True) if key not in there]
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        """The response of each id, in the order given, failures included.
+
+        An id that was never put comes back as a failure `never asked` that is not final, so that every
+        row made from it says why it is empty.
+        """
+        self.commit()
+        keys = [_key(request_id) for request_id in request_ids]
+        found = {row[0]: row for row in self._look_up(keys, f"id, {_COLUMNS}", "")}
+        return [
+            _to_response(name, row)
+            if (row := found.get(key)) is not None
+            else Response(name, failure=NEVER_ASKED, final=False)
+            for name, key in zip(request_ids, keys, strict=True)
+        ]
+
+    def put(self, response: Response) -> None:
+        """Take one response; it is committed with others, at the latest when 500 wait or half a second is over."""
+        self._pending.append(_to_row(response))
+        if len(self._pending) >= _BATCH_ROWS or time.monotonic() - self._synced_at >= _SYNC_SECONDS:
+            self.commit()
+
+    def commit(self, *, sync: bool = False) -> None:
+        """Make everything put so far survive a kill -9; with `sync`, or twice a second anyway, a power cut too."""
+        if not self._pending and not (sync and self._unsynced):
+            return
+        now = time.monotonic()
+        sync = sync or now - self._synced_at >= _SYNC_SECONDS
+        with self._file_errors():
+            if self._pending:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+                self._write()
+            else:
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # begins with an fsync of the journal
+        self._pending.clear()
+        self._unsynced = not sync
+        if sync:
+            self._synced_at = time.monotonic()
+
+    def fact(self, key: str) -> str | None:
+        """What was remembered under `key` (what an endpoint can do, say), or None."""
+        with self._file_errors():
+            row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a fact for the next run in this folder; a later value replaces an earlier one."""
+        with self._file_errors():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+    def close(self) -> None:
+        """Commit, sync and let go of the file; the journal beside it disappears."""
+        try:
+            self.commit(sync=True)
+        finally:
+            self._db.close()
+
+    def _write(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(_PUT, self._pending)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _look_up(self, keys: Sequence[bytes], columns: str, where: str) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(keys), _CHUNK):
+            chunk = keys[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            with self._file_errors():
+                yield from self._db.execute(f"SELECT {columns} FROM responses WHERE id IN ({marks}) {where}", chunk)
+
+    def _check_or_make(self, *, read_only: bool) -> None:
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if application == _APPLICATION_ID and version == _VERSION:
+            return
+        if application == _APPLICATION_ID and version > _VERSION:
+            raise FileError(f"{self.path}: written by a newer prefgen (format {version}, this one reads {_VERSION})",
+                fix="update prefgen: pip install -U prefgen")  # fmt: skip
+        empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not empty or read_only:
+            raise FileError(f"{self.path}: not a responses file of prefgen",
+                fix="name the responses.sqlite that `prefgen run` wrote, or another --out folder")  # fmt: skip
+        self._db.executescript(
+            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
+        )
+
+    @contextlib.contextmanager
+    def _file_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _file_error(self.path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+    try:
+        # Before anything is written: somebody else's file must stay as it is.
+        if db.execute("PRAGMA application_id").fetchone()[0] in (0, _APPLICATION_ID):
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA cache_size = -65536")  # KiB: holds the inner pages of the index at 10 million rows
+        db.execute("PRAGMA journal_size_limit = 67108864")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise FileError(f"{path}: no such file", fix="name a responses.sqlite, or the run folder that holds one")
+    # A file without a journal beside it is whole and can be read even from a folder that cannot be written.
+    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA cache_size = -65536")
+    return db
+
+
+def _file_error(path: Path, error: sqlite3.Error) -> FileError:
+    words = str(error)
+    if "locked" in words or "busy" in words:
+        return FileError(f"{path}: another process is writing to it", fix="wait until it is done, then run again")
+    if "full" in words or "disk I/O" in words:
+        return FileError(f"{path}: the disk takes no more ({words})",
+            fix="free some space and run the same command again; what was committed is kept")  # fmt: skip
+    if "unable to open" in words or "readonly" in words:
+        return FileError(f"{path}: cannot be opened for writing ({words})",
+            fix="check that the folder exists and can be written")  # fmt: skip
+    return FileError(f"{path}: not a responses file, or a broken one ({words})",
+        fix="restore it from a copy, or move it away to ask everything again")  # fmt: skip
+
+
+def _key(request_id: str) -> bytes:
+    """The 12 bytes of a request id: half the index of the text form."""
+    return bytes.fromhex(request_id[4:])
+
+
+def _to_row(response: Response) -> tuple[Any, ...]:
+    alternatives = response.alternatives
+    return (
+        _key(response.request_id),
+        _clean(response.text),
+        None if alternatives is None else orjson.dumps(alternatives).decode(),
+        response.method,
+        response.finish,
+        response.prompt_tokens,
+        response.completion_tokens,
+        response.cached_tokens,
+        None if response.failure is None else _clean(response.failure),
+        response.final,
+    )
+
+
+def _clean(text: str) -> str:
+    """Half a character (a lone surrogate), which no file takes, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _to_response(request_id: str, row: tuple[Any, ...]) -> Response:
+    _, text, alternatives, method, finish, prompt, completion, cached, failure, final = row
+    likely = None
+    if alternatives is not None:  # JSON has no infinity: a token that cannot come is written as null
+        likely = tuple((token, -math.inf if p is None else p) for token, p in orjson.loads(alternatives))
+    return Response(request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0)
