@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -72,17 +72,13 @@ def read_document(path: Path) -> Document:
     """Read one YAML file; every way in which it can be broken is a SpecError naming the line."""
     text = _read_text(path)
     try:
-        node = yaml.compose(text, Loader=_Yaml12)  # noqa: S506 - a SafeLoader with fewer types
+        node = yaml.compose(text, Loader=_Yaml12)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = f"not valid YAML: {error.problem or error.context}"
         raise _whole(path, line, problem, "mend the YAML at this line; indent with spaces") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        why = (
-            "it is nested too deeply"
-            if isinstance(error, RecursionError)
-            else "it holds characters YAML forbids"
-        )
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else "it holds characters YAML forbids"
         raise _whole(path, 1, f"not valid YAML: {why}", "write plain, readable YAML") from None
     if node is None:
         raise _whole(path, 1, "the file is empty", "write the spec; docs/reference.md lists every key")
@@ -138,9 +134,7 @@ class _Walk:
         line = node.start_mark.line + 1
         self.nodes += 1
         if self.nodes > _MAX_NODES or len(key) > _MAX_DEPTH:
-            problem = (
-                "the aliases of this file unfold without end" if len(key) > _MAX_DEPTH else "too many values"
-            )
+            problem = "the aliases of this file unfold without end" if len(key) > _MAX_DEPTH else "too many values"
             raise _whole(self.path, line, problem, "write it flat; rows belong into a table")
         self.lines.setdefault(key, line)
         if isinstance(node, yaml.SequenceNode):
@@ -154,9 +148,7 @@ class _Walk:
         for name_node, value in node.value:
             line = name_node.start_mark.line + 1
             if not isinstance(name_node, yaml.ScalarNode):
-                raise _whole(
-                    self.path, line, "a key must be a plain word", "quote the key or write it plainly"
-                )
+                raise _whole(self.path, line, "a key must be a plain word", "quote the key or write it plainly")
             name = name_node.value
             if name in seen:
                 raise SpecError(Complaint(str(self.path), line, dotted((*key, name)),
@@ -180,18 +172,24 @@ def validated(model: type[M], document: Document, data: Any, at: Key, context: o
 def _from_pydantic(document: Document, data: Any, at: Key, error: Mapping[str, Any]) -> Complaint:
     # pydantic mixes the names of union branches into `loc`; only parts that exist in the data are keys.
     inside: list[str | int] = []
-    here = data
+    here: Any = data
     parts: Sequence[str | int] = error["loc"]
     for position, part in enumerate(parts):
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = here[part]
+        if (isinstance(here, Mapping) and part in here) or (
+            isinstance(here, list) and isinstance(part, int) and part < len(here)
+        ):
+            here = cast(Any, here)[part]
         elif not (error["type"] == "missing" and position == len(parts) - 1):
             continue
         inside.append(part)
     problem, fix = _said(error)
     return document.complaint((*at, *inside), problem, fix)
+
+
+def _holds(data: object, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, Mapping) and part in data
 
 
 def _said(error: Mapping[str, Any]) -> tuple[str, str]:

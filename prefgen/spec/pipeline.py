@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,10 +20,11 @@ Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
 class StepSpec(Spec):
     """One step as written. Each kind of step has a subclass, in its own file of `prefgen/steps/`.
 
-    grain    what one row of its table is; exports look for the last table of the grain they need
+    grain    what one row of its table is, None for the same as in the table read; exports look for the last
+             table of the grain they need
     """
 
-    grain: ClassVar[Grain] = "rows"
+    grain: ClassVar[Grain | None] = "rows"
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         """(key, name of an earlier step) for every table that this step reads."""
@@ -46,9 +47,7 @@ class Gate(Spec):
     )
     min_rows: int | None = Field(None, ge=0, description="Least number of rows.")
     min_yield: float | None = Field(None, ge=0, le=1, description="Least share of rows kept.")
-    max_failed: float | None = Field(
-        None, ge=0, le=1, description="Largest share of rows whose request failed."
-    )
+    max_failed: float | None = Field(None, ge=0, le=1, description="Largest share of rows whose request failed.")
 
 
 class Publish(Spec):
@@ -64,9 +63,7 @@ class Publish(Spec):
         description="Licence of the data as the Hub writes it, e.g. cc-by-4.0.",
     )
     title: str | None = Field(None, max_length=200, description="Title of the dataset card.")
-    description: str | None = Field(
-        None, max_length=4000, description="A few sentences for the top of the card."
-    )
+    description: str | None = Field(None, max_length=4000, description="A few sentences for the top of the card.")
     tags: list[str] = Field(default_factory=list, description="Further tags of the card.")
     shard_mb: int = Field(
         256,
@@ -80,12 +77,8 @@ class Pipeline(Spec):
     """A whole pipeline, checked: every name it uses exists, every step reads only what stands above it."""
 
     name: Name = Field(description="Name of the dataset.")
-    seed: int = Field(
-        0, ge=0, lt=2**63, description="Everything drawn at random depends on this number and on names."
-    )
-    models: dict[Name, ModelSpec] = Field(
-        default_factory=dict, description="The models, by the names that steps use."
-    )
+    seed: int = Field(0, ge=0, lt=2**63, description="Everything drawn at random depends on this number and on names.")
+    models: dict[Name, ModelSpec] = Field(default_factory=dict, description="The models, by the names that steps use.")
     steps: dict[Name, SerializeAsAny[StepSpec]] = Field(
         description="The steps, in order; each has the key of its kind."
     )
@@ -112,9 +105,7 @@ class Pipeline(Spec):
 KindOf = Callable[[str], "type[StepSpec]"]
 
 
-def load_pipeline(
-    path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()
-) -> Pipeline:
+def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()) -> Pipeline:
     """Read and check one pipeline.
 
     kinds      names of the kinds of step
@@ -125,9 +116,7 @@ def load_pipeline(
     """
     document = read_document(path)
     if not isinstance(document.data, dict):
-        raise document.error(
-            (), "a pipeline is a mapping of keys", "begin with `name:`, `models:` and `steps:`"
-        )
+        raise document.error((), "a pipeline is a mapping of keys", "begin with `name:`, `models:` and `steps:`")
     for override in overrides:
         _override(document.data, override)
     data = dict(document.data)
@@ -163,9 +152,7 @@ def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
 def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of: KindOf) -> StepSpec:
     at: Key = ("steps", name)
     if not isinstance(raw, dict):
-        raise document.error(
-            at, f"a step is a mapping, not {type(raw).__name__}", "write `name: {kind: ...}`"
-        )
+        raise document.error(at, f"a step is a mapping, not {type(raw).__name__}", "write `name: {kind: ...}`")
     found = [key for key in raw if key in kinds]
     if not found:
         raise document.error(
@@ -202,9 +189,7 @@ def _check_names(pipeline: Pipeline) -> None:
                 if pipeline.models
                 else f"add it under `models:`, e.g. `{asked}: {{engine: embedded}}`"
             )
-            complaints.append(
-                pipeline.document.complaint(("steps", name, "model"), f"no model named {asked!r}", fix)
-            )
+            complaints.append(pipeline.document.complaint(("steps", name, "model"), f"no model named {asked!r}", fix))
         above.append(name)
     for name in pipeline.expect:
         if name not in pipeline.steps:

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import polars as pl
 
 from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Context
+from prefgen.steps.context import Context, Forecast
 from prefgen.store.table import Table
 
 KINDS: tuple[str, ...] = tuple(
@@ -34,9 +34,18 @@ class Kind(Protocol):
         ...
 
 
-def kind(name: str) -> Kind:
+class AskingKind(Kind, Protocol):
+    """A kind whose spec `asks()` a model."""
+
+    @staticmethod
+    def foresee(spec: StepSpec, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """What `make` will ask, without asking."""
+        ...
+
+
+def kind(name: str) -> AskingKind:
     """The module of one kind of step; only the kinds that a pipeline uses are imported."""
-    return cast(Kind, importlib.import_module(f"{__name__}.{name}"))
+    return cast(AskingKind, importlib.import_module(f"{__name__}.{name}"))
 
 
 def kind_of(spec: StepSpec) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import polars as pl
+
 from prefgen.engines.engine import Meter
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
@@ -27,6 +29,26 @@ class Ask(Protocol):
     def read(self, request_ids: Sequence[str]) -> list[Response]:
         """The stored responses, in the order of the ids."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a step that asks a model will make and ask, found without asking.
+
+    rows                 rows its table will have, exactly
+    requests             distinct requests, exactly; stored ones included
+    prompt_chars         characters of all prompts together
+    completion_tokens    tokens of all answers together, estimated
+    sample               a few prompts, to estimate tokens per character
+    empty                its table without rows, so that later steps can be checked against its columns
+    """
+
+    rows: int
+    requests: int
+    prompt_chars: int
+    completion_tokens: int
+    sample: tuple[str, ...]
+    empty: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)

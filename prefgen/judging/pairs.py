@@ -1,0 +1,65 @@
+"""Preferences to pairs: which candidate was chosen over which."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from prefgen.judging.aggregate import KEY, letters_of, preferences
+from prefgen.judging.presentations import LETTERS
+
+PairRule = Literal["chosen_vs_other", "best_vs_worst"]
+
+
+def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "chosen_vs_other") -> pl.DataFrame:
+    """Pairs of candidates, the chosen one first; only from kept preferences with status `ok`.
+
+    judgments    whole persona x item groups of a judgments table
+    items        item_id, prompt, options, neither
+    rule         `chosen_vs_other`: one pair for every other substantive option;
+                 `best_vs_worst`: one pair, against the option with the smallest probability
+
+    Columns: pair_id, persona_id, item_id, the coordinates, chosen, rejected (letters), chosen_text, rejected_text,
+    p_chosen (order-debiased, in [0, 1]), margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
+    An option marked `neither` is never chosen nor rejected.
+    """
+    letters = letters_of(judgments.schema)
+    chosen = preferences(judgments).filter((pl.col("status") == "ok") & pl.col("reject_reason").is_null())
+    texts = items.select("item_id", "options", "neither")
+    coordinates = [
+        name for name in chosen.columns
+        if name not in {*KEY, "choice", "status", "certainty", "weight", "reject_reason", "p_choice", "order_agreement",
+                        "repeat_agreement", "position_bias", "n_presentations", *(f"p_{x}" for x in letters)}
+    ]  # fmt: skip
+    long = (
+        chosen.join(texts, on="item_id", how="left", maintain_order="left")
+        .with_columns(rejected=pl.lit(letters), p_rejected=pl.concat_list(f"p_{name}" for name in letters))
+        .explode("rejected", "p_rejected")
+        .with_columns(_index=pl.col("rejected").replace_strict(_INDEX, return_dtype=pl.Int64))
+        .filter(
+            pl.col("_index") < pl.col("options").list.len(),
+            pl.col("rejected") != pl.col("choice"),
+            pl.col("neither").is_null() | (pl.col("_index") != pl.col("neither")),
+        )
+    )
+    if rule == "best_vs_worst":
+        long = long.filter(pl.col("p_rejected") == pl.col("p_rejected").min().over(KEY)).unique(
+            subset=KEY, keep="first", maintain_order=True
+        )
+    chosen_index = pl.col("choice").replace_strict(_INDEX, return_dtype=pl.Int64)
+    return long.select(
+        (pl.col("persona_id") + "|" + pl.col("item_id") + "|" + pl.col("choice") + pl.col("rejected")).alias("pair_id"),
+        *KEY,
+        *coordinates,
+        pl.col("choice").alias("chosen"),
+        "rejected",
+        pl.col("options").list.get(chosen_index).alias("chosen_text"),
+        pl.col("options").list.get(pl.col("_index")).alias("rejected_text"),
+        pl.col("p_choice").alias("p_chosen"),
+        (pl.col("p_choice") - pl.col("p_rejected")).alias("margin"),
+        "weight",
+    )
+
+
+_INDEX = {letter: index for index, letter in enumerate(LETTERS)}

@@ -1,0 +1,71 @@
+"""Renders what a judge reads: the persona once, the page once per item and order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from prefgen.judging.presentations import LETTERS, shown
+from prefgen.records import Readout
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+Messages = tuple[tuple[str, str], ...]
+
+MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 1, "text": 16, "certainty": 32, "reason": 300, "prose": 600}
+"""Tokens an answer needs, unless the model's spec says otherwise."""
+
+
+def sandbox() -> ImmutableSandboxedEnvironment:
+    """Jinja as it is used everywhere here: an unknown name is an error, and a template can reach nothing."""
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES), trim_blocks=False, keep_trailing_newline=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is asked about one item in one order: the same for every persona."""
+
+    messages: Messages  # the user's message, and the beginning of the answer where the readout has one
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The two templates of one judge step, compiled."""
+
+    persona: Template
+    page: Template
+    readout: Readout
+    extra: tuple[str, ...]  # 'TIE' and 'NA' where the judge may say so
+
+    @classmethod
+    def load(cls, *, readout: Readout, extra: tuple[str, ...], page: str | None = None) -> Prompts:
+        """The house's templates; `page` replaces the text of the page. Raises jinja2.TemplateError."""
+        environment = sandbox()
+        own = environment.from_string(page) if page is not None else environment.get_template("pick.jinja")
+        return cls(environment.get_template("persona.jinja"), own, readout, extra)
+
+    def system(self, persona_text: str) -> Messages:
+        """The message that makes the model a persona; none for the no-persona control."""
+        return (("system", self.persona.render(text=persona_text)),) if persona_text else ()
+
+    def render_page(self, item: Mapping[str, Any], order: str) -> Page:
+        """The page of one item with its options in `order`."""
+        options: list[str] = item["options"]
+        places = shown(order, len(options), item["neither"])
+        slots = [(LETTERS[slot], options[option]) for slot, option in enumerate(places)]
+        choices = (*(slot for slot, _ in slots), *self.extra)
+        text = self.page.render(item=item, options=slots, choices=choices, readout=self.readout, order=order)
+        # A model that begins its own sentence hides the letter; one that goes on from `Answer:` says it first.
+        begun = (("assistant", "Answer:"),) if self.readout in ("logprobs", "text") else ()
+        return Page((("user", text.strip()), *begun), choices)
+
+
+__all__ = ["MAX_TOKENS", "Messages", "Page", "Prompts", "TemplateError", "sandbox"]

@@ -1,0 +1,91 @@
+"""Every presentation of a judge step: who sees which item in which order, for the how-manieth time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from prefgen.judging.presentations import LETTERS, OrderRule, orders_of
+from prefgen.judging.prompts import Messages, Page, Prompts
+
+ITEM_BLOCK = 20_000
+"""Items whose pages are held rendered at once; within a block all of one persona's questions follow each other,
+so that an engine computes what they share only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """One persona seeing one item in one order, for the `repeat`-th time."""
+
+    persona: int  # row of the personas table
+    item: int  # row of the items table
+    order: str
+    repeat: int
+    system: Messages
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some items, rendered: (item row, order, page), in order."""
+
+    pages: list[tuple[int, str, Page]]
+
+
+@dataclass(frozen=True, slots=True)
+class Questionnaire:
+    """All presentations of one judge step, known before any is asked. Rendering a page raises what its template raises."""
+
+    prompts: Prompts
+    personas: pl.DataFrame  # persona_id, text, weight, control
+    items: pl.DataFrame  # item_id, prompt, options, neither
+    orders: tuple[OrderRule, ...]
+    repeats: int
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Letters of the options, for the item that has most."""
+        most = self.items["options"].list.len().max()
+        assert isinstance(most, int)
+        return tuple(LETTERS[:most])
+
+    @property
+    def n_presentations(self) -> int:
+        """Persona x item x order x repeat."""
+        per_item = sum(len(orders_of(self.orders, k)) for k in self.items["options"].list.len())
+        return self.personas.height * per_item * self.repeats
+
+    def systems(self) -> Iterator[tuple[Messages, int]]:
+        """The message that makes the model each persona, with the persona's row."""
+        for row, text in enumerate(self.personas["text"]):
+            yield self.prompts.system(text), row
+
+    def blocks(self) -> Iterator[_Block]:
+        """The pages of all items, some items at a time."""
+        for start in range(0, self.items.height, ITEM_BLOCK):
+            pages = []
+            for row, item in enumerate(self.items.slice(start, ITEM_BLOCK).iter_rows(named=True), start):
+                for order in orders_of(self.orders, len(item["options"])):
+                    pages.append((row, order, self.prompts.render_page(item, order)))
+            yield _Block(pages)
+
+    def presentations(self) -> Iterator[Presentation]:
+        """Persona by persona, item by item, the presentations of one persona and item side by side."""
+        for block in self.blocks():
+            for system, persona in self.systems():
+                for item, order, page in block.pages:
+                    for repeat in range(self.repeats):
+                        yield Presentation(persona, item, order, repeat, system, page)
+
+
+def whole_groups(presentations: Iterator[Presentation], size: int) -> Iterator[list[Presentation]]:
+    """Batches of about `size` that never cut through the presentations of one persona and item."""
+    batch: list[Presentation] = []
+    for one in presentations:
+        if len(batch) >= size and (one.persona, one.item) != (batch[-1].persona, batch[-1].item):
+            yield batch
+            batch = []
+        batch.append(one)
+    yield batch

@@ -1,0 +1,159 @@
+"""`judge`: every persona answers every item, in every order, as often as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import polars as pl
+from jinja2 import TemplateError
+from pydantic import Field, field_validator
+
+from prefgen.judging.aggregate import measured
+from prefgen.judging.judgments import RESERVED, Tally, to_rows
+from prefgen.judging.presentations import OrderRule
+from prefgen.judging.prompts import MAX_TOKENS, Prompts
+from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
+from prefgen.records import Readout, Request
+from prefgen.spec.fields import InputPath
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.steps.context import Context, Forecast
+from prefgen.store.table import PART_ROWS, Table
+
+
+class Spec(StepSpec):
+    """Judgments: one row per persona, item, order and repeat.
+
+    ```yaml
+    answers: {judge: pick, items: questions, as: personas, model: judge, orders: [given, swapped], readout: logprobs}
+    ```
+    """
+
+    judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
+    items: str = Field(description="Name of the step with the items.")
+    as_: str = Field(alias="as", description="Name of the step with the personas.")
+    model: str = Field(description="Name of the model that answers, under `models:`.")
+    orders: list[OrderRule] = Field(
+        default=["given", "swapped"],
+        min_length=1,
+        description="`given`; `swapped`: the options reversed, one marked neither keeps its place; `cyclic`: all rotations.",
+    )
+    repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each presentation.")
+    readout: Literal["logprobs", "text", "certainty", "reason"] = Field(
+        "logprobs",
+        description="`logprobs`: one token and the probability of every option; `text`: the option alone; "
+        "`certainty`: with the judge's own 1-100; `reason`: a reason first.",
+    )
+    also: list[Literal["tie", "na"]] = Field(
+        default_factory=list, description="Answers offered besides the options: no difference, does not apply."
+    )
+    template: InputPath | None = Field(
+        None,
+        description="Your own page as a Jinja template over `item`, `options` (slot, text), `choices` and `readout`.",
+    )
+
+    grain: ClassVar[Grain | None] = "judgments"
+
+    @field_validator("also")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
+        return value
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("items", self.items), ("as", self.as_))
+
+    def inputs(self) -> tuple[Path, ...]:
+        return (self.template,) if self.template is not None else ()
+
+    def asks(self) -> str:
+        return self.model
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
+    asked = _questionnaire(spec, tables, context)
+    model = context.ask.spec(spec.model)
+    to_request = partial(_to_request, spec=spec, model=model)
+    context.ask.send(spec.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
+    tally = Tally()
+    for batch in whole_groups(asked.presentations(), PART_ROWS):
+        requests = [to_request(one) for one in batch]
+        responses = context.ask.read([request.request_id for request in requests])
+        frame = measured(to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model))
+        tally.add(frame)
+        yield frame
+    context.summary.update(tally.summary())
+
+
+def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
+    """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
+    asked = _questionnaire(spec, tables, context)
+    model = context.ask.spec(spec.model)
+    systems = {system for system, _ in asked.systems()}
+    try:
+        pages = {page for block in asked.blocks() for _, _, page in block.pages}
+    except Exception as error:  # a stranger's template may raise anything
+        columns = ", ".join(asked.items.columns)
+        raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
+    system_chars = sum(len(text) for system in systems for _, text in system)
+    page_chars = sum(len(text) for page in pages for _, text in page.messages)
+    some = [system[0][1] for system in sorted(systems) if system][:8]
+    some += sorted(page.messages[0][1] for page in pages)[:64]
+    n_requests = len(systems) * len(pages) * spec.repeats
+    return Forecast(
+        rows=asked.n_presentations,
+        requests=n_requests,
+        prompt_chars=(system_chars * len(pages) + page_chars * len(systems)) * spec.repeats,
+        completion_tokens=n_requests * _expected_tokens(spec, model),
+        sample=tuple(some),
+        empty=measured(to_rows(asked, [], [], [], readout=spec.readout, model=model.model)),
+    )
+
+
+def _expected_tokens(spec: Spec, model: ModelSpec) -> int:
+    typical: dict[Readout, int] = {"logprobs": 1, "text": 2, "certainty": 5, "reason": 60}
+    return min(typical[spec.readout], _max_tokens(spec, model))
+
+
+def _max_tokens(spec: Spec, model: ModelSpec) -> int:
+    return 1 if spec.readout == "logprobs" else model.max_tokens or MAX_TOKENS[spec.readout]
+
+
+def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) -> Questionnaire:
+    personas, items = tables[spec.as_].read(), tables[spec.items].read()
+    if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
+        raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+    if not {"item_id", "prompt", "options", "neither"} <= set(items.columns):
+        raise context.error("items", f"{spec.items!r} has no items: it needs the columns `prompt` and `options`",
+            "name a `table` step with `forms:`, or with rows that have both")  # fmt: skip
+    taken = sorted(set(items.columns) & RESERVED)
+    if taken:
+        raise context.error(
+            "items", f"column {taken[0]!r} of {spec.items!r} is a name that judgments use", "rename it in the items"
+        )
+    try:
+        page = spec.template.read_text("utf-8") if spec.template is not None else None
+        prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
+    except (OSError, UnicodeDecodeError, TemplateError) as error:
+        raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
+    return Questionnaire(prompts, personas, items, tuple(spec.orders), spec.repeats)
+
+
+def _to_request(one: Presentation, *, spec: Spec, model: ModelSpec) -> Request:
+    return Request(
+        model=model.model,
+        revision=model.revision,
+        messages=(*one.system, *one.page.messages),
+        readout=spec.readout,
+        choices=one.page.choices,
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=_max_tokens(spec, model),
+        seed=model.seed,
+        repeat=one.repeat,
+    )

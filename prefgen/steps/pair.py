@@ -1,0 +1,73 @@
+"""`pair`: kept judgments to pairs of candidates, the chosen one and a rejected one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field
+
+from prefgen.judging.pairs import PairRule, pairs
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.steps.context import Context
+from prefgen.store.table import Table
+
+
+class Spec(StepSpec):
+    """Pairs from what the kept judgments of each persona and item add up to.
+
+    ```yaml
+    pairs: {pair: chosen_vs_other, from: kept, items: questions}
+    ```
+    """
+
+    pair: PairRule = Field(
+        description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely."
+    )
+    from_: str = Field(alias="from", description="Name of a step with judgments.")
+    items: str = Field(description="Name of the step with the items that were judged.")
+    weight: str | None = Field(
+        None,
+        description="Name of a step whose column `weight` multiplies the persona's, joined on the ids both tables have.",
+    )
+
+    grain: ClassVar[Grain | None] = "pairs"
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        named = (("from", self.from_), ("items", self.items))
+        return (*named, ("weight", self.weight)) if self.weight is not None else named
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """Pairs, in the order of the judgments."""
+    judgments = tables[spec.from_]
+    missing = {"judgment_id", "choice", "p"} - set(judgments.schema)
+    if missing:
+        raise context.error(
+            "from",
+            f"{spec.from_!r} has no judgments (no column {min(missing)!r})",
+            "name a `judge` step, or a `keep` of one",
+        )
+    items = tables[spec.items].read()
+    if not {"item_id", "options"} <= set(items.columns):
+        raise context.error(
+            "items", f"{spec.items!r} has no items (no column `options`)", "name the step that was judged"
+        )
+    weights = tables[spec.weight].read() if spec.weight is not None else None
+    for frame in judgments.frames():
+        made = pairs(frame, items, rule=spec.pair)
+        yield made if weights is None else _weighted(made, weights, context)
+
+
+def _weighted(made: pl.DataFrame, weights: pl.DataFrame, context: Context) -> pl.DataFrame:
+    on = [name for name in ("pair_id", "persona_id", "item_id") if name in weights.columns]
+    if not on or "weight" not in weights.columns:
+        raise context.error(
+            "weight", f"its table has the columns {weights.columns}", "it needs `weight` and an id, e.g. `item_id`"
+        )
+    factors = weights.select(*on, pl.col("weight").alias("_factor"))
+    if factors.select(on).is_duplicated().any():
+        raise context.error("weight", f"it has several weights for one {' x '.join(on)}", "give each one weight")
+    joined = made.join(factors, on=on, how="left", maintain_order="left")
+    return joined.with_columns(pl.col("weight") * pl.col("_factor").fill_null(1.0)).drop("_factor")

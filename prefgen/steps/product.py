@@ -1,0 +1,156 @@
+"""`product`: every combination of its axes, coordinates kept as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from prefgen.spec.fields import InputPath, Name
+from prefgen.spec.fields import Spec as SpecPart
+from prefgen.spec.pipeline import StepSpec
+from prefgen.steps.context import Context
+from prefgen.store.rows import read_rows
+from prefgen.store.table import Table
+
+MAX_ROWS = 20_000_000
+
+
+class Tree(SpecPart):
+    """An axis written as nested mappings whose leaves are the axis's values."""
+
+    by: list[Name] = Field(min_length=1, description="Column for each level of keys, the outermost first.")
+    tree: dict[str, Any] = Field(description="Mappings as deep as `by` is long, with lists of values at the leaves.")
+
+
+Scalar = str | int | float | bool
+
+
+class FromFile(SpecPart):
+    """An axis whose rows stand in a file."""
+
+    file: InputPath = Field(description="A jsonl, csv or parquet file with a column named as the axis.")
+
+
+class FromStep(SpecPart):
+    """An axis whose rows another step made."""
+
+    step: str = Field(description="Name of an earlier step.")
+
+
+Axis = list[Scalar] | list[dict[str, Scalar]] | Tree | FromFile | FromStep
+
+
+class Spec(StepSpec):
+    """Every combination of the axes, the last axis changing fastest.
+
+    ```yaml
+    cells:
+      product:
+        group: [women, men]
+        topic: {by: [theme], tree: {fair rewards: [wages, bonuses]}}
+        dimension: [{dimension: care, first: "...", second: "..."}]
+    ```
+    """
+
+    product: dict[Name, Axis] = Field(
+        min_length=1,
+        description="Axes: a list of values, a list of rows, `{by, tree}`, `{file}` or `{step}`. "
+        "An axis of rows must have a column named as the axis.",
+    )
+    where: str | None = Field(
+        None, description="polars SQL expression over the columns; only rows for which it is true are made."
+    )
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return tuple(("product", axis.step) for axis in self.product.values() if isinstance(axis, FromStep))
+
+    def inputs(self) -> tuple[Path, ...]:
+        return tuple(axis.file for axis in self.product.values() if isinstance(axis, FromFile))
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """One row per combination: the columns of every axis."""
+    frames = {name: _axis(name, axis, tables, context) for name, axis in spec.product.items()}
+    n_rows = 1
+    for frame in frames.values():
+        n_rows *= frame.height
+    if n_rows > MAX_ROWS:
+        raise context.error("product", f"{n_rows:,} combinations, at most {MAX_ROWS:,}", "shorten an axis")
+    rows: pl.DataFrame | None = None
+    for name, frame in frames.items():
+        twice = sorted(set(frame.columns) & set(rows.columns)) if rows is not None else []
+        if twice:
+            raise context.error(
+                ("product", name), f"column {twice[0]!r} stands on two axes", "rename it on one of them"
+            )
+        rows = frame if rows is None else rows.join(frame, how="cross", maintain_order="left_right")
+    assert rows is not None
+    if spec.where is not None:
+        rows = filtered(rows, spec.where, "where", context)
+    yield rows
+
+
+def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+    at = ("product", name)
+    if isinstance(axis, FromFile):
+        frame = read_rows(axis.file)
+    elif isinstance(axis, FromStep):
+        frame = tables[axis.step].read()
+    elif isinstance(axis, Tree):
+        frame = pl.DataFrame(list(_leaves(axis.tree, axis.by, name, context)))
+    else:
+        rows = [value if isinstance(value, dict) else {name: value} for value in axis]
+        if len({type(row[name]) for row in rows if name in row} - {type(None)}) > 1:
+            raise context.error(at, "values of different types on one axis", "quote them all")
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+    if frame.is_empty():
+        raise context.error(at, "an axis without values", "give it at least one")
+    if name not in frame.columns:
+        raise context.error(at, f"its rows have no column {name!r}, only {frame.columns}", f"add a column {name!r}")
+    if frame[name].is_duplicated().any():
+        twice = frame[name].filter(frame[name].is_duplicated())[0]
+        raise context.error(at, f"{twice!r} stands on it twice", "write every value once")
+    return frame
+
+
+def _leaves(tree: object, by: list[str], name: str, context: Context) -> Iterator[dict[str, Any]]:
+    if not by:
+        values = tree if isinstance(tree, list) else None
+        if values is None or not all(isinstance(value, Scalar) for value in values):
+            raise context.error(("product", name, "tree"), "the leaves must be lists of values",
+                "make the mappings as deep as `by` is long")  # fmt: skip
+        yield from ({name: value} for value in values)
+        return
+    if not isinstance(tree, dict):
+        raise context.error(
+            ("product", name, "tree"), f"level {by[0]!r} is not a mapping", "make the mappings as deep as `by` is long"
+        )
+    for key, below in tree.items():
+        for row in _leaves(below, by[1:], name, context):
+            yield {by[0]: key, **row}
+
+
+def filtered(rows: pl.DataFrame, where: str, key: str, context: Context) -> pl.DataFrame:
+    """The rows for which a SQL expression is true; a bad expression is a complaint about `key`."""
+    return rows.filter(condition(where, rows.schema, key, context))
+
+
+def condition(where: str, schema: pl.Schema, key: str | tuple[str | int, ...], context: Context) -> pl.Expr:
+    """A polars SQL expression, checked against the columns it will see. Must be true or false."""
+    try:
+        expression = pl.sql_expr(where)
+        kind = pl.DataFrame(schema=schema).lazy().select(expression.alias("_")).collect_schema()["_"]
+    except (pl.exceptions.PolarsError, BaseException) as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise context.error(key, f"{where!r}: {first}", f"use SQL over the columns {', '.join(schema)}") from None
+    if kind != pl.Boolean:
+        raise context.error(
+            key, f"{where!r} is of type {kind}, not true or false", "compare it with something, e.g. `p_choice >= 0.6`"
+        )
+    return expression
