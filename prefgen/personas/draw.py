@@ -1,0 +1,219 @@
+"""Spec to people: the one way in which personas are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from prefgen.personas.audit import Audit, audit_of_cells, audit_of_portraits, combined_audit, sources
+from prefgen.personas.cells import Axis, Codes, level_column
+from prefgen.personas.controls import Control, none_control, shuffled_control, wrong_control
+from prefgen.personas.fit import fitted
+from prefgen.personas.portray import with_text, wordings_of
+from prefgen.personas.sample import numbers_in_bins, numbers_of, systematic_counts
+from prefgen.personas.strata import sampling_frame
+from prefgen.personas.targets import targets_of
+from prefgen.seeds import rng_for
+from prefgen.spec.population import Population
+
+_FIRST = ("persona_id", "population", "control", "control_of", "weight")
+_MOST = 50_000_000  # people; beyond this a typing error is likelier than a wish
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """People and how well they match their spec.
+
+    people    columns persona_id, population, control, control_of, weight, [person, wording], [portrait],
+              attributes, text; controls stand after the people they stand beside
+    audit     realised against target
+    """
+
+    people: pl.DataFrame
+    audit: Audit
+
+
+def draw(population: Population, *, n: int | None = None, seed: int, controls: Sequence[Control] = ()) -> pl.DataFrame:
+    """The personas table of `n` people (for portraits, by default one a portrait) and their controls.
+
+    weight     what a person stands for; mean 1 over drawn people, controls weigh what their person does
+    control    null for a drawn person
+    attributes one typed column each; bins give a number and `<attribute>_band`; null where a combined
+               population has no such attribute
+    text       '' for the control `none`
+
+    Deterministic in `seed` and the population's name. Raises SpecError when the spec cannot be fulfilled.
+    """
+    return draw_audited(population, n=n, seed=seed, controls=controls).people
+
+
+def draw_audited(population: Population, *, n: int | None = None, seed: int, controls: Sequence[Control] = ()) -> Drawn:
+    """`draw`, with the audit that belongs to it."""
+    _check_n(population, n)
+    if population.combine:
+        return _draw_combined(population, n=n or 0, seed=seed, controls=controls)
+    drawn = (
+        _portrait_people(population, n=n, seed=seed)
+        if population.portraits
+        else _attribute_people(population, n=n or 0, seed=seed)
+    )
+    attributes = [name for name in drawn.people.columns if name not in (*_FIRST, "portrait")]
+    people = drawn.people.with_columns(
+        pl.lit(population.population).alias("population"),
+        pl.lit(None, dtype=pl.String).alias("control"),
+        pl.lit(None, dtype=pl.String).alias("control_of"),
+        (pl.col("weight") / pl.col("weight").mean()).alias("weight"),
+    )
+    return Drawn(_in_order(_with_controls(population, people, attributes, seed=seed, controls=controls)), drawn.audit)
+
+
+def _check_n(population: Population, n: int | None) -> None:
+    if n is None and not population.portraits:
+        raise population.error((), "attributes do not say how many people to draw", "give n, e.g. n: 200")
+    if n is not None and not 1 <= n <= _MOST:
+        raise population.error((), f"cannot draw n={n} people", f"give n between 1 and {_MOST:,}")
+    if n is None and population.oversample is not None:
+        raise population.error(
+            ("oversample",), "there is nothing to oversample when each portrait is one persona", "give n"
+        )
+
+
+def _portrait_people(population: Population, *, n: int | None, seed: int) -> Drawn:
+    """Named portraits: one persona each, or `n` people whose portraits follow the shares."""
+    portraits = pl.DataFrame(
+        [{"portrait": p.id, **p.extras} for p in population.portraits], infer_schema_length=None, strict=False
+    )
+    share = np.array([p.share for p in population.portraits])
+    frame = sampling_frame(population, portraits, share)
+    if n is None:
+        chosen = np.flatnonzero(frame.kept > 0)
+        weight, ids = frame.kept[chosen], portraits["portrait"].gather(pl.Series(chosen))
+    else:
+        counts = systematic_counts(frame.drawn, n, rng_for(seed, "draw", population.population).random())
+        chosen = np.repeat(np.arange(len(share)), counts)
+        number = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+        padded = pl.Series(number).cast(pl.String).str.zfill(len(str(int(counts.max()))))
+        weight, ids = frame.weight[chosen], portraits["portrait"].gather(pl.Series(chosen)) + "-" + padded
+    people = portraits[chosen].with_columns(persona_id=ids, weight=pl.Series(weight))
+    audit = audit_of_portraits(
+        population.population,
+        sources(population.source),
+        ids=portraits["portrait"].to_list(),
+        target=frame.kept,
+        people=people,
+    )
+    return Drawn(people, audit)
+
+
+def _attribute_people(population: Population, *, n: int, seed: int) -> Drawn:
+    """`n` people drawn from the fitted joint distribution, in random order."""
+    name = population.population
+    targets = targets_of(population)
+    cells = fitted(targets)
+    rng = rng_for(seed, "draw", name)
+    frame = sampling_frame(
+        population,
+        pl.DataFrame([level_column(a, c) for a, c in zip(cells.axes, cells.codes, strict=True)]),
+        cells.share,
+    )
+    counts = systematic_counts(frame.drawn, n, rng.random())
+    cell = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    codes = [code[cell] for code in cells.codes]
+    weight = frame.weight[cell]
+    people = pl.DataFrame(_columns(population, cells.axes, codes, n=n, seed=seed)).with_columns(
+        persona_id=f"{name}-" + pl.int_range(1, n + 1, eager=True).cast(pl.String).str.zfill(len(str(n))),
+        weight=pl.Series(weight),
+    )
+    audit = audit_of_cells(
+        name, sources(population.source), cells=cells, targets=targets.tables, codes=codes, weight=weight
+    )
+    return Drawn(people, audit)
+
+
+def _columns(
+    population: Population, axes: Sequence[Axis], codes: Sequence[Codes], *, n: int, seed: int
+) -> list[pl.Series]:
+    """The columns of all attributes, in the order of the spec."""
+    drawn = {axis.name: (axis, code) for axis, code in zip(axes, codes, strict=True)}
+    columns = []
+    for name in population.names:
+        rng = rng_for(seed, "numbers", population.population, name)
+        if name not in drawn:
+            columns.append(pl.Series(name, numbers_of(population.attributes[name], n, rng)))
+            continue
+        axis, code = drawn[name]
+        if axis.bins:
+            columns.append(pl.Series(name, numbers_in_bins(axis.levels, code, rng)))
+        columns.append(level_column(axis, code))
+    return columns
+
+
+def _draw_combined(population: Population, *, n: int, seed: int, controls: Sequence[Control]) -> Drawn:
+    """People of several populations, each in its share of `n`."""
+    share = np.array([part.share for part in population.combine])
+    counts = systematic_counts(share, n, rng_for(seed, "draw", population.population).random())
+    parts = [
+        (part, draw_audited(part, n=int(count), seed=seed, controls=controls), wanted / share.sum() * n / count)
+        for part, count, wanted in zip(population.parts, counts, share, strict=True)
+        if count > 0
+    ]
+    frames = [drawn.people.with_columns(pl.col("weight") * correction) for _, drawn, correction in parts]
+    people = pl.concat(frames, how="diagonal_relaxed")
+    audit = combined_audit(
+        population.population, sources(population.source), [drawn.audit for _, drawn, _ in parts], people
+    )
+    return Drawn(_in_order(people.unique("persona_id", keep="first", maintain_order=True)), audit)
+
+
+def _worded(population: Population, people: pl.DataFrame) -> pl.DataFrame:
+    """Everyone once, or once in every wording when the spec has several."""
+    wordings = wordings_of(population)
+    if len(wordings) == 1:
+        return with_text(population, people, wordings[0])
+    told = [
+        with_text(population, people, wording).with_columns(
+            pl.col("persona_id").alias("person"),
+            (pl.col("persona_id") + f"-{wording}").alias("persona_id"),
+            pl.lit(wording).alias("wording"),
+        )
+        for wording in wordings
+    ]
+    return pl.concat(told)
+
+
+def _with_controls(
+    population: Population, people: pl.DataFrame, attributes: Sequence[str], *, seed: int, controls: Sequence[Control]
+) -> pl.DataFrame:
+    told = _worded(population, people)
+    frames = [told]
+    if "none" in controls:
+        frames.append(none_control(told))
+    if "wrong" in controls:
+        wrong = wrong_control(told, seed=seed)
+        if wrong is None:
+            raise population.error(
+                (),
+                "everybody has the same portrait, so nobody can get a wrong one",
+                "draw more people, or leave out the control `wrong`",
+            )
+        frames.append(wrong)
+    if "shuffled" in controls:
+        if population.portraits:
+            raise population.error(
+                ("portraits",), "named portraits have no attributes to shuffle", "use the control `wrong`"
+            )
+        frames.append(
+            shuffled_control(
+                people, told, attributes, seed=seed, portray=lambda shuffled: _worded(population, shuffled)
+            )
+        )
+    return pl.concat(frames, how="diagonal_relaxed")
+
+
+def _in_order(people: pl.DataFrame) -> pl.DataFrame:
+    """The columns that every table of personas has first, attributes after them, the text last."""
+    before = [name for name in (*_FIRST, "person", "wording", "portrait") if name in people.columns]
+    return people.select(*before, pl.exclude(*before, "text"), "text")

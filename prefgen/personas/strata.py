@@ -1,0 +1,97 @@
+"""Whom to draw and how often: filters and oversampled strata, with the weights that take it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from prefgen.errors import one_of
+from prefgen.personas.cells import Shares
+from prefgen.spec.population import Population
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How often each cell is drawn.
+
+    kept      share of each cell among the people wanted, before oversampling; sums to 1, 0 for those filtered out
+    drawn     share of each cell in the draw; sums to 1
+    weight    kept / drawn, 1 where nothing is drawn: what a person of that cell stands for
+    """
+
+    kept: Shares
+    drawn: Shares
+    weight: Shares
+
+
+def sampling_frame(population: Population, cells: pl.DataFrame, share: Shares) -> Frame:
+    """The sampling frame of a population whose cells have the columns `cells`; SpecError when nobody is left."""
+    kept = share / share.sum()
+    if population.keep is not None:
+        kept = kept * _holds(population, cells)
+        if kept.sum() <= 0:
+            raise population.error(("keep",), "nobody is left", "loosen the expression")
+        kept = kept / kept.sum()
+    drawn = _oversampled(population, cells, kept)
+    weight = np.divide(kept, drawn, out=np.ones_like(kept), where=drawn > 0)
+    return Frame(kept, drawn, weight)
+
+
+def _holds(population: Population, cells: pl.DataFrame) -> Shares:
+    try:
+        held = cells.select(pl.sql_expr(population.keep or "").cast(pl.Boolean).fill_null(False)).to_series()
+    except Exception as error:  # polars raises many kinds, all of them the expression's fault
+        words = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise population.error(
+            ("keep",), f"cannot be evaluated: {words}", f"write an SQL condition over {', '.join(cells.columns[:12])}"
+        ) from None
+    if held.len() != cells.height:
+        raise population.error(
+            ("keep",), "is not a condition on one person", "write a comparison such as vote = 'left'"
+        )
+    return np.asarray(held.to_numpy(), dtype=np.float64)
+
+
+def _oversampled(population: Population, cells: pl.DataFrame, kept: Shares) -> Shares:
+    stratum = population.oversample
+    if stratum is None:
+        return kept
+    if stratum.by not in cells.columns:
+        raise population.error(
+            ("oversample", "by"),
+            f"no attribute with levels named {stratum.by!r}",
+            f"use {one_of(stratum.by, cells.columns)}",
+        )
+    level = cells[stratum.by].cast(pl.String).fill_null("").to_numpy()
+    factor = np.zeros_like(kept)
+    rest = 1 - sum(stratum.shares.values())
+    named = np.isin(level, list(stratum.shares))
+    for name, wanted in stratum.shares.items():
+        held = kept[level == name].sum()
+        if held <= 0 and wanted > 0:
+            raise population.error(
+                ("oversample", "shares", name),
+                f"nobody has {stratum.by} {name!r}",
+                f"use {one_of(name, map(str, set(level)))}",
+            )
+        if held > 0:
+            if wanted <= 0:
+                raise population.error(
+                    ("oversample", "shares", name),
+                    "a stratum of share 0 leaves its people out",
+                    "leave them out with `keep`, or give it a share",
+                )
+            factor[level == name] = wanted / held
+    left = kept[~named].sum()
+    if left > 0 and rest <= 1e-9:
+        raise population.error(
+            ("oversample", "shares"),
+            "shares of 1 leave out the levels not named",
+            "name every level, or leave room for the others",
+        )
+    if left > 0:
+        factor[~named] = rest / left
+    drawn = kept * factor
+    return np.asarray(drawn / drawn.sum(), dtype=np.float64)

@@ -1,0 +1,48 @@
+"""People into a file of their own, for `prefgen personas`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from prefgen.errors import FileError, UsageError, one_of
+from prefgen.personas.audit import Audit
+from prefgen.personas.controls import Control
+from prefgen.personas.draw import draw_audited
+from prefgen.spec.population import read_population
+
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+    ".parquet": lambda people, path: people.write_parquet(path),
+    ".csv": lambda people, path: people.write_csv(path),
+    ".jsonl": lambda people, path: people.write_ndjson(path),
+}
+
+
+def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, controls: Sequence[Control] = ()) -> Audit:
+    """Draw people and write them to `out` (parquet, csv or jsonl by its suffix), whole or not at all.
+
+    Raises SpecError for the spec, UsageError for a name that cannot be written, FileError when writing fails.
+    """
+    if ".." in out.parts:
+        raise UsageError(f"--out {str(out)!r} leads out of its folder through '..'", fix="write the path without '..'")
+    writer = _WRITERS.get(out.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"--out {str(out)!r}: people cannot be written as {out.suffix!r}",
+            fix=f"end the name in {one_of(out.suffix, _WRITERS)}",
+        )
+    drawn = draw_audited(read_population(spec_path), n=n, seed=seed, controls=controls)
+    aside = out.with_name(f".{out.name}.aside")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        writer(drawn.people, aside)
+        aside.replace(out)
+    except OSError as error:
+        raise FileError(
+            f"{out}: cannot be written: {error.strerror or error}", fix="choose another folder, or free some space"
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return drawn.audit

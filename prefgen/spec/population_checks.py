@@ -1,0 +1,160 @@
+"""What can be wrong with a persona spec, found before any table is read or person drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefgen.errors import Complaint, one_of
+from prefgen.spec.attribute import share_problem
+from prefgen.spec.document import Key
+from prefgen.spec.template import template_complaints
+
+if TYPE_CHECKING:
+    from prefgen.spec.population import Population
+
+RESERVED = frozenset({"persona_id", "population", "control", "control_of", "weight", "text", "portrait", "person", "wording"})  # fmt: skip
+"""Columns of the personas table that are not attributes."""
+
+
+def complaints_about(population: Population) -> Iterator[Complaint]:
+    """Everything wrong with a population that can be found without reading its tables and survey rows."""
+    say = population.document.complaint
+    kinds = [bool(population.portraits), bool(population.attributes or population.microdata), bool(population.combine)]
+    if sum(kinds) != 1:
+        yield say((), "a population has portraits, or attributes and microdata, or combines others",
+            "write exactly one of `portraits:`, `attributes:` (and/or `microdata:`), `combine:`")  # fmt: skip
+        return
+    if not population.attributes and not population.microdata:
+        for key in (
+            "tables",
+            "impossible",
+            "exact_margins",
+            *(("keep", "oversample", "text") if population.combine else ()),
+        ):
+            if getattr(population, key):
+                yield say((key,), "only attribute populations have this", "take it out, or write `attributes:`")
+    yield from _share_complaints(population)
+    yield from _portrait_complaints(population)
+    yield from _name_complaints(population)
+    yield from _text_complaints(population)
+    for key, file in _files(population):
+        if not file.is_file():
+            yield say(key, f"no such file: {file}", "check the path; it is relative to this YAML file")
+
+
+def _files(population: Population) -> Iterator[tuple[Key, Path]]:
+    for index, table in enumerate(population.tables):
+        if table.file is not None:
+            yield ("tables", index, "file"), table.file
+    if population.microdata is not None:
+        yield ("microdata", "file"), population.microdata.file
+    for index, part in enumerate(population.combine):
+        yield ("combine", index, "file"), part.file
+
+
+def _share_complaints(population: Population) -> Iterator[Complaint]:
+    groups: list[tuple[Key, list[float]]] = [
+        (("attributes", name), list(attribute.shares.values()))
+        for name, attribute in population.attributes.items()
+        if attribute.shares is not None
+    ]
+    if population.portraits:
+        groups.append((("portraits",), [portrait.share for portrait in population.portraits]))
+    if population.combine:
+        groups.append((("combine",), [part.share for part in population.combine]))
+    for key, shares in groups:
+        problem = share_problem(shares, normalize=population.normalize)
+        if problem is not None:
+            yield population.document.complaint(key, problem.problem, problem.fix)
+    stratum = population.oversample
+    if stratum is not None and (
+        min(stratum.shares.values(), default=-1) < 0 or sum(stratum.shares.values()) > 1 + 1e-6
+    ):
+        yield population.document.complaint(
+            ("oversample", "shares"), "shares of strata must be 0 or more and sum to 1 at most", "change them"
+        )
+
+
+def _portrait_complaints(population: Population) -> Iterator[Complaint]:
+    say = population.document.complaint
+    seen: set[str] = set()
+    for index, portrait in enumerate(population.portraits):
+        key: Key = ("portraits", index, "id")
+        if portrait.id in seen:
+            yield say(key, f"another portrait is called {portrait.id!r}", "give every portrait an id of its own")
+        if portrait.id == "none" or portrait.id.startswith(("wrong-", "shuffled-")):
+            yield say(key, f"{portrait.id!r} is the name of a control", "choose another id")
+        seen.add(portrait.id)
+        for extra in portrait.extras:
+            if extra in RESERVED or not extra.isidentifier():
+                yield say(
+                    ("portraits", index, extra), "unknown key, and no name for an attribute", "choose another name"
+                )
+        if portrait.text is None and not population.wordings:
+            yield say(("portraits", index), "this portrait has no text", "add `text: You ...`")
+
+
+def _name_complaints(population: Population) -> Iterator[Complaint]:
+    say, known = population.document.complaint, population.names
+    bands = {f"{name}_band" for name, attribute in population.attributes.items() if attribute.bins is not None}
+    for name in known:
+        at: Key = ("attributes", name) if name in population.attributes else ("microdata", "columns")
+        if name in RESERVED or not name.isidentifier():
+            yield say(
+                at, f"{name!r} cannot be an attribute: it is a column of every persona or no plain name", "rename it"
+            )
+        if name in bands:
+            yield say(at, f"{name!r} is the name of the bands of {name[:-5]!r}", "rename it")
+    yield from _use_complaints(population)
+
+
+def _use_complaints(population: Population) -> Iterator[Complaint]:
+    say, known = population.document.complaint, population.names
+    used: list[tuple[Key, str]] = []
+    for index, table in enumerate(population.tables):
+        used += [(("tables", index, "given" if name in table.given else "of"), name) for name in table.names]
+    for index, combination in enumerate(population.impossible):
+        used += [(("impossible", index, name), name) for name in combination]
+    data = population.microdata
+    if data is not None and isinstance(data.tables, list):
+        for index, names in enumerate(data.tables):
+            allowed = set(data.sources)
+            for name in names:
+                if name not in allowed:
+                    yield say(
+                        ("microdata", "tables", index), f"no column named {name!r}", f"use {one_of(name, allowed)}"
+                    )
+    for key, name in used:
+        if name not in known:
+            yield say(
+                key,
+                f"no attribute named {name!r}",
+                f"use {one_of(name, known)}" if known else "write it under `attributes:`",
+            )
+        elif name in population.attributes and population.attributes[name].distribution is not None:
+            yield say(key, f"{name!r} is a distribution without levels", "give it `bins:` to use it in tables")
+
+
+def _text_complaints(population: Population) -> Iterator[Complaint]:
+    known = {
+        *population.names,
+        *(f"{name}_band" for name, attribute in population.attributes.items() if attribute.bins),
+    }
+    wordings = population.wordings
+    if not wordings and not population.portraits and not population.combine:
+        yield population.document.complaint(
+            ("text",), "missing", 'add a template, e.g. text: "You are {{ age }} years old."'
+        )
+    for wording, template in wordings.items():
+        key: Key = ("text", wording) if wording else ("text",)
+        if population.portraits:
+            common = set.intersection(*(set(portrait.extras) for portrait in population.portraits)) | {"portrait"}
+            yield from template_complaints(population.document, key, template, common)
+        else:
+            yield from template_complaints(population.document, key, template, known)
+    for index, portrait in enumerate(population.portraits):
+        if portrait.text is not None:
+            allowed = {*portrait.extras, "portrait"}
+            yield from template_complaints(population.document, ("portraits", index, "text"), portrait.text, allowed)

@@ -1,0 +1,64 @@
+"""`draw`: people from a persona spec, and the control personas that are judged beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from prefgen.personas import Control, draw_audited
+from prefgen.spec.fields import InputPath
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.population import Population, read_population
+from prefgen.steps.context import Context
+from prefgen.store.table import PART_ROWS, Table
+
+
+class Spec(StepSpec):
+    """Draw people. The persona spec is read and checked with the pipeline."""
+
+    grain: ClassVar[Grain] = "personas"
+
+    draw: InputPath = Field(description="The persona spec.")
+    n: int | None = Field(
+        None,
+        ge=1,
+        le=50_000_000,
+        description="People to draw; portraits without it are one persona each, weighted by share.",
+    )
+    controls: list[Control] = Field(
+        default_factory=list,
+        description="Control personas beside the people: `none` (no portrait), `wrong` (another person's), `shuffled` (attributes shuffled).",
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Seed of this draw; by default the pipeline's.")
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Spec:
+        population = self.population()
+        if self.n is None and not population.portraits:
+            raise ValueError(
+                f"{self.draw.name} has attributes, which do not say how many people to draw\nfix: add e.g. n: 200"
+            )
+        if "shuffled" in self.controls and population.portraits:
+            raise ValueError("named portraits have no attributes to shuffle\nfix: use the controls none and wrong")
+        return self
+
+    def population(self) -> Population:
+        """The persona spec, read."""
+        return read_population(self.draw)
+
+    def inputs(self) -> tuple[Path, ...]:
+        """The persona spec and every table or survey file that it names."""
+        return self.population().inputs()
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The personas table; the audit of the draw goes into the summary."""
+    del tables  # people come from the spec alone
+    seed = context.seed if spec.seed is None else spec.seed
+    drawn = draw_audited(spec.population(), n=spec.n, seed=seed, controls=spec.controls)
+    context.summary.update(drawn.audit.to_json())
+    yield from drawn.people.iter_slices(PART_ROWS)
