@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 from prefgen.engines.engine import Engine, Meter
 from prefgen.engines.open import open_engine
-from prefgen.engines.store import ResponseStore
+from prefgen.engines.replay import NOT_IN_FILE, Replays
+from prefgen.engines.store import NEVER_ASKED, ResponseStore
 from prefgen.errors import NotFinished, UsageError
 from prefgen.records import Request, Response
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, ReplayModel
+
+Paid = EmbeddedModel | OpenAIModel | BatchModel
+"""Models that an engine answers for; the others only replay."""
 
 if TYPE_CHECKING:
     from prefgen.engines.prices import Price
 
 _CHUNK = 128  # requests rendered and looked up at once, while an engine waits: a few milliseconds
+_REPLAY_CHUNK = 1000
 _WATCH_SECONDS = 0.1
 _CHARS_PER_TOKEN = 4  # only for what has no measured cost yet
 _TOKENS_AHEAD = 16  # of an answer without a limit, for the same estimate
@@ -56,6 +61,7 @@ class Asker:
         self._price_of = price_of
         self._open = open_engine
         self._purse = _Purse(budget_usd)
+        self._replays = Replays(models)
         self._engines: dict[str, Engine] = {}
 
     def spec(self, name: str) -> ModelSpec:
@@ -73,6 +79,8 @@ class Asker:
         what was answered is stored.
         """
         spec = self._models[model]
+        if isinstance(spec, ReplayModel):
+            return self._replay(spec, requests, planned=planned)
         sending = _Sending(self._store, spec, self._purse, self._price_of(spec), self._watch)
         sending.meter.planned = planned
         try:
@@ -87,10 +95,26 @@ class Asker:
         return sending.meter
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:
-        """The stored responses in the order of the ids; an id never asked is a failure that says so."""
-        return self._store.read(request_ids)
+        """The stored responses in the order of the ids; one never asked, or not in the replayed file, is a failure."""
+        found = self._store.find(request_ids)
+        if self._replays and len(found) < len(request_ids):
+            found.update(self._replays.find([name for name in request_ids if name not in found]))
+        absent = NOT_IN_FILE if self._replays else NEVER_ASKED
+        return [found.get(name) or Response(name, failure=absent, final=bool(self._replays)) for name in request_ids]
 
-    def _engine(self, model: str, spec: ModelSpec) -> Engine:
+    def _replay(self, spec: ReplayModel, requests: Iterable[Request], *, planned: int) -> Meter:
+        """Count what the file has; nothing is sent and nothing written."""
+        meter = Meter(planned=planned)
+        source = iter(requests)
+        while ids := [request.request_id for request in islice(source, _REPLAY_CHUNK)]:
+            lost = set(self._replays.missing(spec, self._store.missing(ids)))
+            n_lost = sum(name in lost for name in ids) if lost else 0
+            meter.failed += n_lost
+            meter.stored += len(ids) - n_lost
+            self._watch(meter)
+        return meter
+
+    def _engine(self, model: str, spec: Paid) -> Engine:
         # Kept for the next step that asks the same model: weights are loaded once.
         if model not in self._engines:
             self._engines[model] = self._open(spec, store=self._store)
@@ -113,7 +137,7 @@ class _Sending:
     """One `send`: which requests are out, and what has come back."""
 
     def __init__(
-        self, store: ResponseStore, spec: ModelSpec, purse: _Purse, price: Price | None, watch: Callable[[Meter], None]
+        self, store: ResponseStore, spec: Paid, purse: _Purse, price: Price | None, watch: Callable[[Meter], None]
     ) -> None:
         self.meter = Meter()
         self._store, self._spec, self._purse, self._price, self._watch = store, spec, purse, price, watch
@@ -202,14 +226,14 @@ class _Sending:
             self._watch(self.meter)
 
 
-def _most_at_risk(spec: ModelSpec) -> int:
-    """How many requests a kill -9 may cost: as many as are in flight; a replay costs nothing to repeat."""
+def _most_at_risk(spec: Paid) -> int:
+    """How many requests a kill -9 may cost: as many as are in flight. A batch lies with the provider."""
     if isinstance(spec, OpenAIModel):
         return spec.concurrency
     return 1 if isinstance(spec, EmbeddedModel) else 1_000_000
 
 
-def _cost(spec: ModelSpec, price: Price, prompt: int, cached: int, completion: int) -> float:
+def _cost(spec: Paid, price: Price, prompt: int, cached: int, completion: int) -> float:
     """US dollars for so many tokens; `cached` ones are part of `prompt`."""
     usd = (prompt - cached) * price.input_usd_per_mtok + cached * price.cached_usd_per_mtok
     usd += completion * price.output_usd_per_mtok

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prefgen.engines.engine import Engine
 from prefgen.engines.store import ResponseStore
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.models import BatchModel, EmbeddedModel, OpenAIModel
 
 
-def open_engine(spec: ModelSpec, *, store: ResponseStore) -> Engine:
-    """The engine of a model. It may keep notes about the endpoint in `store`, and batches beside it."""
+def open_engine(spec: EmbeddedModel | OpenAIModel | BatchModel, *, store: ResponseStore) -> Engine:
+    """The engine of a model; what it keeps from run to run (batches under way) lies beside `store`."""
     if isinstance(spec, EmbeddedModel):
         from prefgen.engines.embedded import EmbeddedEngine
 
@@ -17,10 +17,6 @@ def open_engine(spec: ModelSpec, *, store: ResponseStore) -> Engine:
         from prefgen.engines.http import OpenAIEngine
 
         return OpenAIEngine(spec)
-    if isinstance(spec, BatchModel):
-        from prefgen.engines.batch import BatchEngine
+    from prefgen.engines.batch import BatchEngine
 
-        return BatchEngine(spec, store.path.parent / "batches")
-    from prefgen.engines.replay import ReplayEngine
-
-    return ReplayEngine(spec)
+    return BatchEngine(spec, store.path.parent / "batches")

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prefgen.engines.engine import Meter, Put
-from prefgen.engines.store import NEVER_ASKED, ResponseStore
-from prefgen.records import Request
-from prefgen.spec.models import ReplayModel
+from prefgen.engines.store import ResponseStore
+from prefgen.records import Response
+from prefgen.spec.models import ModelSpec, ReplayModel
 
 NOT_IN_FILE = "not in the responses file"
-_CHUNK = 1000
 
 
-class ReplayEngine:
-    """Puts for each request what another run was answered, failures included; it asks nobody.
+class Replays:
+    """The responses files that a pipeline's `replay` models name, each opened once, when it is first needed.
 
-    A request that the file does not have becomes a failure. It is not a final one: the file may also be the
-    run's own, and a real engine that later works in this folder shall still ask.
+    Nothing of them is copied: a replay of ten million rows writes no second copy, and what a file lacks
+    is not remembered as a failure in the folder of a run that may later ask a real model.
     """
 
-    def __init__(self, spec: ReplayModel) -> None:
-        self.path = responses_file(spec.responses)
+    def __init__(self, models: Mapping[str, ModelSpec]) -> None:
+        specs = (spec for spec in models.values() if isinstance(spec, ReplayModel))
+        self._paths = tuple(dict.fromkeys(responses_file(spec.responses) for spec in specs))
+        self._stores: dict[Path, ResponseStore] = {}
 
-    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:  # noqa: ARG002 - nothing to count
-        with ResponseStore(self.path, read_only=True) as stored:
-            while chunk := list(islice(requests, _CHUNK)):
-                responses = stored.read([request.request_id for request in chunk])
-                for request, response in zip(chunk, responses, strict=True):
-                    lost = response.failure == NEVER_ASKED
-                    put(request, replace(response, failure=NOT_IN_FILE) if lost else response)
+    def __bool__(self) -> bool:
+        return bool(self._paths)
+
+    def missing(self, spec: ReplayModel, request_ids: Sequence[str]) -> list[str]:
+        """The ids for which the file of `spec` has nothing, or a failure that was not final."""
+        return self._store(responses_file(spec.responses)).missing(request_ids)
+
+    def find(self, request_ids: Sequence[str]) -> dict[str, Response]:
+        """What the files have, by id; the file named first goes first."""
+        found: dict[str, Response] = {}
+        for path in self._paths:
+            found.update(self._store(path).find([name for name in request_ids if name not in found]))
+        return found
+
+    def _store(self, path: Path) -> ResponseStore:
+        if path not in self._stores:
+            self._stores[path] = ResponseStore(path, read_only=True)
+        return self._stores[path]
 
 
 def responses_file(path: Path) -> Path:

@@ -29,7 +29,7 @@ NEVER_ASKED = "never asked"
 
 _APPLICATION_ID = 0x70726667  # "prfg", so that somebody else's SQLite file is never written into
 _VERSION = 1
-_BATCH_ROWS = 500
+_BATCH_ROWS = 2000
 _SYNC_SECONDS = 0.5
 _CHUNK = 1000  # ids looked up by one statement
 
@@ -126,18 +126,21 @@ class ResponseStore:
         An id that was never put comes back as a failure `never asked` that is not final, so that every
         row made from it says why it is empty.
         """
+        found = self.find(request_ids)
+        return [found.get(name) or Response(name, failure=NEVER_ASKED, final=False) for name in request_ids]
+
+    def find(self, request_ids: Sequence[str]) -> dict[str, Response]:
+        """What is there, by id, failures included."""
         self.commit()
-        keys = [_key(request_id) for request_id in request_ids]
-        found = {row[0]: row for row in self._look_up(keys, f"id, {_COLUMNS}", "")}
-        return [
-            _to_response(name, row)
-            if (row := found.get(key)) is not None
-            else Response(name, failure=NEVER_ASKED, final=False)
-            for name, key in zip(request_ids, keys, strict=True)
-        ]
+        with self._file_errors():
+            if self._db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is None:
+                return {}
+        names = {_key(name): name for name in request_ids}
+        rows = self._look_up(list(names), f"id, {_COLUMNS}", "")
+        return {(name := names[row[0]]): _to_response(name, row) for row in rows}
 
     def put(self, response: Response) -> None:
-        """Take one response; it is committed with others, at the latest when 500 wait or half a second is over."""
+        """Take one response; it is committed with others, at the latest when 2,000 wait or half a second is over."""
         self._pending.append(_to_row(response))
         if len(self._pending) >= _BATCH_ROWS or time.monotonic() - self._synced_at >= _SYNC_SECONDS:
             self.commit()
