@@ -1,0 +1,40 @@
+"""What every test stands on: a home of its own, and the misbehaving endpoint on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.running import Served, serve, thread
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test spends money or reads a token by accident.
+
+    XDG_CACHE_HOME stays as it is: the embedded model is re-encoded once and shared by all tests.
+    """
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_ENDPOINT", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Callable[..., Served]]:
+    """`endpoint({...script...})` starts a misbehaving endpoint; `process=True` in a process of its own."""
+    with ExitStack() as held:
+
+        def start(script: dict[str, Any] | None = None, *, process: bool = False) -> Served:
+            return held.enter_context(serve(script) if process else thread(script))
+
+        yield start
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is also the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,212 @@
+"""What the endpoint says: a pure function of the request's body, in the manner of four kinds of server.
+
+It has tastes: an option's utility is drawn from the words of the prompt (persona included) and of the option,
+never from where the option stands, with a small leaning to the first slot. So both orders mostly agree, two
+personas differ, and a calm run and a stormy one end with the same answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from typing import Any
+
+import orjson
+
+from tests.servers.script import Script
+
+_OPTION = re.compile(r"^[ \t*(\[]*([A-Z]{1,3})[.):\]]+[ \t]+(\S.*)$", re.MULTILINE)
+_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_LEANING = 0.3
+_SHARPNESS = 5.0
+_NOISE = (("The", 0.05), (" ", 0.02), ("I", 0.015), ("Sure", 0.01), ("\n", 0.005))
+
+_KNOWN_TO_OPENAI = frozenset(
+    ("model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "logprobs", "top_logprobs",
+     "response_format", "stop", "n", "user", "store", "metadata", "logit_bias", "presence_penalty", "frequency_penalty",
+     "stream", "stream_options", "service_tier", "reasoning_effort", "safety_identifier", "prompt_cache_key", "prediction",
+     "modalities", "tools", "tool_choice", "parallel_tool_calls", "verbosity")
+)  # fmt: skip
+
+
+class RefusedError(Exception):
+    """The server does not take this request: HTTP status and the words."""
+
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+def _unit(*names: str) -> float:
+    digest = hashlib.blake2b("\x1f".join(names).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def check(body: dict[str, Any], script: Script) -> None:
+    """Raise RefusedError as the personality would, or as the script says."""
+    if body.get("model") not in script.models:
+        raise RefusedError(
+            404,
+            f"The model `{body.get('model')}` does not exist or you do not have access to it.",
+            code="model_not_found",
+        )
+    for key in script.refuses:
+        if key in body:
+            instead = " Use 'max_completion_tokens' instead." if key == "max_tokens" else ""
+            raise RefusedError(
+                400,
+                f"Unsupported parameter: '{key}' is not supported with this model.{instead}",
+                param=key,
+                code="unsupported_parameter",
+            )
+    if script.personality == "openai":
+        for key in body:
+            if key not in _KNOWN_TO_OPENAI:
+                raise RefusedError(400, f"Unknown parameter: '{key}'.", param=key, code="unknown_parameter")
+    top = body.get("top_logprobs") or 0
+    if script.personality == "openai" and top > 20:
+        raise RefusedError(
+            400, f"Invalid value for 'top_logprobs': must be less than or equal to 20, got {top}.", param="top_logprobs"
+        )
+    if script.personality == "vllm" and top > 20:
+        raise RefusedError(400, f"Requested sample logprobs of {top}, which is greater than max allowed: 20")
+    if script.personality == "llamacpp" and "grammar" in body and "response_format" in body and _schema(body):
+        raise RefusedError(400, 'Either "json_schema" or "grammar" can be specified, but not both')
+
+
+def tastes(messages: list[dict[str, Any]]) -> dict[str, float]:
+    """Probability of each option letter written on the page (the last user message); A and B where none is found."""
+    texts = [str(message.get("content") or "") for message in messages]
+    words = dict(_OPTION.findall(_page(messages)))
+    letters = list(words) or ["A", "B"]
+    key = "\x1e".join(_OPTION.sub("", text) for text in texts)
+    scores = {letter: _SHARPNESS * _unit(key, words.get(letter, letter)) for letter in letters}
+    scores[letters[0]] += _LEANING
+    whole = sum(math.exp(score) for score in scores.values())
+    return {letter: math.exp(score) / whole for letter, score in scores.items()}
+
+
+def _page(messages: list[dict[str, Any]]) -> str:
+    """What the user asks; behind it may stand the beginning of the answer."""
+    return next((str(each["content"]) for each in reversed(messages) if each["role"] == "user"), "")
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        schema: dict[str, Any] = wanted["json_schema"]["schema"]
+        return schema
+    return None
+
+
+def _instance(schema: dict[str, Any], p: dict[str, float]) -> Any:
+    """A value of the schema: enums by taste, integers by certainty, strings in a few words."""
+    if "enum" in schema:
+        offered = [str(value) for value in schema["enum"]]
+        return max(offered, key=lambda letter: p.get(letter, 0.0))
+    kind = schema.get("type", "string")
+    if kind == "object":
+        return {name: _instance(part, p) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_instance(schema.get("items", {}), p) for _ in range(max(1, schema.get("minItems", 1)))]
+    if kind in ("integer", "number"):
+        low, high = schema.get("minimum", 1), schema.get("maximum", 100)
+        return min(high, max(low, round(100 * max(p.values()))))
+    return kind == "boolean" or "It is what I would want."
+
+
+def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[list[str], bool]:
+    """Tokens of the answer, and whether a grammar or a choice held it."""
+    obeyed = {
+        "llamacpp": ("grammar", "response_format"),
+        "vllm": ("structured_outputs", "response_format"),
+        "openai": ("response_format",),
+        "plain": (),
+    }[script.personality]
+    obeyed = tuple(key for key in obeyed if key not in script.ignores)
+    if "structured_outputs" in obeyed and (held := body.get("structured_outputs")):
+        return [max(held["choice"], key=lambda choice: p.get(choice.strip(), 0.0))], True
+    if "grammar" in obeyed and body.get("grammar"):
+        return _by_grammar(body["grammar"], p), True
+    if "response_format" in obeyed and (schema := _schema(body)) is not None:
+        text = orjson.dumps(_instance(schema, p)).decode()
+        return [part for part in re.split(r'(?<=")([A-Z])(?=")', text) if part], True
+    letter = max(p, key=lambda each: p[each])
+    page = _page(body["messages"])
+    if "Answer: and one of" in page:
+        return ["It", " suits", " my", " life", ".", "\n", "Answer", ":", " ", letter], False
+    if "how certain" in page:
+        return [letter, " ", _certainty(p)], False
+    if script.personality == "plain":
+        return ["I", " would", " choose", " ", letter, "."], False
+    return [letter], False
+
+
+def _by_grammar(grammar: str, p: dict[str, float]) -> list[str]:
+    root = next(line for line in grammar.splitlines() if line.split("::=")[0].strip() == "root")
+    offered = [literal for literal in _LITERAL.findall(root) if literal.strip() in p]
+    letter = max(offered or list(p), key=lambda each: p.get(each.strip(), 0.0))
+    if "[0-9]" in grammar:
+        return [letter, " ", _certainty(p)]
+    return [letter]
+
+
+def _certainty(p: dict[str, float]) -> str:
+    return str(max(1, min(99, round(100 * max(p.values())))))
+
+
+def _alternatives(token: str, p: dict[str, float], script: Script, held: bool, top: int) -> list[dict[str, Any]]:
+    likely = dict(p) if token.strip() in p else {token: 1.0}
+    if len(likely) > 1 and not (held and script.personality == "vllm"):
+        room = 1 - sum(mass for _, mass in _NOISE)
+        likely = {letter: mass * room for letter, mass in likely.items()} | dict(_NOISE)
+    ordered = sorted(likely.items(), key=lambda pair: -pair[1])[:top]
+    found = [{"token": each, "logprob": math.log(mass), "bytes": list(each.encode())} for each, mass in ordered]
+    if held and script.personality == "vllm":
+        found += [{"token": each, "logprob": -9999.0, "bytes": list(each.encode())} for each, _ in _NOISE][
+            : top - len(found)
+        ]
+    return found
+
+
+def completion(body: dict[str, Any], script: Script, digest: str) -> dict[str, Any]:
+    """The whole reply to one chat request. Raises RefusedError."""
+    check(body, script)
+    messages = body["messages"]
+    p = tastes(messages)
+    tokens, held = _said(body, script, p)
+    most = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
+    finish = "length" if len(tokens) >= most else "stop"  # no token was left to say the end
+    tokens = tokens[:most]
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "".join(tokens)},
+        "finish_reason": finish,
+    }
+    if body.get("logprobs") and script.personality != "plain" and "logprobs" not in script.ignores:
+        top = body.get("top_logprobs") or 0
+        choice["logprobs"] = {"content": [_token(token, p, script, held, top) for token in tokens]}
+    prompt_tokens = sum(len(str(message.get("content") or "")) for message in messages) // 4 + 4
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": len(tokens),
+        "total_tokens": prompt_tokens + len(tokens),
+    }
+    if script.personality in ("openai", "vllm"):
+        usage["prompt_tokens_details"] = {"cached_tokens": prompt_tokens // 2}
+    return {
+        "id": f"chatcmpl-{digest}",
+        "object": "chat.completion",
+        "created": 1_760_000_000,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def _token(token: str, p: dict[str, float], script: Script, held: bool, top: int) -> dict[str, Any]:
+    alternatives = _alternatives(token, p, script, held, max(top, 1))
+    own = next((each["logprob"] for each in alternatives if each["token"] == token), -0.1)
+    return {"token": token, "logprob": own, "bytes": list(token.encode()), "top_logprobs": alternatives[:top]}
