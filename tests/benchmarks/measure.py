@@ -1,0 +1,77 @@
+"""Processes measured from outside, and one table for all benchmarks."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process used: wall-clock seconds, CPU seconds (user + system, threads included), peak memory in MB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `goal` in words; `ok` whether it was reached, None where there is no goal."""
+
+    what: str
+    ours: str
+    reference: str
+    ratio: str
+    goal: str = ""
+    ok: bool | None = None
+
+
+def measured(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Usage:
+    """Run a process to its end. RuntimeError, with what it said, when it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stderr.close()
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[:4]} exited with {process.returncode}:\n{said[-2000:]}")
+    # ru_maxrss is in KiB on Linux, in bytes on macOS
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
+
+
+def interleaved(repetitions: int, *each: Callable[[int], Usage]) -> list[Usage]:
+    """The median of each measurement, all of them taken in turns so that a busy moment meets all alike."""
+    taken: list[list[Usage]] = [[] for _ in each]
+    for repetition in range(repetitions):
+        for place, measure in enumerate(each):
+            taken[place].append(measure(repetition))
+    return [
+        Usage(*(statistics.median(getattr(one, key) for one in ones) for key in ("wall_s", "cpu_s", "peak_mb")))
+        for ones in taken
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    head = "| what | prefgen | reference in the same run | ratio | goal | reached |\n|---|---|---|---|---|---|"
+    reached = {True: "yes", False: "no", None: ""}
+    lines = [f"| {r.what} | {r.ours} | {r.reference} | {r.ratio} | {r.goal} | {reached[r.ok]} |" for r in rows]
+    return "\n".join([head, *lines])
+
+
+def machine() -> str:
+    """One line about where this was measured."""
+    import platform
+
+    return f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"

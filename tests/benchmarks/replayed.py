@@ -1,0 +1,70 @@
+"""A responses file for any pipeline, filled without a server: `python -m tests.benchmarks.replayed PIPELINE FILE`.
+
+Every step that asks no model is made as in a run; the step that asks is stopped once its requests are answered.
+The answers lean to the option with the smaller hash, so that two orders mostly agree.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from prefgen.engines.store import ResponseStore
+from prefgen.plan import context_of, load
+from prefgen.records import Request, Response
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Pipeline
+from prefgen.steps import kind, kind_of
+from prefgen.store.table import Table
+
+
+class _FilledError(Exception):
+    """Everything this step would ask is stored."""
+
+
+class _Filling:
+    """Stands where the engine room stands and answers everything at once."""
+
+    def __init__(self, pipeline: Pipeline, store: ResponseStore) -> None:
+        self._pipeline, self._store = pipeline, store
+
+    def spec(self, model: str) -> ModelSpec:
+        return self._pipeline.models[model]
+
+    def send(self, model: str, requests: Iterable[Request], *, planned: int) -> NoReturn:
+        for number, request in enumerate(requests):
+            self._store.put(_answer(request, number))
+        self._store.commit(sync=True)
+        raise _FilledError
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        return self._store.read(request_ids)
+
+
+def _answer(request: Request, number: int) -> Response:
+    # Orders alternate: a choice that changes its letter with them is the same option.
+    p = 0.55 + (number // 2 * 2654435761 % 1000) / 2500
+    likely, other = request.choices[:2] if (number + number // 2 % 5 // 4) % 2 else request.choices[1::-1]
+    alternatives = ((likely, math.log(p)), (other, math.log(1 - p)))
+    return Response(request.request_id, likely, alternatives, "logprobs+grammar", "stop", 160, 1, 120)
+
+
+def fill(pipeline_path: Path, path: Path) -> None:
+    """Answer every request of the pipeline's first asking step into a new responses file."""
+    pipeline = load(pipeline_path)
+    tables: dict[str, Table] = {}
+    with ResponseStore(path) as store:
+        asker = _Filling(pipeline, store)
+        for name, spec in pipeline.steps.items():
+            made = kind(kind_of(spec)).make(spec, tables, context_of(pipeline, name, asker))
+            try:
+                tables[name] = Table.of(name, made)
+            except _FilledError:
+                return
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]), Path(sys.argv[2]))
