@@ -1,0 +1,186 @@
+"""All that the analyses say of one run, as one document: RUN/report.json, from which the report is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from prefgen.analysis.agreement import estimate_agreement, estimate_alpha
+from prefgen.analysis.bias import estimate_position_bias
+from prefgen.analysis.control import estimate_control_effects
+from prefgen.analysis.gaps import Counterfactual, estimate_counterfactual
+from prefgen.analysis.place import draw_map, majority_answers, persona_answers
+from prefgen.analysis.sheet import Sheet, item_facts, sheet_of
+from prefgen.analysis.slices import (
+    MOST_LEVELS,
+    count_silence,
+    estimate_length_sensitivity,
+    estimate_profiles,
+    estimate_shares,
+    levels_of,
+)
+from prefgen.seeds import rng_for
+from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.table import Table
+
+FORMAT = 1
+
+# Names under which people keep these coordinates, the likeliest first.
+_DIMENSIONS = ("dimension", "axis", "value", "aspect")
+_GROUPS = ("group", "subject", "target_group")
+_GROUP_TYPES = ("group_type", "group_kind", "type", "group")
+_CATEGORIES = ("category", "theme", "domain", "topic", "subject", "dimension")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The tables of a run that can be analysed; None where the run made none."""
+
+    judgments: Table | None
+    items: Table | None
+    personas: Table | None
+
+
+def find_sources(run: Path) -> Sources:
+    """The last table of each grain, told by its columns, since a later one is an earlier one with more said."""
+    folder = RunFolder(run)
+    found: dict[str, Table] = {}
+    wanted = {
+        "judgments": {
+            "judgment_id",
+            "persona_id",
+            "item_id",
+            "order",
+            "repeat",
+            "choice",
+            "slot",
+            "status",
+            "item_choice",
+        },
+        "items": {"item_id", "prompt", "options"},
+        "personas": {"persona_id", "text"},
+    }
+    for step in folder.read_manifest()["steps"]:
+        if not (folder.tables / step["name"]).is_dir():
+            continue
+        table = folder.table(step["name"])
+        names = set(table.schema) if table.parts else set()
+        for grain, columns in wanted.items():
+            if columns <= names and (grain != "personas" or "item_id" not in names):
+                found[grain] = table
+                break
+    return Sources(found.get("judgments"), found.get("items"), found.get("personas"))
+
+
+def find(run: Path, *, draws: int = 300) -> dict[str, Any]:
+    """The findings of a finished run, as plain data; the sections that its tables cannot answer are None.
+
+    Every random draw hangs on the run's seed, so the same run gives the same findings.
+    """
+    manifest = RunFolder(run).read_manifest()
+    sources = find_sources(run)
+    document: dict[str, Any] = {"format": FORMAT, "run": manifest["name"], "fingerprint": manifest["fingerprint"]}
+    sheet = read_sheet(sources, seed=int(manifest["seed"]))
+    if sheet is None:
+        return {**document, "sheet": None}
+    return document | describe(sheet, seed=int(manifest["seed"]), draws=draws)
+
+
+def write_findings(run: Path, *, draws: int = 300) -> Path:
+    """`find`, written to RUN/report.json."""
+    path = run / "report.json"
+    write_json(path, find(run, draws=draws))
+    return path
+
+
+def read_sheet(sources: Sources, *, seed: int) -> Sheet | None:
+    """The sheet of a run; None where no judge picked among options of items."""
+    if sources.judgments is None or sources.items is None or sources.personas is None or not sources.judgments.n_rows:
+        return None
+    wanted = [name for name in ("persona_id", "control", "control_of", "weight") if name in sources.personas.schema]
+    personas = sources.personas.scan().select(wanted).collect()
+    parts = (part.select(_wanted(part.collect_schema())).collect() for part in sources.judgments.parts)
+    return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
+
+
+def _wanted(schema: pl.Schema) -> list[str]:
+    core = {"persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "reject_reason"}
+    return [name for name in schema if name in core or (name.startswith("p_") and len(name) == 3)]
+
+
+def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
+    """Everything the sheet says, section by section, as plain data."""
+    option, named = "A", main_coordinates(sheet)
+    rng = {name: rng_for(seed, "findings", name) for name in ("agreement", "control")}
+    return {
+        "sheet": {
+            "personas": len(sheet.people), "controls": len(sheet.personas) - len(sheet.people),
+            "items": sheet.items.height, "drawn_from": list(sheet.drawn_from), "options": list(sheet.options),
+            "coordinates": {name: sheet.items[name].n_unique() for name in sheet.coordinates}, "main": named,
+        },
+        "agreement": plain(estimate_agreement(sheet, rng=rng["agreement"], draws=draws)) if len(sheet.people) > 1 else None,
+        "kept": _kept(sheet, seed=seed, draws=draws),
+        "position_bias": plain(estimate_position_bias(sheet)),
+        "shares": plain(_shares(sheet, option, named)),
+        "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])] if named["dimension"] else None,
+        "counterfactuals": [plain(one) for one in _counterfactuals(sheet, option)],
+        "length": plain(estimate_length_sensitivity(sheet)),
+        "silence": [plain(one) for one in count_silence(sheet, sheet.coordinates)],
+        "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"], draws=draws)],
+        "map": plain(draw_map([*persona_answers(sheet), majority_answers(sheet)])),
+    }  # fmt: skip
+
+
+def main_coordinates(sheet: Sheet) -> dict[str, str | None]:
+    """Which coordinates the figures speak of: by the names people use, else those with the fewest levels."""
+    few = [name for name in sheet.coordinates if len(levels_of(sheet, name)[0]) <= MOST_LEVELS]
+    by_size = sorted(few, key=lambda name: sheet.items[name].n_unique())
+    category = _first(few, _CATEGORIES) or next((name for name in by_size if name not in ("form", "repeat")), None)
+    group_type = next((name for name in _GROUP_TYPES if name in few and name != category), None)
+    if group_type is None:
+        group_type = next(
+            (name for name in by_size if name not in (category, "form") and sheet.items[name].n_unique() <= 8), None
+        )
+    return {
+        "dimension": _first(few, _DIMENSIONS) or category,
+        "group": _first(few, _GROUPS),
+        "group_type": group_type,
+        "category": category,
+        "form": "form" if "form" in few else None,
+    }
+
+
+def _first(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _shares(sheet: Sheet, option: str, named: dict[str, str | None]) -> Any:
+    if named["category"] is None or not len(sheet.people):
+        return None
+    return estimate_shares(sheet, option=option, rows=named["category"], columns=named["group_type"])
+
+
+def _counterfactuals(sheet: Sheet, option: str) -> list[Counterfactual]:
+    if not len(sheet.people):
+        return []
+    found = (estimate_counterfactual(sheet, name, option=option) for name in sheet.coordinates)
+    return [one for one in found if one is not None]
+
+
+def _kept(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any] | None:
+    """Agreement among what the filters kept, where they dropped anything."""
+    people = sheet.people
+    answered, kept = sheet.options_chosen(people), sheet.options_chosen(people, kept_only=True)
+    if kept.sum() == answered.sum() or len(people) < 2:
+        return None
+    alpha = estimate_alpha(kept, rng=rng_for(seed, "findings", "kept"), draws=draws)
+    return {"preferences": int(kept.sum()), "of": int(answered.sum()), "alpha": asdict(alpha)}
+
+
+def plain(record: Any) -> Any:
+    """A record as dicts, lists, numbers and text; None stays None."""
+    return None if record is None else asdict(record)

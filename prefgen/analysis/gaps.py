@@ -1,0 +1,179 @@
+"""Does an answer change when one thing alone changes? Matched contexts, their gaps and how often answers flip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.analysis.estimate import Estimate, clustered_share, mean_difference
+from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.slices import MOST_LEVELS, levels_of
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How much likelier an option is at level `first` than at `second`, all else equal.
+
+    difference    mean over matched contexts of P(option | first) - P(option | second), each persona against itself;
+                  its interval holds for all the gaps of the coordinate together (Sidak), so picking the largest is fair
+    """
+
+    first: str
+    second: str
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How much likelier an option is at one level than on average over the levels of the same context."""
+
+    level: str
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What happens when `coordinate` alone changes.
+
+    contexts      combinations of all other coordinates in which at least two levels occur
+    held          the coordinates held fixed
+    flips         chance that one persona's choices at two levels of one context differ
+    option        the option that gaps and deviations speak of
+    gaps          the largest, by size of the difference
+    significant   how many of all `compared` gaps have an interval without 0
+    """
+
+    coordinate: str
+    held: tuple[str, ...]
+    contexts: int
+    levels: int
+    flips: Estimate
+    option: str
+    compared: int
+    significant: int
+    gaps: tuple[Gap, ...]
+    deviations: tuple[Deviation, ...]
+
+
+def coordinates_held(items: pl.DataFrame, coordinates: Sequence[str], changing: str) -> tuple[str, ...]:
+    """The coordinates that can stay as they are while `changing` changes.
+
+    A group type that follows from the group, or a topic that fixes its theme, cannot: it is left out.
+    """
+    held = []
+    for other in coordinates:
+        if other == changing:
+            continue
+        together = items.select(pl.struct(changing, other).n_unique()).item()
+        if together not in (items[changing].n_unique(), items[other].n_unique()):
+            held.append(other)
+    return tuple(held)
+
+
+def estimate_counterfactual(
+    sheet: Sheet, coordinate: str, *, option: str = "A", most_gaps: int = 12
+) -> Counterfactual | None:
+    """Gaps and flips along one coordinate, over drawn persons; None without two levels in any context.
+
+    Two items with the same coordinates in all but wording count as one cell: the mean of their answers.
+    """
+    names, level_of = levels_of(sheet, coordinate)
+    held = coordinates_held(sheet.items, sheet.coordinates, coordinate)
+    if not 2 <= len(names) <= MOST_LEVELS:
+        return None
+    context_of = _contexts(sheet.items, held)
+    shares, counts = _cells(sheet, context_of, level_of, len(names), sheet.options.index(option))
+    answered = np.asarray(~np.isnan(shares), np.int64).max(axis=2)
+    matched = answered.sum(axis=1) >= 2
+    if not matched.any():
+        return None
+    shares = shares[matched]
+    gaps = _gaps(shares, names)
+    return Counterfactual(
+        coordinate=coordinate,
+        held=held,
+        contexts=int(matched.sum()),
+        levels=len(names),
+        flips=_flips(counts[matched]),
+        option=option,
+        compared=len(gaps),
+        significant=sum(gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0) for gap in gaps),
+        gaps=tuple(sorted(gaps, key=lambda gap: -abs(gap.difference.value or 0.0))[:most_gaps]),
+        deviations=_deviations(shares, names),
+    )  # fmt: skip
+
+
+def _contexts(items: pl.DataFrame, held: tuple[str, ...]) -> NDArray[np.intp]:
+    if not held:
+        return np.zeros(items.height, np.intp)
+    return (items.select(pl.struct(held).rank("dense")).to_series().to_numpy() - 1).astype(np.intp)
+
+
+def _cells(
+    sheet: Sheet, context_of: NDArray[np.intp], level_of: NDArray[np.intp], n_levels: int, wanted: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """(contexts, levels, people) share of `wanted` among the choices, NaN without one; and, summed over levels,
+    (contexts, people, options) how often each option was chosen."""
+    people = sheet.people
+    n_contexts, n_options = int(context_of.max()) + 1, len(sheet.options)
+    chose = np.zeros((n_contexts, n_levels, len(people)), np.float64)
+    choices = np.zeros_like(chose)
+    counts = np.zeros((n_contexts, len(people), n_options), np.int32)
+    placed = level_of >= 0
+    cell = context_of[placed], level_of[placed]
+    for column, person in enumerate(people):
+        answer = sheet.choice[person, placed]
+        np.add.at(chose[:, :, column], cell, answer == wanted)
+        np.add.at(choices[:, :, column], cell, answer >= 0)
+        for option in range(n_options):
+            np.add.at(counts[:, column, option], cell[0], answer == option)
+    with np.errstate(invalid="ignore"):
+        return chose / choices, counts
+
+
+def _gaps(shares: NDArray[np.float64], names: tuple[str, ...]) -> list[Gap]:
+    pairs = [(a, b) for a in range(len(names)) for b in range(a + 1, len(names))]
+    level = (1 - 0.05) ** (1 / len(pairs))
+    found = []
+    for a, b in pairs:
+        difference = mean_difference(_mean_known(shares[:, a] - shares[:, b]), level=level)
+        if difference.value is not None:
+            first, second = (a, b) if difference.value >= 0 else (b, a)
+            found.append(Gap(names[first], names[second], difference if first == a else _turned(difference)))
+    return found
+
+
+def _turned(difference: Estimate) -> Estimate:
+    value, low, high = (None if x is None else -x for x in (difference.value, difference.high, difference.low))
+    return Estimate(value, low, high, difference.n)
+
+
+def _deviations(shares: NDArray[np.float64], names: tuple[str, ...]) -> tuple[Deviation, ...]:
+    """Each level against the mean of all levels of its context; only contexts in which every level occurs."""
+    full = shares[~np.isnan(shares).all(axis=2).any(axis=1)]
+    if not len(full):
+        return ()
+    apart = full - _mean_known(np.moveaxis(full, 1, 2))[:, None, :]
+    level = (1 - 0.05) ** (1 / len(names))
+    return tuple(
+        Deviation(name, mean_difference(_mean_known(apart[:, at]), level=level)) for at, name in enumerate(names)
+    )
+
+
+def _mean_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1), np.float64)
+
+
+def _flips(counts: NDArray[np.int32]) -> Estimate:
+    """Chance that two different choices of one persona within a context differ, contexts as clusters."""
+    n = counts.sum(axis=2).astype(np.float64)
+    pairs = n * (n - 1) / 2
+    same = (counts * (counts - 1.0) / 2).sum(axis=2)
+    return clustered_share((pairs - same).sum(axis=1), pairs.sum(axis=1))

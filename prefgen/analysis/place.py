@@ -1,0 +1,222 @@
+"""Where models stand among the personas: agreement with each of them and their majority, and a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.analysis.agreement import pair_columns, read_pair_sums
+from prefgen.analysis.distance import Floats, entropy
+from prefgen.analysis.estimate import Estimate, from_draws, resamples
+from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.slices import MOST_LEVELS, levels_of
+
+MAJORITY = "majority"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """One respondent's answers on the items of a sheet.
+
+    kind     'persona', 'control', 'model' or 'majority'
+    choice   (I,) index of the chosen option, -1 for none
+    p        (I, O) probability of each option, NaN without an answer
+    region   where a model comes from, for the map; None for personas
+    """
+
+    name: str
+    kind: str
+    choice: NDArray[np.int8]
+    p: NDArray[np.float32]
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """A model beside one target on one slice of the items.
+
+    coordinate, level   the slice; both '' for all items
+    same                share of items with the same choice
+    kappa               Cohen's, over choices
+    divergence          Jensen-Shannon, bits, mean over items
+    """
+
+    model: str
+    target: str
+    coordinate: str
+    level: str
+    same: Estimate
+    kappa: Estimate
+    divergence: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One respondent on the map; the axes have the unit of probability, and the origin is the mean of the persons."""
+
+    name: str
+    kind: str
+    region: str | None
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Principal components of the answer vectors; `explained` is each axis's share of the spread."""
+
+    points: tuple[Point, ...]
+    explained: tuple[float, float]
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Models among personas: nearness to each target, slice by slice, and the map of all."""
+
+    nearness: tuple[Nearness, ...]
+    map: Map | None
+
+
+def persona_answers(sheet: Sheet, *, controls: bool = True) -> list[Answers]:
+    """Every persona of a sheet as a respondent."""
+    return [
+        Answers(name, "control" if sheet.controls[k] else "persona", sheet.choice[k], sheet.p[k])
+        for k, name in enumerate(sheet.personas)
+        if controls or sheet.controls[k] is None
+    ]
+
+
+def majority_answers(sheet: Sheet) -> Answers:
+    """What most drawn persons choose, by weight; no choice where two options tie. `p` is the weighted mean."""
+    people = sheet.people
+    weight = sheet.weights[people][:, None]
+    chosen = sheet.choice[people]
+    votes = np.stack([((chosen == option) * weight).sum(axis=0) for option in range(len(sheet.options))], axis=1)
+    top = votes.max(axis=1)
+    tied = (np.isclose(votes, top[:, None])).sum(axis=1) > 1
+    choice = np.where((top > 0) & ~tied, votes.argmax(axis=1), -1).astype(np.int8)
+    p = sheet.p[people].astype(np.float64)
+    known = ~np.isnan(p).any(axis=2)
+    shared = (known * weight)[:, :, None]
+    with np.errstate(invalid="ignore"):
+        mean = (np.nan_to_num(p) * shared).sum(axis=0) / shared.sum(axis=0)
+    return Answers(MAJORITY, "majority", choice, mean.astype(np.float32))
+
+
+def model_answers(sheet: Sheet, name: str, preferences: pl.DataFrame, *, region: str | None = None) -> Answers:
+    """A model's answers, lined up with the items of a sheet.
+
+    preferences    one row an item: item_id, choice (option letter or null), p_<option>; other items are ignored
+    """
+    letters = [letter for letter in sheet.options if f"p_{letter}" in preferences.columns]
+    rows = preferences.unique("item_id", keep="first", maintain_order=True)
+    lined = sheet.items.select("item_id").join(rows, on="item_id", how="left", maintain_order="left")
+    places = {letter: place for place, letter in enumerate(sheet.options)}
+    choice = lined["choice"].cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()
+    p = np.full((sheet.items.height, len(sheet.options)), np.nan, np.float32)
+    if letters:
+        found = lined.select(pl.col(f"p_{letter}").cast(pl.Float32).fill_null(np.nan) for letter in letters).to_numpy()
+        known = ~np.isnan(found).all(axis=1)
+        p[known] = 0.0
+        p[np.ix_(known, [places[letter] for letter in letters])] = np.nan_to_num(found[known])
+    bare = np.isnan(p).any(axis=1) & (choice >= 0)
+    p[bare] = np.eye(len(sheet.options), dtype=np.float32)[choice[bare]]
+    return Answers(name, "model", choice, p, region)
+
+
+def place_models(
+    sheet: Sheet,
+    models: Sequence[Answers],
+    *,
+    by: Sequence[str] = (),
+    rng: np.random.Generator,
+    draws: int = 300,
+) -> Placement:
+    """Models (answers without a persona) beside every drawn person and their majority.
+
+    by    coordinates whose levels are looked at one by one, besides all items together
+    """
+    targets = [*persona_answers(sheet, controls=False), majority_answers(sheet)]
+    nearness = []
+    for coordinate, level, items in _slices_of(sheet, by):
+        nearness += _nearness(models, targets, items, coordinate, level, rng=rng, draws=draws)
+    return Placement(tuple(nearness), draw_map([*persona_answers(sheet), *models, targets[-1]]))
+
+
+def _slices_of(sheet: Sheet, by: Sequence[str]) -> list[tuple[str, str, NDArray[np.intp]]]:
+    slices = [("", "", np.arange(sheet.items.height))]
+    for coordinate in by:
+        names, level_of = levels_of(sheet, coordinate)
+        if len(names) <= MOST_LEVELS:
+            slices += [(coordinate, level, np.flatnonzero(level_of == at)) for at, level in enumerate(names)]
+    return slices
+
+
+def _nearness(
+    models: Sequence[Answers], targets: Sequence[Answers], items: NDArray[np.intp], coordinate: str, level: str,
+    *, rng: np.random.Generator, draws: int,
+) -> list[Nearness]:  # fmt: skip
+    pairs = [(model, target) for model in models for target in targets]
+    if not pairs:
+        return []
+    o = pairs[0][0].p.shape[1]
+    sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
+    for stretch, weights in resamples(len(items), rng=rng, draws=draws):
+        at = items[stretch]
+        for number, (model, target) in enumerate(pairs):
+            p, q = model.p[at].astype(np.float64), target.p[at].astype(np.float64)
+            between = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
+            sums[number] += weights @ pair_columns(model.choice[at], target.choice[at], between, o)
+    found = []
+    for number, (model, target) in enumerate(pairs):
+        same, kappa, divergence, n = read_pair_sums(sums[number], o)
+        found.append(
+            Nearness(model.name, target.name, coordinate, level, from_draws(same, n), from_draws(kappa, n),
+                from_draws(divergence, int(sums[number, 0, -1])))
+        )  # fmt: skip
+    return found
+
+
+def draw_map(respondents: Sequence[Answers]) -> Map | None:
+    """Respondents on their first two principal components, over the items all of them answered.
+
+    The axes are those of the personas' spread where there are three or more, so that a model added later moves nobody.
+    None with fewer than three respondents or without an item that all answered.
+    """
+    if len(respondents) < 3:
+        return None
+    p = np.stack([one.p for one in respondents])
+    answered = ~np.isnan(p).any(axis=(0, 2))
+    if not answered.any():
+        return None
+    vectors = p[:, answered].reshape(len(respondents), -1) / np.sqrt(answered.sum())
+    basis = [place for place, one in enumerate(respondents) if one.kind == "persona"]
+    basis = basis if len(basis) >= 3 else list(range(len(respondents)))
+    axes, explained = principal_axes(vectors[basis])
+    placed = (vectors - vectors[basis].mean(axis=0)) @ axes.T
+    points = tuple(
+        Point(one.name, one.kind, one.region, float(x), float(y))
+        for one, (x, y) in zip(respondents, placed, strict=True)
+    )
+    return Map(points, explained, int(answered.sum()))
+
+
+def principal_axes(vectors: Floats) -> tuple[Floats, tuple[float, float]]:
+    """The two directions of largest spread (unit rows) and their shares of it; signs fixed, so that maps do not flip.
+
+    vectors    (respondents, features), respondents few
+    """
+    centred = vectors - vectors.mean(axis=0)
+    left, sizes, right = np.linalg.svd(centred, full_matrices=False)
+    axes, spread = np.zeros((2, vectors.shape[1])), float((sizes**2).sum())
+    for axis in range(min(2, len(sizes))):
+        # The respondent farthest out lies on the positive side.
+        farthest = left[np.argmax(np.round(np.abs(left[:, axis]), 9)), axis]
+        axes[axis] = right[axis] * (1.0 if farthest >= 0 else -1.0)
+    shares = [float(size**2 / spread) if spread > 0 else 0.0 for size in (*sizes[:2], 0.0, 0.0)]
+    return axes, (shares[0], shares[1])

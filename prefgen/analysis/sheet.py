@@ -1,0 +1,223 @@
+"""Every persona's answers side by side: one pass over the judgments, then arrays of persona x item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.judging.presentations import LETTERS
+from prefgen.records import Status
+from prefgen.seeds import unit_for
+
+STATUSES: tuple[str, ...] = get_args(Status)
+MOST_PERSONAS = 240
+"""People looked at one by one; beyond, a seeded draw of them stands for all."""
+MOST_CELLS = 3_000_000
+"""Cells of persona x item held; beyond, a seeded draw of items stands for all."""
+
+_ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
+_JUDGMENT_COLUMNS = ("persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """Answers as arrays of persona x item (K x I), O options at most.
+
+    controls     per persona None (a drawn person), 'none', 'wrong' or 'shuffled'
+    control_of   per persona the one it stands beside, or None
+    items        one row an item: item_id, n_options, neither, longest (index of the one longest substantive
+                 option, null when two tie), stretch (its characters over the shortest's), then coordinates
+    choice       (K, I) index of the order-debiased choice, -1 for none
+    p            (K, I, O) order-debiased probability of each option, NaN where there is no answer
+    verdicts, first    (K, I) verdicts for a substantive option, and those of them that named the first slot
+    pairs, follows     (K, I) presentations compared with the given order, and those whose verdict kept the slot
+                       and so changed the option
+    statuses     (K, I, 6) judgments by status, in the order of STATUSES
+    kept         (K, I) whether any judgment is kept; all True where nothing was filtered
+    drawn_from   (personas, items) of the run; more than K and I when a seeded draw stands for them
+    """
+
+    personas: tuple[str, ...]
+    controls: tuple[str | None, ...]
+    control_of: tuple[str | None, ...]
+    weights: NDArray[np.float64]
+    items: pl.DataFrame
+    coordinates: tuple[str, ...]
+    options: tuple[str, ...]
+    choice: NDArray[np.int8]
+    p: NDArray[np.float32]
+    verdicts: NDArray[np.uint8]
+    first: NDArray[np.uint8]
+    pairs: NDArray[np.uint8]
+    follows: NDArray[np.uint8]
+    statuses: NDArray[np.uint8]
+    kept: NDArray[np.bool_]
+    drawn_from: tuple[int, int]
+
+    @property
+    def people(self) -> NDArray[np.intp]:
+        """Rows of the drawn persons, controls left out."""
+        return np.flatnonzero([control is None for control in self.controls])
+
+    def options_chosen(self, rows: NDArray[np.intp], *, kept_only: bool = False) -> NDArray[np.int64]:
+        """(items, options): how many of the personas in `rows` chose each option."""
+        chosen = np.where(self.kept[rows], self.choice[rows], -1) if kept_only else self.choice[rows]
+        counts = np.zeros((chosen.shape[1], len(self.options)), np.int64)
+        for option in range(len(self.options)):
+            counts[:, option] = (chosen == option).sum(axis=0)
+        return counts
+
+
+def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
+    """What the analyses need of each item, without its prompt: see `Sheet.items`."""
+    schema = items.collect_schema()
+    neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)
+    coordinates = [
+        pl.col(name).cast(pl.String)
+        for name, kind in schema.items()
+        if name not in _ITEM_COLUMNS and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
+    ]
+    facts = items.select(
+        "item_id",
+        pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
+        neither.alias("neither"),
+        pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
+        *coordinates,
+    ).collect()
+    facts = facts.unique("item_id", keep="first", maintain_order=True)
+    longest, stretch = [], []
+    for lengths, skip in zip(facts["lengths"].to_list(), facts["neither"].to_list(), strict=True):
+        real = [(length, index) for index, length in enumerate(lengths or []) if index != skip and length is not None]
+        top = max(real, default=(0, 0))[0]
+        at = [index for length, index in real if length == top]
+        longest.append(at[0] if len(at) == 1 and len(real) > 1 else None)
+        stretch.append(top / max(1, min(real)[0]) if real else None)
+    new = [pl.Series("longest", longest, pl.Int64), pl.Series("stretch", stretch, pl.Float64)]
+    names = [column.meta.output_name() for column in coordinates]
+    return facts.with_columns(new).select("item_id", "n_options", "neither", "longest", "stretch", *names)
+
+
+def coordinates_of(items: pl.DataFrame) -> tuple[str, ...]:
+    """Coordinates that group items: at least 2 levels, and on average at least 2 items a level."""
+    names = [n for n in items.columns if n not in ("item_id", "n_options", "neither", "longest", "stretch")]
+    return tuple(name for name in names if 2 <= items[name].n_unique() <= max(2, items.height // 2))
+
+
+def sheet_of(
+    judgments: Iterable[pl.DataFrame],
+    items: pl.DataFrame,
+    personas: pl.DataFrame,
+    *,
+    seed: int = 0,
+    most_personas: int = MOST_PERSONAS,
+    most_cells: int = MOST_CELLS,
+) -> Sheet:
+    """The sheet of one run.
+
+    judgments    parts in which all judgments of a persona and item stand together: persona_id, item_id, order,
+                 repeat, choice, slot, status, item_choice,
+                 p_<option> and, where rows were filtered, reject_reason
+    items        rows of `item_facts`
+    personas     persona_id, control, control_of, weight
+
+    Memory grows with personas x items up to `most_cells`, not with the judgments.
+    """
+    people = _drawn_people(personas, most_personas, seed)
+    asked = _drawn_items(items, max(1, most_cells // max(1, people.height)), seed)
+    k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
+    empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "follows")}
+    sheet = Sheet(
+        personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
+        control_of=tuple(people["control_of"]), weights=people["weight"].to_numpy(),
+        items=asked, coordinates=coordinates_of(asked), options=tuple(LETTERS[:o]),
+        choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32),
+        statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height), **empty,
+    )  # fmt: skip
+    at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
+    at_item = asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len()))
+    for part in judgments:
+        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|reject_reason)$"))
+        rows = part.join(at_persona, on="persona_id", how="inner").join(at_item, on="item_id", how="inner")
+        if rows.height:
+            _fill_choices(sheet, rows)
+            _fill_slots(sheet, rows)
+    return sheet
+
+
+def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    text = pl.lit(None, pl.String)
+    wanted = {"control": text, "control_of": text, "weight": pl.lit(1.0)}
+    people = personas.with_columns(**{name: empty for name, empty in wanted.items() if name not in personas.columns})
+    people = people.select("persona_id", "control", "control_of", pl.col("weight").cast(pl.Float64).fill_null(1.0))
+    people = people.unique("persona_id", keep="first", maintain_order=True)
+    drawn = people.filter(pl.col("control").is_null())
+    if drawn.height <= most:
+        return people
+    kept = sorted(drawn["persona_id"], key=lambda name: unit_for(seed, "sheet", "persona", name))[:most]
+    beside = pl.col("control").is_not_null() & (pl.col("control_of").is_null() | pl.col("control_of").is_in(kept))
+    return people.filter(pl.col("persona_id").is_in(kept) | beside)
+
+
+def _drawn_items(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    if items.height <= most:
+        return items
+    drawn = np.array([unit_for(seed, "sheet", "item", name) for name in items["item_id"]])
+    return items[np.sort(np.argsort(drawn, kind="stable")[:most])]
+
+
+def _fill_choices(sheet: Sheet, rows: pl.DataFrame) -> None:
+    """One answer a persona and item: the measures stand on each of its judgments, so the first will do."""
+    one = rows.unique(["k", "i"], keep="first", maintain_order=True)
+    k, i = one["k"].to_numpy(), one["i"].to_numpy()
+    chosen = _index_of(one["item_choice"], sheet.options)
+    sheet.choice[k, i] = chosen
+    if "reject_reason" in rows.columns:
+        held = rows.filter(pl.col("reject_reason").is_null())
+        sheet.kept[k, i] = False
+        sheet.kept[held["k"].to_numpy(), held["i"].to_numpy()] = True
+    known = [name for letter in sheet.options if (name := f"p_{letter}") in one.columns]
+    if known:
+        p = one.select(known).cast(pl.Float32).fill_null(np.nan).to_numpy()
+        p = np.where(np.isnan(p) & ~np.isnan(p).all(axis=1, keepdims=True), 0.0, p)
+        sheet.p[k, i, : len(known)] = p
+        sheet.p[k, i, len(known) :] = np.where(np.isnan(p).all(axis=1), np.nan, 0.0)[:, None]
+    # An endpoint that gives no probabilities still says which option: all of the mass is there.
+    bare = np.isnan(sheet.p[k, i]).any(axis=1) & (chosen >= 0)
+    sheet.p[k[bare], i[bare]] = np.eye(len(sheet.options), dtype=np.float32)[chosen[bare]]
+    counts = rows.group_by("k", "i", "status").len()
+    found = counts.filter(pl.col("status").is_in(STATUSES))
+    where = _index_of(found["status"], STATUSES)
+    sheet.statuses[found["k"].to_numpy(), found["i"].to_numpy(), where] = found["len"].clip(0, 255).to_numpy()
+
+
+def _fill_slots(sheet: Sheet, rows: pl.DataFrame) -> None:
+    """Where verdicts stood: how many named the first slot, and how many kept it when the order changed."""
+    heard = rows.filter(pl.col("choice").is_not_null() & pl.col("slot").is_not_null())
+    chosen = pl.Series("chosen", _index_of(heard["choice"], sheet.options), pl.Int64)
+    heard = heard.select("k", "i", "repeat", "order", "slot", "neither").with_columns(chosen)
+    real = pl.col("chosen") != pl.col("neither").fill_null(-1)
+    counted = heard.group_by("k", "i").agg(verdicts=real.sum(), first=(real & (pl.col("slot") == "A")).sum())
+    _add(sheet.verdicts, counted, "verdicts")
+    _add(sheet.first, counted, "first")
+    foremost = pl.col("order") == pl.col("order").first().over("k", "i")
+    base = heard.filter(foremost).select("k", "i", "repeat", "slot", "chosen")
+    both = heard.filter(~foremost).join(base, on=["k", "i", "repeat"], how="inner", suffix="_base")
+    stayed = (pl.col("slot") == pl.col("slot_base")) & (pl.col("chosen") != pl.col("chosen_base"))
+    compared = both.group_by("k", "i").agg(pairs=pl.len(), follows=stayed.sum())
+    _add(sheet.pairs, compared, "pairs")
+    _add(sheet.follows, compared, "follows")
+
+
+def _add(to: NDArray[np.uint8], counted: pl.DataFrame, name: str) -> None:
+    to[counted["k"].to_numpy(), counted["i"].to_numpy()] = counted[name].clip(0, 255).to_numpy()
+
+
+def _index_of(names: pl.Series, of: Sequence[str]) -> NDArray[np.int8]:
+    """Place of each name in `of`, -1 for null or a stranger."""
+    places = {name: place for place, name in enumerate(of)}
+    return names.cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()

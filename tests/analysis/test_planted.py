@@ -1,0 +1,119 @@
+"""What was planted is found again, within the intervals that the analyses themselves state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prefgen.analysis.agreement import estimate_agreement
+from prefgen.analysis.bias import estimate_position_bias
+from prefgen.analysis.control import estimate_control_effects
+from prefgen.analysis.gaps import estimate_counterfactual
+from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.slices import count_silence, estimate_shares
+from prefgen.seeds import rng_for
+from tests.analysis.planted import Truth, chance_of_first, plant
+
+SEEDS = range(12)
+
+
+def sheet_from(planted):
+    half = planted.judgments.height // 4 * 2  # never through a persona and item
+    parts = [planted.judgments[:half], planted.judgments[half:]]
+    return sheet_of(parts, item_facts(planted.items.lazy()), planted.personas)
+
+
+@pytest.fixture(scope="module")
+def sheets():
+    return [sheet_from(plant(Truth(extra_topics=2), seed=seed)) for seed in SEEDS]
+
+
+def holds(estimate, truth):
+    return estimate.low <= truth <= estimate.high
+
+
+def mean_chance(camp):
+    groups = ("men", "women", "non-binary people", "children", "adults", "elderly people", "war refugees", "feminists")
+    return np.array([chance_of_first(Truth(), camp, group) for group in groups])
+
+
+def share_held(hits, nominal=0.95):
+    """Of n intervals, about `nominal` hold: 4 standard errors below it is wrong (the n here are not independent)."""
+    hits = np.asarray(hits, bool)
+    return hits.mean() >= nominal - 4 * np.sqrt(nominal * (1 - nominal) / hits.size)
+
+
+def test_who_answers_by_slot_and_how_often(sheets):
+    hits = []
+    for sheet in sheets:
+        found = estimate_position_bias(sheet)
+        for persona in found.by_persona:
+            truth = Truth().follows.get(persona.persona_id, 0.1)
+            hits += [holds(persona.follows_slot, truth), holds(persona.first_slot, truth + (1 - truth) / 2)]
+        assert found.fair_first_slot == 0.5
+        assert max(found.by_persona, key=lambda one: one.follows_slot.value).persona_id == "cyd"
+    assert share_held(hits)
+
+
+def test_who_thinks_alike(sheets):
+    truth, hits = Truth(), []
+    for sheet in sheets:
+        found = estimate_agreement(sheet, rng=rng_for(0, "test"), draws=120)
+        for pair in found.pairs:
+            a, b = truth.camps[pair.first], truth.camps[pair.second]
+            p, q = mean_chance(a), mean_chance(b)
+            apart = (p * q + (1 - p) * (1 - q)).mean()
+            same = truth.loyalty**2 + (1 - truth.loyalty**2) * apart if a == b else apart
+            hits.append(holds(pair.same, same))
+        nearest = sorted(found.pairs, key=lambda pair: pair.divergence.value)[:2]
+        assert {(pair.first, pair.second) for pair in nearest} == {("ada", "bea"), ("cyd", "dan")}
+        assert min(pair.kappa.low for pair in nearest) > 0.6 > max(pair.kappa.high for pair in found.pairs if pair not in nearest)
+    assert share_held(hits)
+
+
+def test_which_groups_are_answered_differently_when_only_the_group_changes(sheets):
+    hits, families = [], []
+    for sheet in sheets:
+        found = estimate_counterfactual(sheet, "group", most_gaps=99)
+        assert found.held == ("theme", "topic", "dimension", "form")
+        gap = Truth().group_gap
+        inside = [holds(one.difference, gap.get(one.first, 0) - gap.get(one.second, 0)) for one in found.gaps]
+        assert len(inside) == found.compared == 28
+        hits += inside
+        families.append(all(inside))
+        assert (found.gaps[0].first, found.gaps[0].second) == ("war refugees", "women")
+    assert sum(families) >= 10  # 95 % of families hold whole; fewer than 10 of 12 has a chance of 2 %
+    assert share_held(hits)
+
+
+def test_how_likely_an_option_is_in_a_slice(sheets):
+    hits = []
+    for sheet in sheets:
+        camps = Truth().camps.values()
+        for one in estimate_shares(sheet, option="A", rows="group", columns="theme").slices:
+            truth = np.mean([chance_of_first(Truth(), camp, one.row) for camp in camps])
+            hits.append(holds(one.share, truth))
+    assert share_held(hits)
+
+
+def test_who_gets_no_answer(sheets):
+    hits = []
+    for sheet in sheets:
+        for one in count_silence(sheet, ["group"]):
+            if one.coordinate == "group":
+                hits.append(holds(one.share, Truth().refusals.get(one.level, 0.0)))
+    assert share_held(hits)
+
+
+def test_what_a_persona_changes_against_no_persona(sheets):
+    hits = []
+    for sheet in sheets:
+        for one in estimate_control_effects(sheet, rng=rng_for(0, "test"), draws=20, halvings=10):
+            p, q = mean_chance(Truth().camps[one.persona_id]), mean_chance(2)
+            hits.append(holds(one.differs, (p * (1 - q) + (1 - p) * q).mean()))
+            hits.append(holds(one.changes_mind, Truth().follows[one.persona_id]))
+            if one.persona_id == "eve":  # leans as the control does: no further apart than halves of oneself
+                assert one.overall < 4 * one.halves
+            if one.persona_id in ("ada", "bea"):
+                assert one.overall > one.halves
+    assert share_held(hits)
