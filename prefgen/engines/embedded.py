@@ -1,0 +1,273 @@
+"""llama.cpp in this process: a model that answers with no key, no GPU and no network.
+
+One slot and one request in flight, in the order given: the slot keeps the last prompt, so whatever the next
+one begins with in common (a persona, then a question) is not computed again, and the same order of requests
+gives the same numbers. What a run repeats is still the stored response, never a second asking.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prefgen.engines.engine import Meter, Put
+from prefgen.engines.weights import INSTALL, check_weights, default_weights
+from prefgen.errors import EngineError
+from prefgen.records import Request, Response
+from prefgen.spec.models import EmbeddedModel
+
+_LIKELIEST = 20  # tokens whose log-probability is asked for; nearly always every choice is among them
+_MANY = 1000  # asked for when one is not: 6 ms more
+_LAST_WORDS = 8  # tokens of `max_tokens` that `reason` keeps for its last line
+
+
+class EmbeddedEngine:
+    """Answers with SmolLM2-135M-Instruct, or with the user's own GGUF. The weights are loaded at the first request.
+
+    A prompt longer than the context becomes a failure of that request. EngineError when packages or weights
+    are missing or broken.
+    """
+
+    def __init__(self, spec: EmbeddedModel) -> None:
+        self._spec = spec
+        self._server: Any = None
+
+    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
+        if self._server is None:
+            self._server = _load(self._spec)
+        for request in requests:
+            meter.in_flight = 1
+            try:
+                response = _answer(self._server, request)
+            except _Refused as refused:
+                response = Response(request.request_id, failure=str(refused), final=refused.final)
+            meter.in_flight = 0
+            put(request, response)
+
+
+class _Refused(Exception):  # noqa: N818 - llama.cpp's no to one prompt, in its words
+    def __init__(self, words: str, *, final: bool) -> None:
+        super().__init__(words)
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One completion: the text after what was begun, and the likeliest tokens at its first place."""
+
+    text: str
+    chosen: tuple[str, float] | None
+    likeliest: tuple[tuple[str, float], ...]
+    finish: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+def _answer(server: Any, request: Request) -> Response:
+    if request.readout == "logprobs":
+        return _by_logprobs(server, request)
+    if request.readout == "reason":
+        return _by_reason(server, request)
+    grammar = None
+    if request.readout == "text":
+        grammar = _choice_grammar(request.choices)
+    elif request.readout == "certainty":
+        grammar = f'{_choice_grammar(request.choices)} " " ("100" | [1-9] [0-9]?)'
+    said = _complete(server, request, max_tokens=request.max_tokens, grammar=grammar)
+    return _response(request, said, text=said.text, method="text" if grammar is None else "text+grammar")
+
+
+def _by_logprobs(server: Any, request: Request) -> Response:
+    """One token held to the choices, and the log-probability of each choice before it was held to them."""
+    said = _complete(server, request, max_tokens=1, grammar=_choice_grammar(request.choices), likeliest=_LIKELIEST)
+    alternatives = _alternatives(server, request, said)
+    best = max(alternatives, key=lambda one: one[1], default=("", 0.0))[0]
+    # A token that begins no choice (a lone space) was the likeliest way to begin; it is not an answer.
+    token = said.text if _named(said.text, request.choices) else best
+    text = next(iter(_named(token, request.choices)), "")
+    return _response(request, said, text=text, method="logprobs+grammar", alternatives=alternatives)
+
+
+def _by_reason(server: Any, request: Request) -> Response:
+    """The reason in the model's own words, then the last line begun for it and one constrained token."""
+    room = max(1, request.max_tokens - _LAST_WORDS)
+    reason = _complete(server, request, max_tokens=room, grammar=None, stop=["\n", "Answer:"])
+    words = " ".join(reason.text.split())
+    begun = f"{words}\nAnswer:"
+    chosen = _complete(server, request, max_tokens=_LAST_WORDS, grammar=_choice_grammar(request.choices), begun=begun)
+    answer = _response(request, chosen, text=f"{begun} {chosen.text}", method="reason+grammar")
+    return replace(answer, completion_tokens=answer.completion_tokens + reason.completion_tokens)
+
+
+def _response(
+    request: Request,
+    said: _Said,
+    *,
+    text: str,
+    method: str,
+    alternatives: tuple[tuple[str, float], ...] | None = None,
+) -> Response:
+    return Response(
+        request.request_id,
+        text=text,
+        alternatives=alternatives,
+        method=method,
+        finish=said.finish,
+        prompt_tokens=said.prompt_tokens,
+        completion_tokens=said.completion_tokens,
+        cached_tokens=said.cached_tokens,
+    )
+
+
+def _alternatives(server: Any, request: Request, said: _Said) -> tuple[tuple[str, float], ...]:
+    """(token, log-probability) of every token that names a choice or begins one, each choice at least once."""
+    tokens = _of_choices(said, request.choices)
+    if _absent(tokens, request.choices):
+        grammar = _choice_grammar(request.choices)
+        tokens |= _of_choices(
+            _complete(server, request, max_tokens=1, grammar=grammar, likeliest=_MANY), request.choices
+        )
+    while absent := _absent(tokens, request.choices):
+        # Held to the choices still missing, the model has to take the likeliest of them, and says what it was worth.
+        grammar = _choice_grammar(absent)
+        more = _of_choices(_complete(server, request, max_tokens=1, grammar=grammar, likeliest=1), absent)
+        if not more.keys() - tokens.keys():
+            break
+        tokens |= more
+    return tuple(sorted(tokens.items(), key=lambda one: -one[1]))
+
+
+def _of_choices(said: _Said, choices: tuple[str, ...]) -> dict[str, float]:
+    tokens = said.likeliest if said.chosen is None else (*said.likeliest, said.chosen)
+    return {token: logprob for token, logprob in tokens if _named(token, choices)}
+
+
+def _absent(tokens: dict[str, float], choices: tuple[str, ...]) -> tuple[str, ...]:
+    there = {choice for token in tokens for choice in _named(token, choices)}
+    return tuple(choice for choice in choices if choice not in there)
+
+
+def _named(token: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """The choice that a token is, or else the only one that it begins (`T` of `TIE`)."""
+    bare = token.strip()
+    if bare in choices:
+        return (bare,)
+    begun = tuple(choice for choice in choices if bare and choice.startswith(bare))
+    return begun if len(begun) == 1 else ()
+
+
+def _choice_grammar(choices: tuple[str, ...]) -> str:
+    quoted = (choice.replace("\\", "\\\\").replace('"', '\\"') for choice in choices)
+    return 'root ::= " "? (' + " | ".join(f'"{choice}"' for choice in quoted) + ")"
+
+
+def _complete(
+    server: Any,
+    request: Request,
+    *,
+    max_tokens: int,
+    grammar: str | None,
+    likeliest: int = 0,
+    begun: str = "",
+    stop: list[str] | None = None,
+) -> _Said:
+    """One call. `begun` goes on where the request's own beginning of the answer ends."""
+    body = _body(request, max_tokens=max_tokens, begun=begun)
+    if grammar is not None:
+        body["grammar"] = grammar
+    if likeliest:
+        body |= {"logprobs": True, "top_logprobs": likeliest}
+    if stop:
+        body["stop"] = stop
+    try:
+        reply = server.handle_chat_completions(body)
+    except TypeError as error:  # a text that is not UTF-8
+        raise _Refused(str(error), final=True) from None
+    except RuntimeError as error:
+        raise _Refused(str(error), final=False) from None
+    if "error" in reply:
+        error = reply["error"]
+        raise _Refused(f"{error.get('code')} {error.get('message')}", final=error.get("code") == 400)
+    return _said(reply, body["messages"][-1])
+
+
+def _body(request: Request, *, max_tokens: int, begun: str) -> dict[str, Any]:
+    messages = [{"role": role, "content": content} for role, content in request.messages]
+    if begun and messages[-1]["role"] == "assistant":
+        messages[-1] = {"role": "assistant", "content": f"{messages[-1]['content']}{begun}"}
+    elif begun:
+        messages.append({"role": "assistant", "content": begun})
+    return {
+        "messages": messages,
+        "max_tokens": max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": 0,
+        "min_p": 0.0,
+        # The id holds the seed, the prompt and `repeat`: asked k times, a warm model may answer in k ways.
+        "seed": int(request.request_id[-8:], 16) & 0x7FFFFFFF,
+        "cache_prompt": True,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+def _said(reply: dict[str, Any], last: dict[str, str]) -> _Said:
+    choice, usage = reply["choices"][0], reply["usage"]
+    text = str(choice["message"].get("content") or "")
+    if last["role"] == "assistant":
+        text = text.removeprefix(last["content"])  # llama.cpp says again what the answer was begun with
+    chosen: tuple[str, float] | None = None
+    likeliest: tuple[tuple[str, float], ...] = ()
+    if logprobs := (choice.get("logprobs") or {}).get("content"):
+        first = logprobs[0]
+        chosen = (first["token"], float(first["logprob"]))
+        likeliest = tuple((one["token"], float(one["logprob"])) for one in first["top_logprobs"])
+    return _Said(
+        text=text.strip(),
+        chosen=chosen,
+        likeliest=likeliest,
+        finish=str(choice["finish_reason"]),
+        prompt_tokens=int(usage["prompt_tokens"]),
+        cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)),
+        completion_tokens=int(usage["completion_tokens"]),
+    )
+
+
+def _load(spec: EmbeddedModel) -> Any:
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise EngineError(f"the embedded engine needs the package {error.name}", fix=INSTALL) from None
+    path = spec.gguf or default_weights()
+    check_weights(path)
+    try:
+        return xllamacpp.Server(_params(xllamacpp, spec, path))
+    except RuntimeError as error:
+        raise EngineError(f"{path}: llama.cpp cannot load these weights ({error})",
+            fix="check that the file is whole and its model is one that llama.cpp knows, and that memory suffices") from None  # fmt: skip
+
+
+def _params(xllamacpp: Any, spec: EmbeddedModel, path: Path) -> Any:
+    threads = spec.threads or _cores()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = spec.context
+    params.n_parallel = 1
+    params.n_gpu_layers = 0
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = 0  # else up to 8 GB of prompts are kept; in order, the slot's own is enough
+    params.n_ctx_checkpoints = 0
+    params.ctx_shift = False
+    params.warmup = False
+    params.verbosity = -1  # stderr is for people
+    return params
+
+
+def _cores() -> int:
+    """Cores that this process may use; fewer than the machine has in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
