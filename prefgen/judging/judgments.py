@@ -14,7 +14,31 @@ from prefgen.judging.readout import read
 from prefgen.records import Readout, Request, Response
 
 RESERVED = frozenset(
-    ["judgment_id", "persona_id", "order", "repeat", "choice", "status", "slot", "p", "certainty", "readout", "model", "request_id", "failure", "control", "weight", "item_choice", "p_choice", "order_agreement", "repeat_agreement", "position_bias", "n_presentations", "reject_reason", "split"]
+    [
+        "judgment_id",
+        "persona_id",
+        "order",
+        "repeat",
+        "choice",
+        "status",
+        "slot",
+        "p",
+        "certainty",
+        "readout",
+        "model",
+        "request_id",
+        "failure",
+        "control",
+        "weight",
+        "item_choice",
+        "p_choice",
+        "order_agreement",
+        "repeat_agreement",
+        "position_bias",
+        "n_presentations",
+        "reject_reason",
+        "split",
+    ]
 ) | {f"p_{letter}" for letter in LETTERS}
 """Columns of judgments, which therefore no column of the items may be named."""
 

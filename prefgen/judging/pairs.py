@@ -13,7 +13,7 @@ PairRule = Literal["chosen_vs_other", "best_vs_worst"]
 
 
 def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "chosen_vs_other") -> pl.DataFrame:
-    """Pairs of candidates, the chosen one first; only from kept preferences with status `ok`.
+    """Pairs of candidates, the chosen one first; only from kept preferences of drawn people with status `ok`.
 
     judgments    whole persona x item groups of a judgments table
     items        item_id, prompt, options, neither
@@ -22,10 +22,12 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
 
     Columns: pair_id, persona_id, item_id, the coordinates, chosen, rejected (letters), chosen_text, rejected_text,
     p_chosen (order-debiased, in [0, 1]), margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
-    An option marked `neither` is never chosen nor rejected.
+    An option marked `neither` is never chosen nor rejected; controls are there to measure, and make no pairs.
     """
     letters = letters_of(judgments.schema)
-    chosen = preferences(judgments).filter((pl.col("status") == "ok") & pl.col("reject_reason").is_null())
+    chosen = preferences(judgments).filter(
+        pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
+    )
     texts = items.select("item_id", "options", "neither")
     coordinates = [
         name for name in chosen.columns

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from prefgen.ids import content_id
 from prefgen.spec.fields import InputPath, Spec
 
 Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
@@ -16,14 +18,17 @@ class _Model(Spec):
 
     model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
     revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
-    temperature: float = Field(
-        0.0, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token."
-    )
+    temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling mass.")
     max_tokens: int | None = Field(
         None, ge=1, description="Most tokens of one answer; by default what the readout needs."
     )
     seed: int | None = Field(None, description="Sampling seed sent to the engine, where it takes one.")
+
+    @property
+    def identity(self) -> str | None:
+        """What tells this model from others of its name; part of every request's id."""
+        return self.revision
 
 
 class EmbeddedModel(_Model):
@@ -36,6 +41,11 @@ class EmbeddedModel(_Model):
     )
     context: int = Field(2048, ge=256, description="Context length in tokens for one prompt.")
     threads: int | None = Field(None, ge=1, description="CPU threads; by default one per core.")
+
+    @property
+    def identity(self) -> str | None:
+        """The revision and, for one's own weights, their file."""
+        return self.revision if self.gguf is None else f"{self.revision or ''}@{self.gguf.name}"
 
 
 class _HttpModel(_Model):
@@ -63,14 +73,32 @@ class _HttpModel(_Model):
         description="Further keys for the request body, e.g. a server's own switches; part of every request's identity.",
     )
 
+    @property
+    def identity(self) -> str | None:
+        """The revision and every switch of `extra_body`."""
+        return content_id("rev", (self.revision, self.extra_body)) if self.extra_body else self.revision
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for url in [value] if isinstance(value, str) else value or []:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"{url!r} is not an address\nfix: write e.g. http://127.0.0.1:8000/v1")
+            if parts.username or parts.password:
+                raise ValueError(
+                    "it holds a name or password\nfix: put the key into the variable that api_key_env names"
+                )
+        if value == []:
+            raise ValueError("an empty list\nfix: name at least one address, or leave the key out")
+        return value
+
 
 class OpenAIModel(_HttpModel):
     """Any OpenAI-compatible endpoint: hosted APIs, vLLM, llama.cpp server, Ollama."""
 
     engine: Literal["openai"]
-    concurrency: int = Field(
-        64, ge=1, le=4096, description="Most requests in flight; fewer when the server says 429."
-    )
+    concurrency: int = Field(64, ge=1, le=4096, description="Most requests in flight; fewer when the server says 429.")
     timeout_s: float = Field(120.0, gt=0, description="Seconds one request may take.")
     max_attempts: int = Field(
         6, ge=1, le=50, description="Tries for one request before it becomes a row with a reason."
@@ -82,9 +110,7 @@ class BatchModel(_HttpModel):
 
     engine: Literal["batch"]
     batch_size: int = Field(20_000, ge=1, le=50_000, description="Most requests of one batch.")
-    batch_bytes: int = Field(
-        100_000_000, ge=10_000, le=200_000_000, description="Most bytes of one batch file."
-    )
+    batch_bytes: int = Field(100_000_000, ge=10_000, le=200_000_000, description="Most bytes of one batch file.")
     max_attempts: int = Field(
         3, ge=1, le=20, description="Batches a request may be part of before it becomes a row with a reason."
     )

@@ -82,6 +82,7 @@ class Pipeline(Spec):
     steps: dict[Name, SerializeAsAny[StepSpec]] = Field(
         description="The steps, in order; each has the key of its kind."
     )
+    limit: int | None = Field(None, ge=1, description="Judge only the first items of every `judge` step; a preview of the whole.")
     expect: dict[Name, Gate] = Field(
         default_factory=dict, description="Gates by step; a bare number is the exact number of rows."
     )
@@ -140,12 +141,13 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
 
 def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
     """The same pipeline, every model of it answering only from `responses`."""
-    models = {
+    kept = set(ReplayModel.model_fields) - {"engine", "responses", "revision"}
+    models: dict[str, ModelSpec] = {
         name: ReplayModel(
-            engine="replay", responses=responses, **model.model_dump(include=set(ReplayModel.model_fields) - {"engine", "responses"})
+            engine="replay", responses=responses, revision=model.identity, **model.model_dump(include=kept)
         )
         for name, model in pipeline.models.items()
-    }  # fmt: skip
+    }
     return pipeline.model_copy(update={"models": models})
 
 

@@ -55,6 +55,7 @@ class Forecast:
 class Context:
     """Where a step stands.
 
+    limit      most items a step that judges may take, or None
     summary    facts about the table made, for the manifest and the screen; the step fills it
     """
 
@@ -62,6 +63,7 @@ class Context:
     seed: int
     ask: Ask
     complain: Callable[[Key, str, str], SpecError]
+    limit: int | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
     def error(self, key: str | Key, problem: str, fix: str) -> SpecError:

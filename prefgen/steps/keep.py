@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -47,7 +48,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         passed = condition(where, table.schema, at, context)
         reasons.append(pl.when(~passed.fill_null(False)).then(pl.lit(reason)))
     marked = pl.coalesce(reasons).alias("reject_reason")
-    if marked.meta.is_row_separable():
+    if all(map(_looks_at_one_row, rules.values())):
         yield from (frame.with_columns(marked) for frame in table.frames())
         return
     # A condition that looks at other rows (an average, a window) needs them all; parts keep their boundaries.
@@ -56,3 +57,13 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     for frame in table.frames():
         yield frame.with_columns(column.slice(start, frame.height).alias("reject_reason"))
         start += frame.height
+
+
+_ROW_FUNCTIONS = frozenset(
+    "in and or not abs coalesce ifnull lower upper length round floor ceil starts_with ends_with".split()
+)
+
+
+def _looks_at_one_row(where: str) -> bool:
+    """Whether a condition surely needs no other row: it calls no function but those known to be row-wise."""
+    return all(name.lower() in _ROW_FUNCTIONS for name in re.findall(r"(\w+)\s*\(", where))

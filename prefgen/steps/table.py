@@ -64,6 +64,7 @@ class Spec(StepSpec):
     set: dict[Name, str] = Field(
         default_factory=dict, description="Further columns from templates over the row, made before the forms."
     )
+    drop: list[Name] = Field(default_factory=list, description="Columns that only the templates needed.")
     limit: int | None = Field(None, ge=1, description="Only the first rows.")
 
     @field_validator("table")
@@ -109,6 +110,10 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         rows = rows.select(
             pl.all().gather([form * per_form + row for row in range(per_form) for form in range(len(spec.forms))])
         )
+    for index, name in enumerate(spec.drop):
+        if name not in rows.columns:
+            raise context.error(("drop", index), f"no column {name!r}", f"name one of {', '.join(rows.columns)}")
+    rows = rows.drop(spec.drop)
     if {"prompt", "options"} <= set(rows.columns):
         rows = _as_items(rows, context)
     yield from rows.iter_slices(PART_ROWS)

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,13 @@ class RunFolder:
             lock.flush()
             yield  # the lock goes with the file handle, also after a kill -9
 
-    def write_table(self, step: str, frames: Iterable[pl.DataFrame], *, fingerprint: str) -> Table:
-        """Write a step's table part by part, then give it its name: it is there whole or not at all."""
+    def write_table(
+        self, step: str, frames: Iterable[pl.DataFrame], *, fingerprint: str, account: Callable[[Table], Account]
+    ) -> Account:
+        """Write a step's table part by part, then give it its name: it is there whole or not at all.
+
+        account    what is to be remembered of the step, asked for once all of its rows are written
+        """
         final, aside = self.tables / step, self.tables / f".{step}.aside"
         with file_errors(aside):
             shutil.rmtree(aside, ignore_errors=True)
@@ -96,28 +101,30 @@ class RunFolder:
             for number, frame in enumerate(frames):
                 n_rows += frame.height
                 frame.write_parquet(aside / f"part-{number:05d}.parquet", compression="zstd", compression_level=1)
-            (aside / _DONE).write_bytes(orjson.dumps({"fingerprint": fingerprint, "rows": n_rows}))
+            told = account(_table(step, aside, n_rows))
+            (aside / _DONE).write_bytes(orjson.dumps({"fingerprint": fingerprint, "rows": n_rows, "account": told}))
             shutil.rmtree(final, ignore_errors=True)
             aside.rename(final)
-        return self.table(step)
+        return told
 
     def table(self, step: str) -> Table:
         """A step's table as it stands on disk."""
-        folder = self.tables / step
-        try:
-            done = orjson.loads((folder / _DONE).read_bytes())
-        except (OSError, ValueError):
-            raise FileError(f"{folder}: there is no finished table", fix="run the pipeline again") from None
-        parts = tuple(pl.scan_parquet(part) for part in sorted(folder.glob("part-*.parquet")))
-        return Table(step, parts, int(done["rows"]))
+        done = self._done(step)
+        if done is None:
+            raise FileError(f"{self.tables / step}: there is no finished table", fix="run the pipeline again")
+        return _table(step, self.tables / step, int(done["rows"]))
 
-    def has_table(self, step: str, *, fingerprint: str) -> bool:
-        """Whether the table of just this step, made from just these inputs, is there."""
+    def account(self, step: str, *, fingerprint: str) -> Account | None:
+        """What was remembered of a step, if its table was made by just this step from just these inputs."""
+        done = self._done(step)
+        return done["account"] if done is not None and done.get("fingerprint") == fingerprint else None
+
+    def _done(self, step: str) -> dict[str, Any] | None:
         try:
             done = orjson.loads((self.tables / step / _DONE).read_bytes())
         except (OSError, ValueError):
-            return False
-        return bool(done.get("fingerprint") == fingerprint)
+            return None
+        return done if isinstance(done, dict) else None
 
     def read_manifest(self) -> dict[str, Any]:
         """manifest.json; FileError when the folder is no run or its manifest is broken."""
@@ -134,7 +141,14 @@ class RunFolder:
         return manifest
 
 
+Account = dict[str, Any]
+"""What the manifest says of one step."""
+
 _DONE = "done.json"
+
+
+def _table(step: str, folder: Path, n_rows: int) -> Table:
+    return Table(step, tuple(pl.scan_parquet(part) for part in sorted(folder.glob("part-*.parquet"))), n_rows)
 
 
 def write_aside(path: Path, content: bytes) -> None:

@@ -1,0 +1,189 @@
+"""The command line: parse flags, call one function, print, exit. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="prefgen",
+    help="Synthetic personalized preference data: personas, judgments, checks, Parquet.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the YAML; may be repeated.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.")]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `prefgen run` wrote.")]
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipelines and persona specs.")]) -> None:
+    """Is this YAML right? One line per problem, with the fix."""
+    from prefgen.cli.commands import check_files
+
+    raise typer.Exit(check_files(files))
+
+
+@app.command()
+def plan(
+    pipeline: PipelineFile,
+    set_: Set = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge only the first items.")] = None,
+    json: Json = False,
+) -> None:
+    """Rows, requests, tokens, cost and time of a run, before any call."""
+    from prefgen.cli.commands import print_plan
+
+    print_plan(pipeline, _overrides(set_, limit), as_json=json)
+
+
+@app.command()
+def run(
+    pipeline: PipelineFile,
+    out: Annotated[Path | None, typer.Option(help="Run folder; by default outputs/<name of the pipeline>.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Judge only the first items: a preview, in a folder of its own.")
+    ] = None,
+    set_: Set = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, metavar="USD", help="Stop, resumably, before more is spent.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Ask no model: answer from the responses of this run.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option(help="Ask again what failed for a reason that may have passed.")
+    ] = False,
+    on: Annotated[str, typer.Option(metavar="local", help="Where to run.")] = "local",
+    json: Json = False,
+) -> None:
+    """Make the dataset. The same command again goes on where it stopped; a finished run asks nothing."""
+    from prefgen.cli.commands import run_pipeline
+
+    overrides = _overrides(set_, limit)
+    run_pipeline(
+        pipeline,
+        out,
+        overrides,
+        limit=limit,
+        budget_usd=budget,
+        replay=replay,
+        retry_failed=retry_failed,
+        on=on,
+        as_json=json,
+    )
+
+
+@app.command()
+def personas(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A persona spec.")],
+    out: Annotated[Path, typer.Option(help="Where to write them: .parquet, .csv or .jsonl.")],
+    n: Annotated[int | None, typer.Option("--n", min=1, help="How many people; portraits may do without.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    json: Json = False,
+) -> None:
+    """Draw people from a persona spec, and say how well they fit it."""
+    from prefgen.cli.commands import draw_personas
+
+    draw_personas(spec, n=n, seed=seed, out=out, as_json=json)
+
+
+@app.command()
+def export(
+    run: RunDir,
+    to: Annotated[str, typer.Option(metavar="PRESET", help="Name of the export, e.g. dpo.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    jsonl: Annotated[bool, typer.Option(help="Write JSON lines beside the Parquet files.")] = False,
+) -> None:
+    """Write a finished run once more, in the columns of another trainer."""
+    from prefgen.cli.commands import export_preset
+
+    export_preset(run, to, out, jsonl=jsonl)
+
+
+@app.command()
+def report(run: RunDir) -> None:
+    """Make a run's report page and figures again."""
+    from prefgen.cli.commands import make_report
+
+    make_report(run)
+
+
+@app.command()
+def show(
+    run: RunDir, rows: Annotated[int, typer.Option(min=0, max=1000, help="Judgments to show.")] = 5, json: Json = False
+) -> None:
+    """What a run made and how far to trust it, on the terminal."""
+    from prefgen.cli.commands import show_run_folder
+
+    show_run_folder(run, rows=rows, as_json=json)
+
+
+@app.command()
+def doctor(
+    pipeline: Annotated[
+        Path | None, typer.Argument(metavar="[PIPELINE]", help="Also try the endpoints of this pipeline.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What is installed, which keys are set, what an endpoint can do."""
+    from prefgen.cli.doctor import examine
+
+    raise typer.Exit(examine(pipeline, as_json=json))
+
+
+@app.command()
+def version() -> None:
+    """The version of prefgen."""
+    from prefgen import __version__
+
+    typer.echo(__version__)
+
+
+def _overrides(set_: list[str] | None, limit: int | None) -> list[str]:
+    return [*(set_ or ()), *([f"limit={limit}"] if limit is not None else ())]
+
+
+def main() -> None:
+    """Run the command line; complaints become sentences and exit codes, and only our own bugs a traceback."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    try:
+        returned = command()
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _said(error)
+    return returned if isinstance(returned, int) else 0
+
+
+def _said(error: Exception) -> int:
+    import click
+
+    from prefgen.errors import PrefgenError
+
+    if isinstance(error, PrefgenError):
+        print(f"{error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    raise error

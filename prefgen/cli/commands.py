@@ -1,0 +1,179 @@
+"""What the commands do: each calls one room and prints what it returns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table as Grid
+
+from prefgen.errors import Complaint, SpecError, UsageError
+from prefgen.plan import Plan, StepPlan, foresee, load
+
+people = Console(stderr=True, highlight=False)
+"""stderr, for people."""
+
+
+def print_json(content: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.flush()
+
+
+def check_files(files: Sequence[Path]) -> int:
+    """Check pipelines and persona specs, and print every complaint on stdout. Returns the exit code."""
+    from prefgen.spec.document import read_document
+    from prefgen.spec.population import read_population
+
+    code = 0
+    for path in files:
+        try:
+            content = read_document(path).data
+            if isinstance(content, dict) and "population" in content and "steps" not in content:
+                read_population(path)
+            else:
+                foresee(load(path))
+        except SpecError as error:
+            code = error.exit_code
+            for complaint in error.complaints:
+                print(complaint)
+        else:
+            people.print(f"{path}: right", markup=False)
+    return code
+
+
+def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
+    """The plan of a pipeline: a table for people, or one JSON document."""
+    plan = foresee(load(path, overrides))
+    if as_json:
+        print_json(
+            {
+                "steps": [asdict(step) for step in plan.steps],
+                "requests": plan.requests,
+                "token_method": plan.token_method,
+            }
+        )
+    else:
+        Console(highlight=False).print(plan_grid(plan))
+        for line in plan_notes(plan):
+            Console(highlight=False).print(line, markup=False)
+
+
+def plan_grid(plan: Plan) -> Grid:
+    """The steps of a plan, a line each."""
+    grid = Grid("step", "kind", "model", box=None, pad_edge=False)
+    for title in ("rows", "requests", "prompt tokens", "answer tokens", "USD", "time"):
+        grid.add_column(title, justify="right")
+    for step in plan.steps:
+        grid.add_row(step.name, step.kind, step.model or "", *_figures(step))
+    return grid
+
+
+def _figures(step: StepPlan) -> tuple[str, ...]:
+    rows = "by answers" if step.rows is None else f"{step.rows:,}"
+    if step.model is None:
+        return rows, "", "", "", "", ""
+    cost = "unknown" if step.cost_usd is None else f"{step.cost_usd:,.2f}"
+    return (
+        rows,
+        f"{step.requests:,}",
+        f"{step.prompt_tokens:,}",
+        f"{step.completion_tokens:,}",
+        cost,
+        span(step.seconds),
+    )
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What the figures of a plan rest on."""
+    if plan.token_method is None:
+        return []
+    return [
+        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)"
+    ]
+
+
+def span(seconds: float | None) -> str:
+    """A duration as people say it.
+
+    >>> span(42), span(3700), span(None)
+    ('42 s', '1 h 02 min', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def run_pipeline(
+    path: Path, out: Path | None, overrides: Sequence[str], *, limit: int | None, budget_usd: float | None,
+    replay: Path | None, retry_failed: bool, on: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
+    from prefgen.cli.watch import watcher_for
+    from prefgen.run import run
+    from prefgen.spec.pipeline import replaying
+
+    if on != "local":
+        raise UsageError(f"--on {on!r}: this version runs on 'local' only", fix="leave --on out")
+    pipeline = load(path, overrides)
+    if replay is not None:
+        responses = replay / "responses.sqlite" if replay.is_dir() else replay
+        if not responses.is_file():
+            raise SpecError(
+                Complaint(str(replay), 1, "", "there are no responses here", "give a run folder, or a responses.sqlite")
+            )
+        pipeline = replaying(pipeline, responses)
+    folder = out or Path("outputs") / (pipeline.name if limit is None else f"{pipeline.name}-limit-{limit}")
+    with watcher_for(people, as_json=as_json) as watcher:
+        outcome = run(pipeline, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed)
+        watcher.done(outcome)
+
+
+def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: bool) -> None:
+    """Draw people into a file and print how well they fit."""
+    from prefgen.personas.audit import audit_lines
+    from prefgen.personas.write import write_personas
+
+    audit = write_personas(spec, n=n, seed=seed, out=out)
+    if as_json:
+        print_json(asdict(audit))
+    else:
+        for line in audit_lines(audit):
+            people.print(line, markup=False)
+
+
+def export_preset(run: Path, preset: str, out: Path, *, jsonl: bool) -> None:
+    """Write one export of a finished run."""
+    from prefgen.publish.exports import export_run
+
+    config = export_run(run, preset, out, jsonl=jsonl)
+    for split, rows in config["splits"].items():
+        people.print(f"{out}: {preset}/{split}: {rows:,} rows", markup=False)
+
+
+def make_report(run: Path) -> None:
+    """Write report.html, report.json and the figures of a run."""
+    from prefgen.publish.report import write_report
+    from prefgen.store.folder import RunFolder
+
+    files = write_report(RunFolder(run))
+    people.print(f"{files.page}", markup=False)
+
+
+def show_run_folder(run: Path, *, rows: int, as_json: bool) -> None:
+    """The summary of a run."""
+    from prefgen.publish.show import show_run, summary_of
+
+    if as_json:
+        summary: dict[str, Any] = summary_of(run)
+        print_json(summary)
+    else:
+        show_run(run, Console(highlight=False), rows=rows)

@@ -1,0 +1,203 @@
+"""Looks on while a run works: a progress bar on a terminal, plain lines elsewhere, events as JSON for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from prefgen.cli.commands import plan_grid, plan_notes, print_json, span
+from prefgen.engines.engine import Meter
+from prefgen.plan import Plan
+from prefgen.run import Outcome
+from prefgen.store.folder import Account, RunFolder
+
+_LINE_SECONDS = 15.0
+"""Between two progress lines where there is no terminal."""
+
+
+class Lines:
+    """A watcher that writes for people, on stderr."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._pace = Pace()
+        self._line_at = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def planned(self, plan: Plan, folder: Path) -> None:
+        self._console.print(plan_grid(plan))
+        for note in plan_notes(plan):
+            self.says(note)
+        self.says(f"writing to {folder}")
+
+    def begins(self, step: str, kind: str) -> None:  # noqa: ARG002 - people see the step when it asks or is made
+        self._end_bar()
+        self._pace = Pace()
+        self._line_at = time.monotonic()
+
+    def asks(self, step: str, meter: Meter) -> None:
+        text = self._pace.line(meter)
+        if self._console.is_terminal:
+            self._show_bar(step, meter, text)
+        elif time.monotonic() - self._line_at >= _LINE_SECONDS:
+            self._line_at = time.monotonic()
+            done = meter.stored + meter.answered + meter.failed
+            self.says(f"{step}: {done:,}/{meter.planned:,}  {text}")
+
+    def _show_bar(self, step: str, meter: Meter, text: str) -> None:
+        if self._bar is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(24),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("{task.fields[line]}"),
+            )
+            self._bar = Progress(*columns, console=self._console, transient=True, refresh_per_second=4)
+            self._task = self._bar.add_task(step, total=meter.planned, line="")
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(self._task, completed=meter.stored + meter.answered + meter.failed, line=text)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+    def made(self, account: Account) -> None:
+        self._end_bar()
+        for line in account_lines(account):
+            self.says(line)
+
+    def says(self, sentence: str) -> None:
+        self._end_bar()
+        self._console.print(sentence, markup=False, soft_wrap=True)
+
+    def done(self, outcome: Outcome) -> None:
+        self._end_bar()
+        self._console.print()
+        for line in outcome_lines(outcome):
+            self.says(line)
+
+    def close(self) -> None:
+        self._end_bar()
+
+
+class Events(Lines):
+    """A watcher that writes one JSON event a line on stdout, for schedulers; people still get a few lines."""
+
+    def planned(self, plan: Plan, folder: Path) -> None:
+        print_json({"event": "plan", "folder": str(folder), "steps": [asdict(step) for step in plan.steps]})
+
+    def begins(self, step: str, kind: str) -> None:
+        super().begins(step, kind)
+        print_json({"event": "begin", "step": step, "kind": kind})
+
+    def asks(self, step: str, meter: Meter) -> None:
+        if time.monotonic() - self._line_at >= 1.0:
+            self._line_at = time.monotonic()
+            print_json({"event": "progress", "step": step, **asdict(meter)})
+
+    def made(self, account: Account) -> None:
+        print_json({"event": "made", **account})
+
+    def says(self, sentence: str) -> None:
+        print_json({"event": "note", "text": sentence})
+
+    def done(self, outcome: Outcome) -> None:
+        print_json({"event": "done", "folder": str(outcome.folder.path), "fresh": outcome.fresh, "configs": outcome.manifest["configs"],
+            "gates": outcome.manifest["gates"]})  # fmt: skip
+
+
+@contextlib.contextmanager
+def watcher_for(console: Console, *, as_json: bool) -> Iterator[Lines]:
+    """The watcher that fits the screen; its bar is taken down whatever happens."""
+    watcher = Events(console) if as_json else Lines(console)
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+class Pace:
+    """Rate and time left, over the last half minute."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int]] = []
+
+    def line(self, meter: Meter) -> str:
+        """Requests a second, in flight, tokens, cost, 429s, time left."""
+        now, done = time.monotonic(), meter.answered + meter.failed
+        self._seen = [(at, count) for at, count in self._seen if now - at < 30.0] + [(now, done)]
+        first_at, first = self._seen[0]
+        elapsed = now - first_at
+        rate = (done - first) / elapsed if elapsed > 0.5 else 0.0
+        left = meter.planned - meter.stored - done
+        parts = [f"{rate:,.1f}/s", f"{meter.in_flight} in flight"] if meter.in_flight else [f"{rate:,.1f}/s"]
+        if meter.prompt_tokens:
+            parts.append(f"{(meter.prompt_tokens + meter.completion_tokens) / 1000:,.0f}k tokens")
+        if meter.cost_usd is not None:
+            parts.append(f"{meter.cost_usd:.2f} USD")
+        if meter.throttled:
+            parts.append(f"{meter.throttled} x 429")
+        if meter.failed:
+            parts.append(f"{meter.failed} failed")
+        parts.append(f"{span(left / rate) if rate else '?'} left")
+        return ", ".join(parts)
+
+
+def account_lines(account: Account) -> Iterator[str]:
+    """A step in one line: rows, time, money; then what was dropped and why."""
+    line = f"{account['name']}: {account['rows']:,} rows in {account['seconds']:.1f} s"
+    if "requests" in account:
+        asked = account["requests"]
+        line += f", {asked['sent']:,} asked, {asked['stored']:,} stored already"
+        if account["cost_usd"] is not None:
+            line += f", {account['cost_usd']:.2f} USD"
+    yield line
+    for note in account.get("notes", ()):
+        yield f"  {note}"
+    if account["dropped"] and account["kind"] in ("keep", "judge"):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
+        yield f"  kept {account['kept']:,}, dropped {sum(account['dropped'].values()):,}: {reasons}"
+    yield from _measure_lines(account["summary"])
+
+
+def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:
+    if "first_slot_share" not in summary:
+        return
+    shown = (
+        ("position_bias", "position bias {:.0%} (share of swapped presentations where the answer follows the slot)"),
+        ("first_slot_share", "slot A chosen in {:.0%} of answers"),
+        ("order_agreement", "orders agree on {:.0%} of persona x item"),
+        ("repeat_agreement", "repeats agree {:.0%}"),
+        ("certainty_mean", "mean certainty {:.0f}"),
+    )
+    for name, text in shown:
+        if summary.get(name) is not None:
+            yield "  " + text.format(summary[name])
+
+
+def outcome_lines(outcome: Outcome) -> Sequence[str]:
+    """The last lines of a run: where everything is."""
+    folder: RunFolder = outcome.folder
+    manifest = outcome.manifest
+    lines = [] if outcome.fresh else ["finished already; nothing was asked and nothing written"]
+    for config in manifest["configs"]:
+        splits = ", ".join(f"{split} {rows:,}" for split, rows in config["splits"].items())
+        lines.append(f"data/{config['name']}: {splits}")
+    lines.append(f"{manifest['seconds']:.0f} s; report: {folder.report_path}; card: {folder.card_path}")
+    lines.append(f"load it: datasets.load_dataset({str(folder.path)!r}, {_main_config(manifest)!r})")
+    return lines
+
+
+def _main_config(manifest: Any) -> str:
+    names = [config["name"] for config in manifest["configs"]]
+    return "dpo" if "dpo" in names else names[0]

@@ -1,0 +1,162 @@
+"""What a run will make and cost, found without asking any model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from prefgen.engines.prices import price_of
+from prefgen.engines.tokens import estimate_tokens
+from prefgen.records import Request, Response
+from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.pipeline import Pipeline, load_pipeline
+from prefgen.steps import KINDS, kind, kind_of
+from prefgen.steps.context import Context, Forecast
+from prefgen.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """What one step will make.
+
+    rows      rows of its table; None where that depends on the answers
+    requests  distinct requests, stored ones included; 0 for a step that asks no model
+    cost_usd  None where no price is known
+    seconds   rough: from the engine's own pace, see `_seconds`; None where nobody can say
+    """
+
+    name: str
+    kind: str
+    rows: int | None
+    model: str | None = None
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole run, before any call."""
+
+    steps: tuple[StepPlan, ...]
+    token_method: str | None  # how tokens were estimated; None when no model is asked
+    summaries: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def requests(self) -> int:
+        """Requests of all steps."""
+        return sum(step.requests for step in self.steps)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
+    """A pipeline file, with every kind of step known."""
+    return load_pipeline(path, kinds=KINDS, spec_of=lambda name: kind(name).Spec, overrides=overrides)
+
+
+def foresee(pipeline: Pipeline) -> Plan:
+    """Run the pipeline without its models: real rows up to the first model, empty tables after it.
+
+    Finds everything that can be found before money is spent: SpecError for what is wrong in the YAML or in
+    the tables it reads, and for an `expect:` that cannot be met.
+    """
+    ask = _AskNobody(pipeline.models)
+    tables: dict[str, Table] = {}
+    plans: list[StepPlan] = []
+    summaries: dict[str, dict[str, Any]] = {}
+    rows: dict[str, int | None] = {}
+    methods: list[str] = []
+    for name, spec in pipeline.steps.items():
+        context = context_of(pipeline, name, ask)
+        made = kind(kind_of(spec))
+        asked = spec.asks()
+        if asked is not None:
+            forecast = made.foresee(spec, tables, context)
+            tables[name] = Table(name, (forecast.empty.lazy(),), forecast.rows)
+            rows[name] = forecast.rows
+            plan, method = _asking(name, kind_of(spec), asked, pipeline.models[asked], forecast)
+            methods.append(method)
+        else:
+            frames = list(made.make(spec, tables, context))
+            tables[name] = Table.of(name, frames)
+            above = [read for _, read in spec.reads()]
+            known = all(tables[read].n_rows == rows[read] and not _foreseen(read, plans) for read in above)
+            rows[name] = tables[name].n_rows if known else rows[above[0]] if spec.grain is None else None
+            plan = StepPlan(name, kind_of(spec), rows[name])
+        plans.append(plan)
+        summaries[name] = context.summary
+        _check_expected(pipeline, plan)
+    return Plan(tuple(plans), methods[0] if methods else None, summaries)
+
+
+def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
+    """Where a step of a pipeline stands."""
+    return Context(
+        step=step,
+        seed=pipeline.seed,
+        ask=ask,
+        complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
+        limit=pipeline.limit,
+    )
+
+
+def _foreseen(name: str, plans: Iterable[StepPlan]) -> bool:
+    """Whether a table holds no real rows: it asks a model, or depends on one that does."""
+    return any(plan.name == name and (plan.model is not None or plan.rows is None) for plan in plans)
+
+
+def _asking(name: str, kind_name: str, asked: str, model: ModelSpec, forecast: Forecast) -> tuple[StepPlan, str]:
+    estimate = estimate_tokens(forecast.sample, model=model.model)
+    prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
+    price = price_of(model)
+    cost = None
+    if price is not None:
+        cost = (prompt_tokens * price.input_usd_per_mtok + forecast.completion_tokens * price.output_usd_per_mtok) / 1e6
+        cost *= price.batch_factor if isinstance(model, BatchModel) else 1.0
+    plan = StepPlan(
+        name, kind_name, forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost,
+        _seconds(model, forecast.requests),
+    )  # fmt: skip
+    return plan, estimate.method
+
+
+def _seconds(model: ModelSpec, requests: int) -> float | None:
+    """Ten a second in process (measured on two cores); one second an answer from a server; batches nobody knows."""
+    if isinstance(model, EmbeddedModel):
+        return requests / 10
+    return requests / model.concurrency if isinstance(model, OpenAIModel) else None
+
+
+def _check_expected(pipeline: Pipeline, plan: StepPlan) -> None:
+    gate = pipeline.expect.get(plan.name)
+    if (
+        gate is not None
+        and gate.rows is not None
+        and plan.rows is not None
+        and plan.rows != gate.rows
+        and not pipeline.limit
+    ):
+        raise pipeline.document.error(
+            ("expect", plan.name),
+            f"{plan.rows:,} rows, expected {gate.rows:,}",
+            "mend the step, or what is expected of it",
+        )
+
+
+class _AskNobody:
+    """Stands where the engine room stands, knows the models and asks none."""
+
+    def __init__(self, models: Mapping[str, ModelSpec]) -> None:
+        self._models = models
+
+    def spec(self, model: str) -> ModelSpec:
+        return self._models[model]
+
+    def send(self, model: str, requests: Iterable[Request], *, planned: int) -> NoReturn:  # noqa: ARG002 - as Ask has it
+        raise AssertionError(f"a plan asks nobody, and yet {planned} requests for {model!r}")
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        raise AssertionError(f"a plan reads no answers, and yet {len(request_ids)}")

@@ -1,0 +1,241 @@
+"""The flow: read a pipeline, make one table after the other, export, describe. Nothing else decides anything here."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from prefgen import __version__
+from prefgen.engines.ask import Asker
+from prefgen.engines.engine import Meter
+from prefgen.engines.prices import price_of
+from prefgen.engines.store import ResponseStore
+from prefgen.errors import GateError, UsageError
+from prefgen.plan import Plan, context_of, foresee
+from prefgen.publish.card import write_card
+from prefgen.publish.exports import write_exports
+from prefgen.publish.report import write_report
+from prefgen.spec.pipeline import Pipeline
+from prefgen.steps import kind, kind_of
+from prefgen.store.folder import Account, RunFolder, write_json
+from prefgen.store.manifest import RUN, file_entries, fingerprints, gate_results, step_account, write_resolved
+from prefgen.store.table import Table
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a run works: a progress bar, a stream of events, nobody."""
+
+    def planned(self, plan: Plan, folder: Path) -> None:
+        """What is going to be made; nothing was asked yet."""
+
+    def begins(self, step: str, kind: str) -> None:
+        """A step is begun."""
+
+    def asks(self, step: str, meter: Meter) -> None:
+        """A step's requests, about ten times a second."""
+
+    def made(self, account: Account) -> None:
+        """A step's table stands."""
+
+    def says(self, sentence: str) -> None:
+        """Anything else worth a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run; `fresh` is False when it stood already and nothing was made."""
+
+    folder: RunFolder
+    manifest: Mapping[str, Any]
+    fresh: bool
+
+
+def run(
+    pipeline: Pipeline, out: Path, watcher: Watcher, *, budget_usd: float | None = None, retry_failed: bool = False
+) -> Outcome:
+    """Make the dataset in the folder `out`, going on wherever an earlier run of the same pipeline stopped.
+
+    retry_failed    ask again what failed for a reason that may have passed (a server that was down, say)
+
+    Raises SpecError before anything is asked; EngineError, FileError and NotFinished with everything answered so
+    far stored; GateError when the finished data misses what `expect:` asks for.
+    """
+    plan = foresee(pipeline)
+    prints = fingerprints(pipeline)
+    folder = RunFolder(out)
+    _check_same_dataset(folder, pipeline)
+    folder.create()
+    with folder.locked():
+        if not retry_failed and _is_finished(folder, prints[RUN]):
+            return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
+        watcher.planned(plan, folder.path)
+        begun = time.monotonic()
+        write_resolved(pipeline, folder)
+        write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished"))
+        with ResponseStore(folder.responses_path) as store:
+            making = _Making(pipeline, folder, store, prints, watcher, budget_usd, retry_failed)
+            tables = {name: making.once(name) for name in pipeline.steps}
+        watcher.says("writing data, card and report")
+        configs = write_exports(pipeline, tables, making.grains, folder.data)
+        manifest = _manifest(pipeline, prints[RUN], "finished") | {
+            "seconds": round(time.monotonic() - begun, 3),
+            "steps": making.accounts,
+            "gates": gate_results(pipeline, making.accounts),
+            "configs": configs,
+            "files": file_entries(folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path]),
+        }
+        write_card(folder, manifest)
+        write_json(folder.manifest_path, manifest)
+        write_report(folder)
+    return _past_gates(Outcome(folder, manifest, fresh=True))
+
+
+@dataclass(slots=True)
+class _Making:
+    """The tables of one run while they are made."""
+
+    pipeline: Pipeline
+    folder: RunFolder
+    store: ResponseStore
+    prints: Mapping[str, str]
+    watcher: Watcher
+    budget_usd: float | None
+    retry_failed: bool
+    tables: dict[str, Table] = field(default_factory=dict)
+    grains: dict[str, str] = field(default_factory=dict)
+    accounts: list[Account] = field(default_factory=list)
+    _ask: Asker = field(init=False)
+    _step: str = ""
+    _meter: Meter = field(default_factory=Meter)
+    _redo: bool = False
+
+    def __post_init__(self) -> None:
+        models, budget = self.pipeline.models, self.budget_usd
+        self._ask = Asker(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
+
+    def _look(self, meter: Meter) -> None:
+        self._meter = meter
+        self.watcher.asks(self._step, meter)
+
+    def once(self, name: str) -> Table:
+        """A step's table, made now or found as an earlier run made it."""
+        account = self.folder.account(name, fingerprint=self.prints[name])
+        if account is not None and self.retry_failed and account["summary"].get("statuses", {}).get("failed"):
+            self._redo = True  # from here on every table may change
+        if account is None or self._redo:
+            account = self._make(name)
+            self.watcher.made(account)
+        self.tables[name] = self.folder.table(name)
+        self.grains[name] = account["grain"]
+        self.accounts.append(account)
+        return self.tables[name]
+
+    def _make(self, name: str) -> Account:
+        step = self.pipeline.steps[name]
+        self.watcher.begins(name, kind_of(step))
+        self._step, self._meter, begun = name, Meter(), time.monotonic()
+        context = context_of(self.pipeline, name, self._ask)
+        above = [read for _, read in step.reads()]
+
+        def account(table: Table) -> Account:
+            return step_account(
+                name=name,
+                kind=kind_of(step),
+                grain=self._grain(name, table),
+                fingerprint=self.prints[name],
+                rows_in=self.tables[above[0]].n_rows if above else 0,
+                table=table,
+                summary=context.summary,
+                model=step.asks(),
+                asked=_asked(self._meter) if step.asks() is not None else {},
+                seconds=time.monotonic() - begun,
+            )
+
+        frames = kind(kind_of(step)).make(step, self.tables, context)
+        return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
+
+    def _grain(self, name: str, table: Table) -> str:
+        """What one row is: as the kind says, as in the table read, or items where rows have a prompt and options."""
+        step = self.pipeline.steps[name]
+        if step.grain is None:
+            return self.grains[step.reads()[0][1]]
+        return "items" if step.grain == "rows" and {"prompt", "options"} <= set(table.schema) else step.grain
+
+
+def _asked(meter: Meter) -> dict[str, Any]:
+    return {
+        "requests": {
+            "planned": meter.planned,
+            "stored": meter.stored,
+            "sent": meter.sent,
+            "answered": meter.answered,
+            "failed": meter.failed,
+            "retries": meter.retries,
+            "throttled": meter.throttled,
+        },
+        "tokens": {
+            "prompt": meter.prompt_tokens,
+            "cached": meter.cached_tokens,
+            "completion": meter.completion_tokens,
+        },
+        "cost_usd": meter.cost_usd,
+        "notes": list(meter.notes),
+    }
+
+
+def _manifest(pipeline: Pipeline, fingerprint: str, status: str) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "prefgen": __version__,
+        "name": pipeline.name,
+        "fingerprint": fingerprint,
+        "seed": pipeline.seed,
+        "status": status,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds") if status == "finished" else None,
+        "publish": pipeline.publish.model_dump(mode="json"),
+        "models": {name: model.model_dump(mode="json", exclude_none=True) for name, model in pipeline.models.items()},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    }
+
+
+_LIBRARIES = ("polars", "pyarrow", "numpy", "pydantic", "jinja2", "openai", "huggingface-hub")
+
+
+def _check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:
+    """A folder belongs to one dataset: changed steps are made anew, another dataset is not mixed in."""
+    try:
+        name = orjson.loads(folder.manifest_path.read_bytes())["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if name != pipeline.name:
+        raise UsageError(f"{folder.path} holds the dataset {name!r}, not {pipeline.name!r}", fix="choose another --out")
+
+
+def _is_finished(folder: RunFolder, fingerprint: str) -> bool:
+    """Whether all files of just this run stand as the manifest says."""
+    if not folder.manifest_path.exists():
+        return False
+    manifest = folder.read_manifest()
+    if manifest["status"] != "finished" or manifest["fingerprint"] != fingerprint:
+        return False
+    files = [(folder.path / entry["path"], entry["bytes"]) for entry in manifest["files"]]
+    return folder.report_path.exists() and all(path.is_file() and path.stat().st_size == size for path, size in files)
+
+
+def _past_gates(outcome: Outcome) -> Outcome:
+    missed = [gate for gate in outcome.manifest["gates"] if not gate["passed"]]
+    if missed:
+        said = "; ".join(
+            f"{gate['step']}.{gate['gate']}: found {gate['found']:g}, wanted {gate['wanted']:g}" for gate in missed
+        )
+        raise GateError(f"{outcome.folder.path}: the data misses {len(missed)} gate(s): {said}",
+            fix="look at `prefgen show`; the data is written, and `expect:` says what it must reach")  # fmt: skip
+    return outcome

@@ -1,0 +1,140 @@
+"""What is written down about a run: accounts of its steps, gates, files, and the resolved pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from prefgen.ids import content_id, file_sha256
+from prefgen.spec.models import TRANSPORT
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.folder import Account, RunFolder, write_aside
+from prefgen.store.table import Table
+
+_TABLES_FORMAT = 1  # raise when a kind of step makes other rows from the same spec
+
+RUN = ""
+"""Key of the whole run among the fingerprints; no step is named so."""
+
+
+def fingerprints(pipeline: Pipeline) -> dict[str, str]:
+    """For every step, the hash of all that decides its rows: spec, seed, files read, model, and the steps above.
+
+    The content of files counts, not their paths; how a model is reached does not count.
+    """
+    prints: dict[str, str] = {}
+    for name, step in pipeline.steps.items():
+        asked = step.asks()
+        prints[name] = content_id(
+            "step",
+            {
+                "format": _TABLES_FORMAT,
+                "kind": type(step).__module__,
+                "spec": _replaced(
+                    step.model_dump(mode="json", by_alias=True),
+                    {str(path): file_sha256(path) for path in step.inputs()},
+                ),
+                "seed": pipeline.seed,
+                "limit": pipeline.limit if asked else None,
+                "model": None if asked is None else _said_model(pipeline, asked),
+                "above": [prints[read] for _, read in step.reads()],
+            },
+        )
+    prints[RUN] = content_id("run", [pipeline.name, pipeline.publish.model_dump(mode="json"), list(prints.values())])
+    return prints
+
+
+def _said_model(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    model = pipeline.models[name]
+    said = model.model_dump(mode="json", exclude=set(TRANSPORT))
+    return {"model": said["model"], "identity": model.identity} | {
+        key: said[key] for key in ("temperature", "top_p", "max_tokens", "seed")
+    }
+
+
+def step_account(
+    *, name: str, kind: str, grain: str, fingerprint: str, rows_in: int, table: Table, summary: Mapping[str, Any],
+    model: str | None, asked: Mapping[str, Any], seconds: float,
+) -> Account:  # fmt: skip
+    """One entry of the manifest's `steps`."""
+    dropped: dict[str, int] = {}
+    if table.parts and "reject_reason" in table.schema:
+        counts = table.scan().group_by("reject_reason").len().collect(engine="streaming")
+        dropped = {reason: count for reason, count in sorted(counts.drop_nulls().iter_rows())}
+    return {
+        "name": name,
+        "kind": kind,
+        "grain": grain,
+        "fingerprint": fingerprint,
+        "model": model,
+        "rows_in": rows_in,
+        "rows": table.n_rows,
+        "kept": table.n_rows - sum(dropped.values()),
+        "dropped": dropped,
+        **asked,
+        "seconds": round(seconds, 3),
+        "summary": dict(summary),
+    }
+
+
+def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    """Every gate of `expect:`, with what was found."""
+    results = []
+    for account in accounts:
+        gate = pipeline.expect.get(account["name"])
+        if gate is None:
+            continue
+        rows = account["rows"]
+        failed = account["summary"].get("statuses", {}).get("failed", 0)
+        found = {
+            "rows": (rows, lambda wanted, have: have == wanted),
+            "min_rows": (rows, lambda wanted, have: have >= wanted),
+            "min_yield": (account["kept"] / rows if rows else 0.0, lambda wanted, have: have >= wanted),
+            "max_failed": (failed / rows if rows else 0.0, lambda wanted, have: have <= wanted),
+        }
+        for name, wanted in gate.model_dump(exclude_none=True).items():
+            have, holds = found[name]
+            passed = bool(holds(wanted, have)) or (name == "rows" and pipeline.limit is not None)
+            results.append({"step": account["name"], "gate": name, "wanted": wanted, "found": have, "passed": passed})
+    return results
+
+
+def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Path (relative, posix), bytes, sha256 and, for Parquet, rows of files in a run folder."""
+    return [
+        {
+            "path": path.relative_to(folder.path).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+            "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
+        }
+        for path in sorted(paths)
+    ]
+
+
+def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:
+    """RUN/pipeline.yaml: everything said, defaults included, paths relative to the run folder."""
+    said = pipeline.model_dump(mode="json", by_alias=True, exclude_none=True)
+    files = [path for step in pipeline.steps.values() for path in step.inputs()]
+    files += [
+        path
+        for model in pipeline.models.values()
+        for key in ("gguf", "responses")
+        if (path := getattr(model, key, None))
+    ]
+    moved = {str(path): Path(os.path.relpath(path.resolve(), folder.path.resolve())).as_posix() for path in files}
+    text = yaml.safe_dump(_replaced(said, moved), sort_keys=False, allow_unicode=True, width=100)
+    write_aside(folder.pipeline_path, text.encode())
+
+
+def _replaced(data: Any, by: Mapping[str, str]) -> Any:
+    if isinstance(data, dict):
+        return {key: _replaced(value, by) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_replaced(value, by) for value in data]
+    return by.get(data, data) if isinstance(data, str) else data
