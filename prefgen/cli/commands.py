@@ -68,14 +68,14 @@ def plan_grid(plan: Plan) -> Grid:
     """The steps of a plan, a line each."""
     grid = Grid("step", "kind", "model", box=None, pad_edge=False)
     for title in ("rows", "requests", "prompt tokens", "answer tokens", "USD", "time"):
-        grid.add_column(title, justify="right")
+        grid.add_column(title, justify="right", no_wrap=True)
     for step in plan.steps:
         grid.add_row(step.name, step.kind, step.model or "", *_figures(step))
     return grid
 
 
 def _figures(step: StepPlan) -> tuple[str, ...]:
-    rows = "by answers" if step.rows is None else f"{step.rows:,}"
+    rows = "later" if step.rows is None else f"{step.rows:,}"
     if step.model is None:
         return rows, "", "", "", "", ""
     cost = "unknown" if step.cost_usd is None else f"{step.cost_usd:,.2f}"

@@ -115,8 +115,9 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
 
     Columns: persona_id, item_id, the coordinates, choice, status, certainty (mean), p_<option>, the measures, weight,
     reject_reason. Measures are taken over the kept judgments; a persona and item without one keeps those
-    over all of its judgments, and the first reason why they were dropped. `status` is `ok` or `na` for a
-    choice, `tie` when the options share the largest probability, else the status of the first judgment.
+    over all of its judgments, and the first reason why they were dropped. `status` is `ok` for a choice, `na`
+    when that is the option marked neither, `tie` when options share the largest probability, else the status
+    of the first judgment.
     """
     letters = letters_of(judgments.schema)
     measures = ["item_choice", *(f"p_{name}" for name in letters), *MEASURES]
@@ -143,12 +144,12 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _status() -> pl.Expr:
-    """`na` when the choice is the one that was read as na; `tie` when options share the lead."""
     choice = pl.col("item_choice").first()
-    of_choice = pl.col("status").filter(pl.col("choice") == choice).first()
     return (
-        pl.when(choice.is_not_null())
-        .then(pl.coalesce(of_choice, pl.lit("ok")))
+        pl.when(choice == pl.col("neither").first())
+        .then(pl.lit("na"))
+        .when(choice.is_not_null())
+        .then(pl.lit("ok"))
         .when(pl.col("p_choice").first().is_not_null())
         .then(pl.lit("tie"))
         .otherwise(pl.col("status").first())

