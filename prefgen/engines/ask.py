@@ -229,7 +229,7 @@ class _Sending:
 def _most_at_risk(spec: Paid) -> int:
     """How many requests a kill -9 may cost: as many as are in flight. A batch lies with the provider."""
     if isinstance(spec, OpenAIModel):
-        return spec.concurrency
+        return spec.concurrency * (len(spec.base_url) if isinstance(spec.base_url, list) else 1)
     return 1 if isinstance(spec, EmbeddedModel) else 1_000_000
 
 

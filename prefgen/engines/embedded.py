@@ -190,8 +190,8 @@ def _complete(
     except RuntimeError as error:
         raise _Refused(str(error), final=False) from None
     if "error" in reply:
-        error = reply["error"]
-        raise _Refused(f"{error.get('code')} {error.get('message')}", final=error.get("code") == 400)
+        no = reply["error"]
+        raise _Refused(f"{no.get('code')} {no.get('message')}", final=no.get("code") == 400)
     return _said(reply, body["messages"][-1])
 
 

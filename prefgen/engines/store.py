@@ -89,6 +89,8 @@ class ResponseStore:
             self._db = _connect_read_only(path) if read_only else _connect(path)
             try:
                 self._check_or_make(read_only=read_only)
+                if not read_only:  # only now: somebody else's file stays as it is
+                    self._db.execute("PRAGMA journal_mode = WAL").fetchone()
             except BaseException:
                 self._db.close()
                 raise
@@ -223,15 +225,8 @@ class ResponseStore:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
-    try:
-        # Before anything is written: somebody else's file must stay as it is.
-        if db.execute("PRAGMA application_id").fetchone()[0] in (0, _APPLICATION_ID):
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA cache_size = -65536")  # KiB: holds the inner pages of the index at 10 million rows
-        db.execute("PRAGMA journal_size_limit = 67108864")
-    except BaseException:
-        db.close()
-        raise
+    db.execute("PRAGMA cache_size = -65536")  # KiB: holds the inner pages of the index at 10 million rows
+    db.execute("PRAGMA journal_size_limit = 67108864")
     return db
 
 
