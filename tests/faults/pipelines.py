@@ -24,10 +24,12 @@ attributes:
   age: {18-34: 0.3, 35-64: 0.5, 65+: 0.2}
   vote: {left: 0.45, right: 0.35, none: 0.20}
   home: {rented: 0.4, owned: 0.6}
+  number: {uniform: {min: 1, max: 999999999}}
 text: >-
   You are {{ age }} years old, you live in a home that is {{ home }}, and at the last election you voted {{ vote }}.
-  You have lived in this town all your life, you read the local paper, and you say what you think. (No. {{ persona_id }})
+  You have lived in this town all your life, you read the local paper, and you say what you think. (No. {{ number }})
 """
+"""Nobody has the number of another, so that every presentation is a request of its own."""
 
 
 @dataclass(frozen=True, slots=True)

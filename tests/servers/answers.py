@@ -158,7 +158,8 @@ def _certainty(p: dict[str, float]) -> str:
 
 
 def _alternatives(token: str, p: dict[str, float], script: Script, held: bool, top: int) -> list[dict[str, Any]]:
-    likely = dict(p) if token.strip() in p else {token: 1.0}
+    space = token[: len(token) - len(token.lstrip())]
+    likely = {space + letter: mass for letter, mass in p.items()} if token.strip() in p else {token: 1.0}
     if len(likely) > 1 and not (held and script.personality == "vllm"):
         room = 1 - sum(mass for _, mass in _NOISE)
         likely = {letter: mass * room for letter, mass in likely.items()} | dict(_NOISE)
