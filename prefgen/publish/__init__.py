@@ -1,0 +1,1 @@
+"""From a finished run to people: exports, card, Hub, report."""

@@ -1,0 +1,6 @@
+"""What leaves a run: rows as trainers, loaders and people read them. One file per grain, presets as data."""
+
+from prefgen.publish.exports.presets import PRESETS, wanted_exports
+from prefgen.publish.exports.write import write_exports
+
+__all__ = ["PRESETS", "wanted_exports", "write_exports"]

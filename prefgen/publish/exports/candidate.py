@@ -1,0 +1,75 @@
+"""Exports whose row is one answer: kto, table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from prefgen.judging.aggregate import KEY
+from prefgen.judging.presentations import LETTERS
+from prefgen.publish.exports.messages import answered, asked
+from prefgen.publish.exports.pair import coordinates
+from prefgen.publish.exports.presets import Preset
+from prefgen.publish.exports.source import Source
+
+
+def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
+    """Each answer of a pair once per persona, as the preset wants it.
+
+    prompt       list of {role, content}, the portrait as system message (not for context `none`)
+    completion   list of {role, content}: the assistant's answer (not for context `none`)
+    label        true: this persona chose it; false: chose another
+    p            probability of this answer, in [0, 1]
+    user         0-based row of the persona in the config `personas`
+    item         0-based number of the answer, counted through the options of the config `items`; (item_id, option) names it
+    level        1 chosen, 0 not
+    time         0-based place of the question in the order in which it was met
+    weight       of the pair in training
+    then         option, persona_id, item_id, the item's coordinates, split
+    """
+    people = source.personas.with_row_index("_user").select("persona_id", "_user", pl.col("text").alias("_persona"))
+    before = (pl.col("options").list.len().cum_sum() - pl.col("options").list.len()).cast(pl.Int64)
+    questions = source.items.with_row_index("_time").select(
+        "item_id", "_time", pl.col("prompt").alias("_prompt"), before.alias("_before")
+    )
+    for frame in source.pairs():
+        joined = _candidates(frame).join(people, on="persona_id", how="left", maintain_order="left")
+        yield _formed(preset, joined.join(questions, on="item_id", how="left", maintain_order="left"))
+
+
+def _candidates(frame: pl.DataFrame) -> pl.DataFrame:
+    """Both sides of every pair, each answer of a persona and item once, the chosen one first."""
+    sides = [
+        frame.with_row_index("_pair").with_columns(
+            label=pl.lit(wanted), option=pl.col(side), _text=pl.col(f"{side}_text"), p=p
+        )
+        for side, wanted, p in (
+            ("chosen", True, pl.col("p_chosen")),
+            ("rejected", False, pl.col("p_chosen") - pl.col("margin")),
+        )
+    ]
+    both = pl.concat(sides).sort("_pair", "label", descending=[False, True], maintain_order=True)
+    return both.unique(subset=[*KEY, "option"], keep="first", maintain_order=True).drop("_pair")
+
+
+def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
+    letter = {name: index for index, name in enumerate(LETTERS)}
+    known = {
+        "user": pl.col("_user").cast(pl.Int64),
+        "item": pl.col("_before") + pl.col("option").replace_strict(letter, return_dtype=pl.Int64),
+        "level": pl.col("label").cast(pl.Int64),
+        "time": pl.col("_time").cast(pl.Int64),
+    }
+    texts = (
+        [asked(pl.col("_persona"), pl.col("_prompt")).alias("prompt"), answered(pl.col("_text")).alias("completion")]
+        if preset.context == "profile"
+        else []
+    )
+    taken = {"prompt", "completion", "option", "label", "p", *preset.labels}
+    own = {"label", "option", "p"}
+    return frame.select(
+        *texts, *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
+        "option", "persona_id", "item_id",
+        *coordinates(frame.drop(own), taken), *(["split"] if "split" in frame.columns else []),
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""Exports whose row is a pair of answers: dpo, margin, cond, fewshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from prefgen.publish.exports.messages import answered, asked
+from prefgen.publish.exports.presets import Preset
+from prefgen.publish.exports.shots import said_before, with_shots
+from prefgen.publish.exports.source import Source
+
+OF_PAIRS = frozenset({"pair_id", "persona_id", "item_id", "control", "chosen", "rejected", "chosen_text", "rejected_text",
+                      "p_chosen", "margin", "weight", "reject_reason", "split"})  # fmt: skip
+"""Columns of a pairs table that are no coordinates."""
+
+
+def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
+    """Pairs as the preset wants them.
+
+    prompt        list of {role, content}; the context is its system message; absent for an implicit prompt
+    chosen        list of {role, content}: the assistant's answer (the whole conversation for an implicit prompt)
+    rejected      likewise
+    condition     for context `condition`: the portrait, null where it is empty
+    shots         for context `shots`: earlier choices of the persona, list of {prompt, chosen, rejected}
+    weight        of the pair in training, mean about 1
+    margin        p(chosen) - p(rejected), in [0, 1]
+    p_chosen      probability of the chosen option, in [0, 1]
+    p_soft        p(chosen) / (p(chosen) + p(rejected)), in [0.5, 1]
+    agree_share   share of the other people with a pair on this item who chose the same, in [0, 1]; null = nobody else
+    then          chosen_option, rejected_option, persona_id, item_id, pair_id, the item's coordinates, split
+    """
+    votes = _votes(source) if "agree_share" in preset.labels else None
+    frames: Iterator[pl.DataFrame] = (_joined(frame, source) for frame in source.pairs())
+    if preset.context == "shots":
+        frames = with_shots(frames, n=source.shots, seed=source.seed)
+    for frame in frames:
+        yield _formed(preset, frame if votes is None else _with_agreement(frame, votes))
+
+
+def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    people = source.personas.select("persona_id", pl.col("text").alias("_persona"))
+    questions = source.items.select("item_id", pl.col("prompt").alias("_prompt"))
+    return frame.join(people, on="persona_id", how="left", maintain_order="left").join(
+        questions, on="item_id", how="left", maintain_order="left"
+    )
+
+
+def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
+    system = {"none": pl.lit(""), "shots": said_before(pl.col("shots"))}.get(preset.context, pl.col("_persona"))
+    prompt, chosen, rejected = (
+        asked(system, pl.col("_prompt")),
+        answered(pl.col("chosen_text")),
+        answered(pl.col("rejected_text")),
+    )
+    texts = (
+        [prompt.list.concat(chosen).alias("chosen"), prompt.list.concat(rejected).alias("rejected")]
+        if preset.implicit
+        else [prompt.alias("prompt"), chosen.alias("chosen"), rejected.alias("rejected")]
+    )
+    context = {"condition": [_condition().alias("condition")], "shots": [pl.col("shots")]}.get(preset.context, [])
+    known = {"p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("margin"))}
+    labels = [
+        known.get(name, pl.col(name)).alias(name) for name in preset.labels if name in known or name in frame.columns
+    ]
+    kept = frame.filter(_condition().is_not_null()) if preset.context == "condition" else frame
+    taken = {"prompt", "condition", "shots", *preset.labels, "chosen_option", "rejected_option"}
+    return kept.select(
+        *texts, *context, *labels,
+        pl.col("chosen").alias("chosen_option"), pl.col("rejected").alias("rejected_option"),
+        "persona_id", "item_id", "pair_id",
+        *coordinates(frame, taken), *(["split"] if "split" in frame.columns else []),
+    )  # fmt: skip
+
+
+def coordinates(frame: pl.DataFrame, taken: set[str]) -> list[pl.Expr]:
+    """The item's own columns; one whose name the export uses itself is called `item_<name>`."""
+    names = [
+        name
+        for name in frame.columns
+        if name not in OF_PAIRS and name not in {"shots", "agree_share"} and name[0] != "_"
+    ]
+    return [pl.col(name).alias(f"item_{name}" if name in taken else name) for name in names]
+
+
+def _condition() -> pl.Expr:
+    text = pl.col("_persona").str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def _votes(source: Source) -> pl.DataFrame:
+    """item_id, chosen, n (people who chose it), n_all (people with a pair on the item)."""
+    counted = [
+        frame.select("persona_id", "item_id", "chosen").unique().group_by("item_id", "chosen").len("n")
+        for frame in source.pairs()
+    ]
+    votes = pl.concat(counted).group_by("item_id", "chosen").agg(pl.col("n").sum())
+    return votes.with_columns(n_all=pl.col("n").sum().over("item_id"))
+
+
+def _with_agreement(frame: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
+    others = pl.col("n_all") - 1
+    share = pl.when(others > 0).then((pl.col("n") - 1) / others).cast(pl.Float64)
+    joined = frame.join(votes, on=["item_id", "chosen"], how="left", maintain_order="left")
+    return joined.with_columns(agree_share=share).drop("n", "n_all")

@@ -1,0 +1,303 @@
+"""What the numbers say, in sentences: titles of figures, and what to know before using the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prefgen.publish.report.words import Record, count, interval, listed, percent, points, short
+
+Weight = Literal["good", "plain", "grave"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One thing to know: a sentence, what it means for using the data, and how heavily it weighs."""
+
+    key: str
+    weight: Weight
+    sentence: str
+    meaning: str
+
+
+def headlines(manifest: Record, findings: Record) -> list[Headline]:
+    """What to know first, the gravest first."""
+    speakers: list[Callable[[Record], Headline | None]] = [
+        _position, _control, _agreement, _counterfactual, _silence, _wording, _length,
+    ]  # fmt: skip
+    said = [_flow(manifest), _gates(manifest)]
+    if findings.get("sheet"):
+        said += [speaker(findings) for speaker in speakers]
+    order = {"grave": 0, "plain": 1, "good": 2}
+    return sorted((one for one in said if one is not None), key=lambda one: order[one.weight])
+
+
+def judged(manifest: Record) -> Record | None:
+    """The last step whose rows are judgments: what the filters left."""
+    found = [step for step in manifest["steps"] if step["grain"] == "judgments"]
+    return found[-1] if found else None
+
+
+def _flow(manifest: Record) -> Headline | None:
+    step = judged(manifest)
+    if step is None or not step["rows"]:
+        return None
+    kept, dropped = step["kept"] / step["rows"], step["dropped"]
+    why = max(dropped, key=lambda reason: dropped[reason]) if dropped else None
+    sentence = f"{percent(kept)} of {count(step['rows'])} judgments are kept"
+    if why is not None:
+        sentence += f"; most of the rest were dropped for {short(why, 40)} ({count(dropped[why])})"
+    meaning = "Dropped rows are in the run's tables, each with its reason."
+    return Headline("flow", "grave" if kept < 0.25 else "plain", sentence + ".", meaning)
+
+
+def _gates(manifest: Record) -> Headline | None:
+    missed = [gate for gate in manifest.get("gates", []) if not gate["passed"]]
+    if not missed:
+        return None
+    names = listed(
+        f"{gate['step']}: {gate['gate']} {gate['found']} where {gate['wanted']} was wanted" for gate in missed
+    )
+    return Headline(
+        "gates",
+        "grave",
+        f"The run misses a gate: {names}.",
+        "The data was made and does not reach what its pipeline asks for.",
+    )
+
+
+def _position(findings: Record) -> Headline | None:
+    bias = findings["position_bias"]
+    follows = bias["follows_slot"]["value"]
+    if follows is None:
+        return Headline("position", "plain", "Position bias is unknown: every item was shown in one order only.",
+            "Ask in both orders to measure it, and to take it out.")  # fmt: skip
+    sentence = f"Shown in another order, the judge kept the slot and changed its mind in {interval(bias['follows_slot'])} of comparisons"
+    first = bias["first_slot"]["value"]
+    sentence += f", naming the first slot {percent(first)} of the time." if first is not None else "."
+    if follows > 0.5:
+        return Headline(
+            "position",
+            "grave",
+            sentence,
+            "These verdicts are mostly about where an option stood. Do not train on them unfiltered.",
+        )
+    if follows > 0.15:
+        return Headline(
+            "position",
+            "grave",
+            sentence,
+            "Keep only judgments whose orders agree, or use the order-debiased probabilities.",
+        )
+    return Headline("position", "good", sentence, "The judge mostly reads the options.")
+
+
+def _control(findings: Record) -> Headline | None:
+    effects = [one for one in findings["controls"] if one["control"] == "none" and one["differs"]["value"] is not None]
+    if not effects:
+        return Headline("control", "plain", "What the personas add is unknown: no control without a persona was asked.",
+            "Add `controls: [none]` to the draw step.")  # fmt: skip
+    shares = sorted(one["differs"]["value"] for one in effects)
+    middle = shares[len(shares) // 2]
+    noisy = [one for one in effects if one["differs"]["value"] <= (one["changes_mind"]["high"] or 0.0)]
+    span = f"{percent(shares[0])} to {percent(shares[-1])}" if len(shares) > 1 else percent(shares[0])
+    sentence = f"A persona changes {span} of the answers that the same judge gives without one"
+    if len(noisy) * 2 > len(effects):
+        meaning = "For most personas that is no more than the judge changes by itself when the order changes: the persona is not felt."
+        return Headline("control", "grave", sentence + ".", meaning)
+    return Headline(
+        "control",
+        "good" if middle > 0.1 else "plain",
+        sentence + ".",
+        "More than the judge changes by itself for most personas.",
+    )
+
+
+def _agreement(findings: Record) -> Headline | None:
+    found = findings["agreement"]
+    if found is None or found["alpha"]["value"] is None:
+        return None
+    alpha = found["alpha"]["value"]
+    sentence = f"Between personas, Krippendorff's alpha is {interval(found['alpha'], as_share=False)}"
+    unanimous = found["unanimous"]["value"]
+    sentence += f"; all agree on {percent(unanimous)} of items." if unanimous is not None else "."
+    if alpha > 0.9:
+        return Headline(
+            "agreement",
+            "grave",
+            sentence,
+            "The personas hardly differ; there is little that is personal in these preferences.",
+        )
+    return Headline("agreement", "plain", sentence, "1 is one voice, 0 is chance. Low is not bad here: people differ.")
+
+
+def _counterfactual(findings: Record) -> Headline | None:
+    found = group_change(findings)
+    if found is None or not found["gaps"]:
+        return None
+    gap = found["gaps"][0]
+    difference = gap["difference"]
+    sentence = f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers"
+    if difference["low"] is None or difference["low"] <= 0:
+        return Headline(
+            "gaps",
+            "plain",
+            sentence + "; no gap between two of them is beyond chance.",
+            "Intervals hold for all gaps together.",
+        )
+    sentence += f"; the widest gap is {short(gap['first'])} over {short(gap['second'])}, {points(difference['value'])} points ({points(difference['low'])} to {points(difference['high'])})."
+    return Headline(
+        "gaps",
+        "plain",
+        sentence,
+        f"Option {found['option']}, everything else held. {found['significant']} of {found['compared']} gaps are beyond chance.",
+    )
+
+
+def group_change(findings: Record) -> Record | None:
+    """The counterfactual along the coordinate that names groups, else along the first there is."""
+    by_name = {one["coordinate"]: one for one in findings.get("counterfactuals") or []}
+    main = (findings.get("sheet") or {}).get("main", {})
+    for role in ("group", "group_type", "category"):
+        if main.get(role) in by_name:
+            return by_name[main[role]]  # type: ignore[no-any-return]
+    return None
+
+
+def _silence(findings: Record) -> Headline | None:
+    personas = [one for one in findings["silence"] if one["coordinate"] == "persona_id"]
+    total = sum(one["judgments"] for one in personas)
+    silent = total - sum(one["statuses"].get(status, 0) for one in personas for status in ("ok", "na"))
+    if not total or not silent:
+        return None
+    rest = [one for one in findings["silence"] if one["coordinate"] != "persona_id" and one["share"]["low"] is not None]
+    sentence = f"{percent(silent / total)} of judgments chose no option"
+    most = max(rest, key=lambda one: one["share"]["low"], default=None)
+    if most is not None and most["share"]["low"] > 1.5 * silent / total:
+        sentence += f"; with {short(most['coordinate'])} {short(most['level'])} it is {interval(most['share'])}"
+    grave = silent / total > 0.1
+    return Headline(
+        "silence",
+        "grave" if grave else "plain",
+        sentence + ".",
+        "They are rows with a status, never guessed into an option.",
+    )
+
+
+def _wording(findings: Record) -> Headline | None:
+    main = findings["sheet"]["main"].get("form")
+    found = next((one for one in findings["counterfactuals"] if one["coordinate"] == main), None)
+    if found is None or found["flips"]["value"] is None:
+        return None
+    sentence = f"Asked in another form, the same persona answers differently in {interval(found['flips'])} of cases."
+    return Headline(
+        "wording",
+        "grave" if found["flips"]["value"] > 0.4 else "plain",
+        sentence,
+        "What is left is how steady an opinion is against its wording.",
+    )
+
+
+def _length(findings: Record) -> Headline | None:
+    found = findings["length"]
+    if found is None or found["chance"] is None or found["longest"]["low"] is None:
+        return None
+    if found["longest"]["low"] <= found["chance"] <= found["longest"]["high"]:
+        return None
+    sentence = f"The longest option is chosen {interval(found['longest'])} of the time, where {percent(found['chance'])} is chance."
+    return Headline(
+        "length",
+        "plain",
+        sentence,
+        "Length and content come together in most items: read this as a warning, not as a cause.",
+    )
+
+
+def title_of(figure: str, manifest: Record, findings: Record) -> str:
+    """The finding that a figure shows, as its title."""
+    return _TITLES[figure](manifest, findings)
+
+
+def _flow_title(manifest: Record, _: Record) -> str:
+    found = _flow(manifest)
+    return found.sentence.removesuffix(".") if found else "Rows from step to step"
+
+
+def _camps_title(_: Record, findings: Record) -> str:
+    camps = findings["agreement"]["camps"]
+    n = camps[-1]["personas"]
+    return f"All {n} personas agree on {percent(camps[-1]['share']['value'])} of items"
+
+
+def _pairs_title(_: Record, findings: Record) -> str:
+    pairs = sorted(findings["agreement"]["pairs"], key=lambda pair: pair["divergence"]["value"] or 0.0)
+    near, far = pairs[0], pairs[-1]
+    said = f"{short(near['first'])} and {short(near['second'])} answer most alike"
+    return said if near is far else f"{said}, {short(far['first'])} and {short(far['second'])} least"
+
+
+def _profiles_title(_: Record, findings: Record) -> str:
+    spread: dict[str, list[tuple[float, str]]] = {}
+    for one in findings["profiles"]:
+        if one["control"] is None and one["share"]["value"] is not None:
+            spread.setdefault(one["level"], []).append((one["share"]["value"], one["persona_id"]))
+    if not spread:
+        return "Nobody chose anything"
+    widest = max(spread, key=lambda level: max(spread[level])[0] - min(spread[level])[0])
+    low, high = min(spread[widest]), max(spread[widest])
+    if low[1] == high[1]:
+        return f"{short(low[1])} chooses the first option most on {short(max(spread, key=lambda level: spread[level][0][0]))}"
+    return f"“{short(widest, 36)}” divides them most: {short(low[1])} {percent(low[0])}, {short(high[1])} {percent(high[0])}"
+
+
+def _shares_title(_: Record, findings: Record) -> str:
+    slices = [one for one in findings["shares"]["slices"] if one["share"]["value"] is not None]
+    low, high = (pick(slices, key=lambda one: one["share"]["value"]) for pick in (min, max))
+    if low is high:
+        return f"Option {findings['shares']['option']} is chosen {percent(low['share']['value'])} of the time"
+    return f"Option {findings['shares']['option']}: from {percent(low['share']['value'])} ({_cell(low)}) to {percent(high['share']['value'])} ({_cell(high)})"
+
+
+def _cell(one: Record) -> str:
+    return ", ".join(short(name, 22) for name in (one["row"], one["column"]) if name)
+
+
+def _gaps_title(_: Record, findings: Record) -> str:
+    found = group_change(findings)
+    assert found is not None
+    return f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers"
+
+
+def _position_title(_: Record, findings: Record) -> str:
+    bias = findings["position_bias"]
+    named = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
+    said = f"The answer followed the slot in {percent(bias['follows_slot']['value'])} of comparisons"
+    if len(named) < 2:
+        return said
+    most = max(named, key=lambda one: one["follows_slot"]["value"])
+    return f"{said}, as {_persona(most)} in {percent(most['follows_slot']['value'])}"
+
+
+def _persona(one: Record) -> str:
+    return "without a persona" if one["control"] == "none" else short(one["persona_id"])
+
+
+def _control_title(_: Record, findings: Record) -> str:
+    effects = [one for one in findings["controls"] if one["control"] == "none"] or findings["controls"]
+    most = max(effects, key=lambda one: one["differs"]["value"] or 0.0)
+    least = min(effects, key=lambda one: one["differs"]["value"] or 0.0)
+    if most is least:
+        return f"{short(most['persona_id'])} changes {percent(most['differs']['value'])} of answers"
+    return f"{short(most['persona_id'])} changes most answers ({percent(most['differs']['value'])}), {short(least['persona_id'])} fewest ({percent(least['differs']['value'])})"
+
+
+def _map_title(_: Record, findings: Record) -> str:
+    both = sum(findings["map"]["explained"])
+    return f"Two directions hold {percent(both)} of what divides the personas"
+
+
+_TITLES: dict[str, Callable[[Any, Any], str]] = {
+    "flow": _flow_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
+    "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
+}  # fmt: skip

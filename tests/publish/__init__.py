@@ -1,0 +1,1 @@
+"""Publishing: exports, card, Hub."""
