@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.plan import context_of, load
 from prefgen.records import Request, Response
@@ -42,6 +43,24 @@ class _Filling:
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:
         return self._store.read(request_ids)
+
+
+class AtOnce:
+    """Stands where the engine room stands, keeps a few requests and answers them when they are read."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._asked: dict[str, tuple[Request, int]] = {}
+
+    def spec(self, model: str) -> ModelSpec:
+        return self._pipeline.models[model]
+
+    def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
+        self._asked = {request.request_id: (request, number) for number, request in enumerate(requests)}
+        return Meter(planned=planned)
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        return [_answer(*self._asked[request_id]) for request_id in request_ids]
 
 
 def _answer(request: Request, number: int) -> Response:
