@@ -185,8 +185,6 @@ def _complete(
         body["stop"] = stop
     try:
         reply = server.handle_chat_completions(body)
-    except TypeError as error:  # a text that is not UTF-8
-        raise _Refused(str(error), final=True) from None
     except RuntimeError as error:
         raise _Refused(str(error), final=False) from None
     if "error" in reply:

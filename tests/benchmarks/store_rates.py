@@ -39,7 +39,7 @@ def main(rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "responses.sqlite"
         began = time.perf_counter()
-        for ids in _chunks(rows):
+        for _ in _chunks(rows):
             pass
         _row("making ids (in every line)", time.perf_counter() - began, rows)
         with ResponseStore(path) as store:
