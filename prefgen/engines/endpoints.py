@@ -1,0 +1,227 @@
+"""The endpoints behind one model name: who has room, who rests, and when there is nobody left to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from yarl import URL
+
+from prefgen.engines.features import Features
+from prefgen.engines.pace import Pace
+from prefgen.engines.retry import LONGEST_WAIT_S, TroubleError
+from prefgen.errors import EngineError
+from prefgen.records import Readout
+
+_SHARE_OF_LAST = 1 / 16  # weight of one outcome in the running share of 429s
+_SEVERE_SHARE = 0.2  # below it a 429 is the row's own affair, above it everybody waits
+_FIRST_OUTCOMES = 16
+_ROW_OF_FAILURES = 5  # failures in a row after which an endpoint rests while others work
+_MOST_REST_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long failure is borne before the run stops, to be continued by the same command.
+
+    start_s       nobody has ever answered and no connection comes about
+    run_s         only failures, and at least three for every request in flight
+    throttled_s   nothing but 429
+    """
+
+    start_s: float = 2.0
+    run_s: float = 30.0
+    throttled_s: float = 900.0
+
+
+@dataclass(slots=True)
+class Known:
+    """What was found out about one address; it outlives a single `answer`.
+
+    features    None until the first need
+    proven      readouts that were answered with these features
+    """
+
+    base_url: str
+    features: Features | None = None
+    proven: frozenset[Readout] = frozenset()
+
+
+class Endpoint:
+    """One address while it is being asked."""
+
+    __slots__ = (
+        "chat_url", "failures", "in_flight", "known", "models_url", "outcomes", "pace", "pilot", "rest_until",
+        "resting", "rests", "throttled_share",
+    )  # fmt: skip
+
+    def __init__(self, known: Known, pace: Pace) -> None:
+        self.known = known
+        self.pace = pace
+        self.chat_url = URL(known.base_url + "/chat/completions")
+        self.models_url = URL(known.base_url + "/models")
+        self.pilot = asyncio.Lock()  # while the features are unproven only one request is out
+        self.in_flight = 0
+        self.failures = 0  # in a row
+        self.outcomes = 0
+        self.throttled_share = 0.0
+        self.rests = 0  # in a row
+        self.resting = False
+        self.rest_until = 0.0
+
+
+class Endpoints:
+    """Hands out places at the least loaded endpoint, and takes them back with what happened."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], patience: Patience) -> None:
+        self._all = tuple(endpoints)
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._again: deque[asyncio.Future[Endpoint]] = deque()
+        self._new: deque[asyncio.Future[Endpoint | None]] = deque()
+        self._timers: dict[Endpoint, asyncio.TimerHandle] = {}
+        self._failures = 0  # since the last answer, 429s not counted
+        self._unreached = 0
+        self._bad_since: float | None = None
+        self._ever_good = False
+        self.closed = False
+
+    @property
+    def in_flight(self) -> int:
+        return sum(endpoint.in_flight for endpoint in self._all)
+
+    def grab(self) -> Endpoint | None:
+        """A place at the least loaded endpoint that has room, or None."""
+        best = None
+        for endpoint in self._all:
+            if endpoint.resting or endpoint.in_flight >= endpoint.pace.limit:
+                continue
+            if best is None or endpoint.in_flight < best.in_flight:
+                best = endpoint
+        if best is not None:
+            best.in_flight += 1
+        return best
+
+    async def take(self) -> Endpoint | None:
+        """A place for a new request, as soon as there is one; None once the last request was taken."""
+        if self.closed or (endpoint := self.grab()) is not None:
+            return None if self.closed else endpoint
+        ticket: asyncio.Future[Endpoint | None] = self._loop.create_future()
+        self._new.append(ticket)
+        return await ticket
+
+    async def take_again(self) -> Endpoint:
+        """A place for another try; those who wait for one are served first."""
+        endpoint = self.grab()
+        if endpoint is not None:
+            return endpoint
+        ticket: asyncio.Future[Endpoint] = self._loop.create_future()
+        self._again.append(ticket)
+        return await ticket
+
+    def close(self) -> None:
+        """There is no further request."""
+        self.closed = True
+        while self._new:
+            ticket = self._new.popleft()
+            if not ticket.done():
+                ticket.set_result(None)
+
+    def leave(self, endpoint: Endpoint) -> None:
+        """Give a place back; whoever waits gets it."""
+        endpoint.in_flight -= 1
+        if self._again or self._new:
+            self._serve()
+
+    def _serve(self) -> None:
+        for waiting in (self._again, self._new):
+            while waiting:
+                if waiting[0].done():  # cancelled
+                    waiting.popleft()
+                    continue
+                endpoint = self.grab()
+                if endpoint is None:
+                    return
+                waiting.popleft().set_result(endpoint)
+
+    def good(self, endpoint: Endpoint, latency_s: float) -> None:
+        """The endpoint gave an answer, or words about one request: it is alive. The place is given back."""
+        endpoint.outcomes += 1
+        endpoint.throttled_share -= endpoint.throttled_share * _SHARE_OF_LAST
+        endpoint.failures = endpoint.rests = 0
+        self._failures = self._unreached = 0
+        self._bad_since = None
+        self._ever_good = True
+        endpoint.pace.answered(latency_s)
+        self.leave(endpoint)
+
+    def bad(self, endpoint: Endpoint, trouble: TroubleError) -> None:
+        """A try went wrong: the endpoint may rest, or get fewer requests. The place is given back.
+
+        EngineError when this has gone on for too long.
+        """
+        endpoint.outcomes += 1
+        endpoint.throttled_share += (trouble.throttled - endpoint.throttled_share) * _SHARE_OF_LAST
+        if trouble.throttled:
+            self._throttled(endpoint, trouble)
+        elif trouble.unreached:
+            endpoint.pace.collapse()
+            self._rest(endpoint, None)
+        else:
+            endpoint.failures += 1
+            if trouble.overloaded:
+                endpoint.pace.cut()
+            if trouble.wait_s:
+                self._rest(endpoint, trouble.wait_s)
+            elif len(self._all) > 1 and endpoint.failures >= _ROW_OF_FAILURES:
+                self._rest(endpoint, None)
+        self.leave(endpoint)
+        self._check_alive(endpoint, trouble)
+
+    def _throttled(self, endpoint: Endpoint, trouble: TroubleError) -> None:
+        severe = endpoint.throttled_share > _SEVERE_SHARE or endpoint.outcomes <= _FIRST_OUTCOMES
+        endpoint.pace.cut(severe=severe)
+        if severe and trouble.wait_s:
+            self._rest(endpoint, trouble.wait_s)
+
+    def _rest(self, endpoint: Endpoint, seconds: float | None) -> None:
+        if seconds is None:
+            if endpoint.resting:
+                return  # those that were out at the same time say the same
+            seconds = min(_MOST_REST_S, 0.5 * 2**endpoint.rests)
+            endpoint.rests += 1
+        until = self._loop.time() + min(seconds, LONGEST_WAIT_S)
+        if endpoint.resting and until <= endpoint.rest_until:
+            return
+        endpoint.resting, endpoint.rest_until = True, until
+        if endpoint in self._timers:
+            self._timers[endpoint].cancel()
+        self._timers[endpoint] = self._loop.call_at(until, self._rested, endpoint)
+
+    def _rested(self, endpoint: Endpoint) -> None:
+        endpoint.resting = False
+        self._serve()
+
+    def _check_alive(self, endpoint: Endpoint, trouble: TroubleError) -> None:
+        now = self._loop.time()
+        if self._bad_since is None:
+            self._bad_since = now
+        bad_s = now - self._bad_since
+        if trouble.throttled:
+            if bad_s >= self._patience.throttled_s:
+                raise _down(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
+            return
+        self._failures += 1
+        self._unreached += trouble.unreached
+        if not self._ever_good and self._failures == self._unreached:
+            if self._failures >= 3 * len(self._all) and bad_s >= self._patience.start_s:
+                raise _down(endpoint, "nobody can be reached", trouble)
+        elif bad_s >= self._patience.run_s and self._failures >= 3 * max(self.in_flight + 1, 2):
+            raise _down(endpoint, f"no answer for {bad_s:.0f} s, {self._failures} failures in a row", trouble)
+
+
+def _down(endpoint: Endpoint, what: str, trouble: TroubleError) -> EngineError:
+    return EngineError(f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
+        fix="see that the endpoint runs and `base_url` is right, then run the same command again; what was answered is kept")  # fmt: skip
