@@ -10,9 +10,13 @@ import polars as pl
 from prefgen.judging.aggregate import measured
 from prefgen.judging.pairs import pairs
 from prefgen.judging.presentations import by_option, shown
+from prefgen.publish.card import write_card
+from prefgen.publish.exports import write_exports
 from prefgen.seeds import unit_for
 from prefgen.spec.pipeline import Pipeline, load_pipeline
 from prefgen.steps import KINDS, kind
+from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.manifest import file_entries, step_account, write_resolved
 from prefgen.store.table import Table
 
 GRAINS = {"people": "personas", "questions": "items", "answers": "judgments", "kept": "judgments"}
@@ -89,6 +93,7 @@ def judgments(
             "certainty": pl.Int64,
             "failure": pl.String,
             "reject_reason": pl.String,
+            "neither": pl.String,
             "control": pl.String,
         },
     )
@@ -124,6 +129,7 @@ def _judged(persona: Mapping[str, object], item: Mapping[str, object], order: st
         "failure": "HTTP 400" if failed else None,
         "control": persona["control"],
         "weight": persona["weight"],
+        "neither": None if neither is None else "ABC"[neither],  # type: ignore[index]
         "topic": item["topic"],
         "reject_reason": "failed" if failed else None,
     }
@@ -150,3 +156,57 @@ def tables(n_people: int = 4, n_items: int = 6, *, least: float = 0.6, with_pair
         split = pl.when(pl.col("item_id") == "itm-0").then(pl.lit("test")).otherwise(pl.lit("train")).alias("split")
         made["pairs"] = Table.of("pairs", [pairs(part, items).with_columns(split) for part in made["kept"].frames()])
     return made
+
+
+def run_in(
+    folder: Path,
+    *,
+    exports: str = "dpo, judgments, preferences",
+    least: float = 0.6,
+    n_people: int = 4,
+    n_items: int = 6,
+    offset: int = 0,
+) -> RunFolder:
+    """A finished run folder: tables, data, manifest and card, as `prefgen run` leaves them.
+
+    offset    people are numbered from here, so that two runs have different ones
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pipeline = pipeline_in(folder, exports=exports)
+    run = RunFolder(folder / "run")
+    run.create()
+    accounts = []
+    kinds = {"people": "draw", "questions": "table", "answers": "judge", "kept": "keep"}
+    renamed = pl.col("persona_id").str.replace("per-", f"per-{offset}-") if offset else pl.col("persona_id")
+    for name, table in tables(n_people, n_items, least=least).items():
+        frames = [frame.with_columns(renamed) if "persona_id" in frame.columns else frame for frame in table.frames()]
+        account = _account(name, kinds[name], Table.of(name, frames))
+        run.write_table(name, iter(frames), fingerprint=name, account=lambda _, account=account: account)
+        accounts.append(account)
+    configs = write_exports(pipeline, {name: run.table(name) for name in kinds}, GRAINS, run.data)
+    write_resolved(pipeline, run)
+    manifest = {
+        "format": 1, "prefgen": "0.1.0", "name": "town", "fingerprint": f"run-{offset}", "seed": 3, "status": "finished",
+        "finished": "2026-11-21T12:00:00+00:00", "publish": pipeline.publish.model_dump(mode="json"), "seconds": 1.0,
+        "models": {"judge": {"engine": "replay", "model": "tiny"}}, "versions": {"polars": "2.1.0"}, "steps": accounts,
+        "gates": [], "configs": configs,
+        "files": file_entries(run, [*run.data.rglob("*.parquet"), run.pipeline_path]),
+    }  # fmt: skip
+    write_card(run, manifest)
+    write_json(run.manifest_path, manifest)
+    return run
+
+
+def _account(name: str, kind: str, table: Table) -> dict[str, object]:
+    summaries = {
+        "people": {
+            "population": "town", "source": ["town survey 2025, table 3"], "n": table.n_rows - 1, "effective_n": 4.0,
+            "audit": [{"table": "age", "cells": 4, "total_variation": 0.01, "largest_count_error": 0.5}],
+        },
+        "answers": {"position_bias": 0.25, "order_agreement": 0.7, "repeat_agreement": None, "first_slot_share": 0.5,
+                    "statuses": {"ok": table.n_rows}, "readouts": {"logprobs": table.n_rows}},
+    }  # fmt: skip
+    return step_account(
+        name=name, kind=kind, grain=GRAINS[name], fingerprint=name, rows_in=0, table=table,
+        summary=summaries.get(name, {}), model="judge" if kind == "judge" else None, asked={}, seconds=0.5,
+    )  # fmt: skip

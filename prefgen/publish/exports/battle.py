@@ -33,7 +33,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     """
     names = "sources" if "sources" in source.items.columns else "options"
     items = source.items.select("item_id", pl.col("prompt").alias("_prompt"), pl.col("options").alias("_options"),
-                                "neither", pl.col(names).alias("_sources"))  # fmt: skip
+                                pl.col("neither").alias("_neither"), pl.col(names).alias("_sources"))  # fmt: skip
     for frame in source.presentations():
         asked = frame.filter(pl.col("status").is_in(["ok", "tie", "na"]))
         yield _formed(preset, _battles(asked.join(items, on="item_id", how="left", maintain_order="left")))
@@ -41,7 +41,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
 
 def _battles(frame: pl.DataFrame) -> pl.DataFrame:
     """The same rows once per battle, with `_a` and `_b` (option indexes, the earlier slot first) and `winner`."""
-    by = ["order", "_k", "neither", "choice", "status"]
+    by = ["order", "_k", "_neither", "choice", "status"]
     rows = frame.with_columns(_k=pl.col("_options").list.len())
     kinds = rows.select(by).unique(maintain_order=True)
     table = [(*kind, *battle) for kind in kinds.iter_rows() for battle in battles_of(*kind)]

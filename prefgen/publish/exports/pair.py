@@ -12,7 +12,7 @@ from prefgen.publish.exports.shots import said_before, with_shots
 from prefgen.publish.exports.source import Source
 
 OF_PAIRS = frozenset({"pair_id", "persona_id", "item_id", "control", "chosen", "rejected", "chosen_text", "rejected_text",
-                      "p_chosen", "margin", "weight", "reject_reason", "split"})  # fmt: skip
+                      "p_chosen", "margin", "weight", "reject_reason", "split", "neither"})  # fmt: skip
 """Columns of a pairs table that are no coordinates."""
 
 

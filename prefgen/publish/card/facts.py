@@ -1,0 +1,95 @@
+"""What the card says about a run, gathered from its manifest, its pipeline and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from prefgen.errors import FileError
+from prefgen.publish.card.markdown import shown_row
+from prefgen.store.folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class NoPersona:
+    """The control without a persona, against the drawn people.
+
+    same_choice    share of the people's choices that a judge without any persona makes as well, 0 to 1
+    compared       choices of people that could be compared
+    """
+
+    same_choice: float
+    compared: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that stands in a card and is not in the manifest.
+
+    schemas     of each config
+    examples    three real rows of the default config, as JSON
+    """
+
+    schemas: Mapping[str, pa.Schema]
+    examples: tuple[str, ...]
+    pipeline: str
+    no_persona: NoPersona | None
+
+
+def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
+    """The facts of a run folder whose data are written."""
+    files: dict[str, list[Mapping[str, Any]]] = {}
+    for file in manifest["files"]:
+        parts = file["path"].split("/")
+        if parts[0] == "data" and len(parts) == 3:
+            files.setdefault(parts[1], []).append(file)
+    try:
+        schemas = {name: pq.read_schema(folder.path / entries[0]["path"]) for name, entries in files.items()}
+        pipeline = folder.pipeline_path.read_text("utf-8")
+    except OSError as error:
+        raise FileError(f"{error.filename}: {error.strerror}", fix="run the pipeline again") from None
+    first = manifest["configs"][0]["name"] if manifest["configs"] else None
+    shown = "dpo" if "dpo" in files else first
+    return Facts(
+        schemas=schemas,
+        examples=_examples(folder, files[shown]) if shown in files else (),
+        pipeline=pipeline,
+        no_persona=_no_persona(folder, manifest),
+    )
+
+
+def judge_settings(pipeline: str) -> list[dict[str, Any]]:
+    """Every judge step as written: step, model, orders, repeats, readout."""
+    steps = (yaml.safe_load(pipeline) or {}).get("steps") or {}
+    return [{"step": name, **step} for name, step in steps.items() if isinstance(step, dict) and "judge" in step]
+
+
+def _examples(folder: RunFolder, files: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The first, a middle and a last row, so that they are not three of one persona."""
+    rows = sum(file["rows"] or 0 for file in files)
+    scanned = pl.scan_parquet([folder.path / file["path"] for file in files])
+    places = dict.fromkeys([0, rows // 2, rows - 1]) if rows else {}
+    return tuple(shown_row(scanned.slice(place, 1).collect().row(0, named=True)) for place in places)
+
+
+def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:
+    judged = [step["name"] for step in manifest["steps"] if step["grain"] == "judgments"]
+    if not judged:
+        return None
+    table = folder.table(judged[0])
+    if not table.parts or not {"control", "item_choice", "n_presentations"} <= set(table.schema):
+        return None
+    share = 1 / pl.col("n_presentations")  # so that a choice counts once, however often it was asked
+    rows = table.scan().select("item_id", "control", "item_choice", share=share).drop_nulls("item_choice")
+    nobody = rows.filter(pl.col("control") == "none").unique("item_id").select("item_id", nobody="item_choice")
+    people = rows.filter(pl.col("control").is_null()).join(nobody, on="item_id")
+    same = pl.col("share").filter(pl.col("item_choice") == pl.col("nobody")).sum()
+    found = people.select(same.alias("same"), pl.col("share").sum().alias("n")).collect(engine="streaming")
+    n_same, n = found.row(0)
+    return NoPersona(n_same / n, round(n)) if n else None

@@ -1,0 +1,52 @@
+"""Strangers' text made harmless inside Markdown."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import orjson
+
+_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:@/$^])")
+
+
+def plain(text: object) -> str:
+    """Text that shows as it is written: no HTML, no Markdown, no link, on one line.
+
+    >>> plain("<b>*hi*</b>")
+    '&lt;b&gt;\\\\*hi\\\\*&lt;\\\\/b&gt;'
+    """
+    one_line = " ".join(str(text).split())
+    return _PUNCTUATION.sub(r"\\\1", html.escape(one_line, quote=False))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block that nothing in `text` can close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def shown_row(row: dict[str, Any], *, longest: int = 240) -> str:
+    """A row as indented JSON, long texts cut."""
+    return orjson.dumps(_cut(row, longest), option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+def _cut(value: Any, longest: int) -> Any:
+    if isinstance(value, str) and len(value) > longest:
+        return value[: longest - 3] + "..."
+    if isinstance(value, dict):
+        return {key: _cut(part, longest) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_cut(part, longest) for part in value[:6]]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def percent(share: object) -> str:
+    """A share for people; a dash where it was not measured.
+
+    >>> percent(0.1234)
+    '12.3 %'
+    """
+    return f"{100 * share:.1f} %" if isinstance(share, int | float) else "\u2013"
