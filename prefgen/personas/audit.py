@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from prefgen.personas.cells import Cells, Codes, Shares, tabulate
-from prefgen.personas.targets import Target
+from prefgen.personas.cells import Cells, Codes, Shares, Target, tabulate
+from prefgen.personas.targets import Targets
+from prefgen.spec.population import Population
 
 
 @dataclass(frozen=True, slots=True)
 class TableAudit:
-    """One table, realised against target.
+    """One table, realised (weighted) against target.
 
     total_variation        half the sum of absolute differences of shares, 0..1
-    largest_count_error    largest difference of a cell in people (weighted, so that they sum to n)
+    largest_count_error    largest difference of a cell, in people
     """
 
     table: str
@@ -28,11 +30,73 @@ class TableAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """Shares of the levels of one attribute, for the bars of a figure."""
+
+    attribute: str
+    levels: tuple[str, ...]
+    target: tuple[float, ...]
+    realised: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """Cramer's V of two attributes, 0..1, for the heat maps of a figure."""
+
+    first: str
+    second: str
+    target: float
+    realised: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitFacts:
+    """How the people were come by.
+
+    method           `joint`, or `network` when the joint has too many cells
+    rounds           sweeps of raking over all tables (0 for a network)
+    residual         total variation of the worst table after the fit, before people are drawn
+    converged        whether that is within 1e-5
+    disagreements    tables that contradict each other, in sentences
+    repaired         changes made for exact margins; `short` of them no possible change could make
+    notes            what was dropped, merged or approximated, in sentences
+    """
+
+    method: Literal["joint", "network"]
+    rounds: int = 0
+    residual: float | None = None
+    converged: bool | None = None
+    disagreements: tuple[str, ...] = ()
+    repaired: int = 0
+    short: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What a draw could give away about the respondents behind it.
+
+    respondents      survey rows used
+    smallest_cell    least respondents behind a cell, not empty, of the tables
+    holdout_share    share of people, fitted to one half of the survey, who are closer to that half than to the
+                     other (ties count half): 0.5 when nothing of single respondents shows, more when rows leak;
+                     null for surveys too small to halve
+    holdout_n        people compared for it
+    """
+
+    respondents: int
+    smallest_cell: int
+    holdout_share: float | None
+    holdout_n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """The audit of one draw.
 
-    n                 people drawn, controls and further wordings not counted
+    n                 people drawn; controls and further wordings not counted
     effective_n       Kish's effective sample size of their weights
+    v_difference_*    mean and largest absolute difference of Cramer's V over all pairs of attributes; null without pairs
     """
 
     population: str
@@ -40,7 +104,13 @@ class Audit:
     n: int
     effective_n: float
     tables: tuple[TableAudit, ...] = ()
-    parts: tuple[Audit, ...] = field(default=())
+    margins: tuple[Margin, ...] = ()
+    associations: tuple[Association, ...] = ()
+    v_difference_mean: float | None = None
+    v_difference_max: float | None = None
+    fit: FitFacts | None = None
+    privacy: Privacy | None = None
+    parts: tuple[Audit, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The audit as plain values, for the manifest and audit.json; `audit` has one row a table."""
@@ -48,19 +118,60 @@ class Audit:
         return {**row, "audit": row.pop("tables"), "parts": [part.to_json() for part in self.parts]}
 
     def lines(self) -> Iterator[str]:
-        """The audit as a table for people, in rich markup."""
+        """The audit as text for people, in rich markup."""
         yield f"[bold]{self.population}[/bold]: {self.n:,} people, effective sample size {self.effective_n:,.0f}"
         width = max((len(row.table) for row in self.tables), default=5)
-        yield f"{'table':{width}}  cells  total variation  largest count error"
-        for row in self.tables:
+        if self.tables:
+            yield f"{'realised against target':{width}}  cells  total variation  largest count error"
+        for row in sorted(self.tables, key=lambda row: -row.total_variation)[:_SHOWN]:
             yield f"{row.table:{width}}  {row.cells:5d}  {row.total_variation:15.5f}  {row.largest_count_error:19.1f}"
+        if len(self.tables) > _SHOWN:
+            yield f"... and {len(self.tables) - _SHOWN} tables that match better"
+        if self.v_difference_mean is not None:
+            yield f"difference of Cramer's V: mean {self.v_difference_mean:.4f}, largest {self.v_difference_max:.4f}"
+        yield from self._fit_lines()
         for part in self.parts:
             yield from part.lines()
+
+    def _fit_lines(self) -> Iterator[str]:
+        if self.fit is not None:
+            if self.fit.method == "joint" and not self.fit.converged:
+                yield f"[yellow]the tables do not fit exactly: the worst misses by {self.fit.residual:.5f}[/yellow]"
+            for sentence in (*self.fit.disagreements[:5], *self.fit.notes):
+                yield f"[yellow]{sentence}[/yellow]"
+            if self.fit.repaired or self.fit.short:
+                short = f", {self.fit.short} could not be" if self.fit.short else ""
+                yield f"exact margins: {self.fit.repaired:,} changes{short}"
+        if self.privacy is not None:
+            share = (
+                "not measured"
+                if self.privacy.holdout_share is None
+                else f"{self.privacy.holdout_share:.3f} (ideal 0.5)"
+            )
+            yield f"privacy: {self.privacy.respondents:,} respondents, smallest cell {self.privacy.smallest_cell}, closer to the fitted half {share}"
+
+
+_SHOWN = 12
 
 
 def effective_n(weight: Shares) -> float:
     """Kish's effective sample size: (sum w)^2 / sum w^2."""
     return float(weight.sum() ** 2 / np.square(weight).sum())
+
+
+def cramers_v(table: Shares) -> float:
+    """Cramer's V of a table of shares or counts, 0..1; 0 when one side has a single level.
+
+    >>> cramers_v(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    1.0
+    """
+    share = table / table.sum()
+    share = share[share.sum(axis=1) > 0][:, share.sum(axis=0) > 0]
+    least = min(share.shape) - 1
+    if least < 1:
+        return 0.0
+    independent = np.outer(share.sum(axis=1), share.sum(axis=0))
+    return float(np.sqrt((np.square(share - independent) / independent).sum() / least))
 
 
 def compared(label: str, target: Shares, realised: Shares, n: int) -> TableAudit:
@@ -69,44 +180,104 @@ def compared(label: str, target: Shares, realised: Shares, n: int) -> TableAudit
     return TableAudit(label, int(target.size), float(difference.sum() / 2), float(difference.max() * n))
 
 
-def sources(source: str | Sequence[str] | None) -> tuple[str, ...]:
+def sources_of(population: Population) -> tuple[str, ...]:
     """Sources as a tuple, however the spec writes them."""
+    source = population.source
     return () if source is None else (source,) if isinstance(source, str) else tuple(source)
 
 
-def audit_of_portraits(
-    population: str, source: tuple[str, ...], *, ids: Sequence[str], target: Shares, people: pl.DataFrame
-) -> Audit:
+def audit_of_portraits(population: Population, *, ids: Sequence[str], target: Shares, people: pl.DataFrame) -> Audit:
     """The audit of named portraits: one table of shares."""
     weight = people["weight"].to_numpy()
     place = {name: index for index, name in enumerate(ids)}
     codes = np.array([place[name] for name in people["portrait"]], dtype=np.intp)
     realised = np.bincount(codes, weights=weight, minlength=len(ids)) / weight.sum()
     row = compared("portrait", target, realised, people.height)
-    return Audit(population, source, people.height, effective_n(weight), (row,))
+    margin = Margin("portrait", tuple(ids), tuple(target.tolist()), tuple(realised.tolist()))
+    return Audit(population.population, sources_of(population), people.height, effective_n(weight), (row,), (margin,))
 
 
-def audit_of_cells(
-    population: str,
-    source: tuple[str, ...],
+def audit_of_people(
+    population: Population,
+    targets: Targets,
     *,
-    cells: Cells,
-    targets: Sequence[Target],
+    cells: Cells | None,
     codes: Sequence[Codes],
     weight: Shares,
+    fit: FitFacts,
+    privacy: Privacy | None,
 ) -> Audit:
-    """The audit of drawn cells against every table of the spec.
+    """The audit of people drawn from tables.
 
-    codes    level of every person, by axis of `cells`
+    cells     the joint that people were wanted from (after filters, before oversampling); None for a network
+    codes     level of every person, by axis of `targets`
     """
+    axes, total = targets.axes, weight.sum()
+    filtered = cells is not None and population.keep is not None
     rows = []
-    for target in targets:
-        realised = tabulate(cells.axes, codes, target.names, weight) / weight.sum()
-        rows.append(compared(target.label, target.share, realised, len(weight)))
-    return Audit(population, source, len(weight), effective_n(weight), tuple(rows))
+    for target in targets.tables:
+        realised = tabulate(axes, codes, target.names, weight) / total
+        aim = (
+            tabulate(axes, cells.codes, target.names, cells.share)
+            if filtered and cells is not None
+            else _joint(target, realised)
+        )
+        rows.append(compared(target.label, aim, realised, len(weight)))
+    associations = _associations(targets, cells, codes, weight)
+    differences = [abs(one.target - one.realised) for one in associations]
+    return Audit(
+        population.population, sources_of(population), len(weight), effective_n(weight), tuple(rows),
+        tuple(_margins(targets, cells, codes, weight / total)), tuple(associations),
+        float(np.mean(differences)) if differences else None, max(differences, default=None), fit, privacy,
+    )  # fmt: skip
 
 
-def combined_audit(population: str, source: tuple[str, ...], parts: Sequence[Audit], people: pl.DataFrame) -> Audit:
+def _joint(target: Target, realised: Shares) -> Shares:
+    """What a table asks for; a conditional asks for its shares among the people realised."""
+    if not target.n_given:
+        return target.share
+    given = realised.sum(axis=tuple(range(target.n_given, realised.ndim)), keepdims=True)
+    return np.asarray(target.share * given, dtype=np.float64)
+
+
+def _margins(targets: Targets, cells: Cells | None, codes: Sequence[Codes], weight: Shares) -> Iterator[Margin]:
+    for axis in targets.axes:
+        aim = _aim(targets, cells, (axis.name,))
+        if aim is not None:
+            realised = tabulate(targets.axes, codes, (axis.name,), weight)
+            yield Margin(axis.name, axis.levels, tuple(aim.tolist()), tuple(realised.tolist()))
+
+
+def _associations(targets: Targets, cells: Cells | None, codes: Sequence[Codes], weight: Shares) -> list[Association]:
+    found = []
+    for first, second in combinations([axis.name for axis in targets.axes], 2):
+        aim = _aim(targets, cells, (first, second))
+        if aim is not None:
+            realised = tabulate(targets.axes, codes, (first, second), weight)
+            found.append(Association(first, second, cramers_v(aim), cramers_v(realised)))
+    return found
+
+
+def _aim(targets: Targets, cells: Cells | None, names: tuple[str, ...]) -> Shares | None:
+    """The table wanted over `names`: of the joint where there is one, else of a table that has them, else None."""
+    if cells is not None:
+        return tabulate(targets.axes, cells.codes, names, cells.share)
+    for table in targets.tables:
+        if set(names) <= set(table.names) and not table.n_given:
+            kept = table.share.sum(axis=tuple(i for i, name in enumerate(table.names) if name not in names))
+            return np.asarray(
+                kept if [name for name in table.names if name in names] == list(names) else kept.T, dtype=np.float64
+            )
+    return None
+
+
+def combined_audit(population: Population, parts: Sequence[Audit], people: pl.DataFrame) -> Audit:
     """The audit of several populations drawn together; `people` may hold controls."""
     weight = people.filter(pl.col("control").is_null())["weight"].to_numpy()
-    return Audit(population, source, sum(part.n for part in parts), effective_n(weight), parts=tuple(parts))
+    return Audit(
+        population.population,
+        sources_of(population),
+        sum(part.n for part in parts),
+        effective_n(weight),
+        parts=tuple(parts),
+    )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.spec.attribute import Attribute
+from prefgen.spec.document import Key
 
-Codes = NDArray[np.intp]
+Codes = NDArray[np.integer[Any]]
 Shares = NDArray[np.float64]
 
 _WHOLE = re.compile(r"^-?(0|[1-9]\d{0,17})$")
@@ -38,6 +40,28 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """One table to reproduce.
+
+    key        where the spec gives it
+    names      its attributes, conditioned ones first: the order of the axes of `share`
+    share      sums to 1; of a conditional, sums to 1 for each combination of the given attributes
+    n_given    how many of its attributes are conditioned on
+    """
+
+    key: Key
+    names: tuple[str, ...]
+    share: Shares
+    n_given: int = 0
+
+    @property
+    def label(self) -> str:
+        """How people call it: `age x vote`, `vote | age`."""
+        given, of = self.names[: self.n_given], self.names[self.n_given :]
+        return " x ".join(of) + (f" | {' x '.join(given)}" if given else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Cells:
     """The possible cells of a joint distribution.
 
@@ -49,10 +73,6 @@ class Cells:
     codes: tuple[Codes, ...]
     share: Shares
 
-    def marginal(self, names: Sequence[str], share: Shares | None = None) -> Shares:
-        """Shares summed into a table over some axes, in the order of `names`."""
-        return tabulate(self.axes, self.codes, names, self.share if share is None else share)
-
 
 def tabulate(axes: Sequence[Axis], codes: Sequence[Codes], names: Sequence[str], weights: Shares | None) -> Shares:
     """Rows with these codes, counted (or weights summed) into a table over `names`."""
@@ -60,14 +80,20 @@ def tabulate(axes: Sequence[Axis], codes: Sequence[Codes], names: Sequence[str],
     shape = tuple(len(axes[place[name]].levels) for name in names)
     flat = flat_index([codes[place[name]] for name in names], shape)
     size = int(np.prod(shape))
-    return np.bincount(flat, weights=weights, minlength=size).astype(np.float64, copy=False).reshape(shape)
+    return summed(flat, weights, size).reshape(shape)
 
 
-def flat_index(codes: Sequence[Codes], shape: Sequence[int]) -> Codes:
+def summed(index: NDArray[np.intp], weights: Shares | None, size: int) -> Shares:
+    """Weights (or rows) summed by position."""
+    return np.bincount(index, weights=weights, minlength=size).astype(np.float64, copy=False)
+
+
+def flat_index(codes: Sequence[Codes], shape: Sequence[int]) -> NDArray[np.intp]:
     """Position of every row in a table of this shape, last axis fastest."""
-    flat = codes[0]
+    flat = codes[0].astype(np.intp)
     for code, size in zip(codes[1:], shape[1:], strict=True):
-        flat = flat * size + code
+        flat *= size
+        flat += code
     return flat
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from prefgen.personas.audit import Audit, audit_of_cells, audit_of_portraits, combined_audit, sources
+from prefgen.personas.audit import Audit, audit_of_people, audit_of_portraits, combined_audit
 from prefgen.personas.cells import Axis, Codes, level_column
 from prefgen.personas.controls import Control, none_control, shuffled_control, wrong_control
-from prefgen.personas.fit import fitted
+from prefgen.personas.joint import drawn_codes, privacy_of
 from prefgen.personas.portray import with_text, wordings_of
 from prefgen.personas.sample import numbers_in_bins, numbers_of, systematic_counts
 from prefgen.personas.strata import sampling_frame
@@ -87,7 +87,7 @@ def _portrait_people(population: Population, *, n: int | None, seed: int) -> Dra
         [{"portrait": p.id, **p.extras} for p in population.portraits], infer_schema_length=None, strict=False
     )
     share = np.array([p.share for p in population.portraits])
-    frame = sampling_frame(population, portraits, share)
+    frame = sampling_frame(population, share, lambda: portraits)
     if n is None:
         chosen = np.flatnonzero(frame.kept > 0)
         weight, ids = frame.kept[chosen], portraits["portrait"].gather(pl.Series(chosen))
@@ -98,37 +98,22 @@ def _portrait_people(population: Population, *, n: int | None, seed: int) -> Dra
         padded = pl.Series(number).cast(pl.String).str.zfill(len(str(int(counts.max()))))
         weight, ids = frame.weight[chosen], portraits["portrait"].gather(pl.Series(chosen)) + "-" + padded
     people = portraits[chosen].with_columns(persona_id=ids, weight=pl.Series(weight))
-    audit = audit_of_portraits(
-        population.population,
-        sources(population.source),
-        ids=portraits["portrait"].to_list(),
-        target=frame.kept,
-        people=people,
-    )
+    audit = audit_of_portraits(population, ids=portraits["portrait"].to_list(), target=frame.kept, people=people)
     return Drawn(people, audit)
 
 
 def _attribute_people(population: Population, *, n: int, seed: int) -> Drawn:
-    """`n` people drawn from the fitted joint distribution, in random order."""
+    """`n` people drawn from the tables of a population, in random order."""
     name = population.population
     targets = targets_of(population)
-    cells = fitted(targets)
-    rng = rng_for(seed, "draw", name)
-    frame = sampling_frame(
-        population,
-        pl.DataFrame([level_column(a, c) for a, c in zip(cells.axes, cells.codes, strict=True)]),
-        cells.share,
-    )
-    counts = systematic_counts(frame.drawn, n, rng.random())
-    cell = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    codes = [code[cell] for code in cells.codes]
-    weight = frame.weight[cell]
-    people = pl.DataFrame(_columns(population, cells.axes, codes, n=n, seed=seed)).with_columns(
+    drawn = drawn_codes(population, targets, n=n, rng=rng_for(seed, "draw", name))
+    privacy = privacy_of(population, targets, rng_for(seed, "privacy", name))
+    people = pl.DataFrame(_columns(population, targets.axes, drawn.codes, n=n, seed=seed)).with_columns(
         persona_id=f"{name}-" + pl.int_range(1, n + 1, eager=True).cast(pl.String).str.zfill(len(str(n))),
-        weight=pl.Series(weight),
+        weight=pl.Series(drawn.weight),
     )
-    audit = audit_of_cells(
-        name, sources(population.source), cells=cells, targets=targets.tables, codes=codes, weight=weight
+    audit = audit_of_people(
+        population, targets, cells=drawn.cells, codes=drawn.codes, weight=drawn.weight, fit=drawn.facts, privacy=privacy
     )
     return Drawn(people, audit)
 
@@ -156,16 +141,21 @@ def _draw_combined(population: Population, *, n: int, seed: int, controls: Seque
     share = np.array([part.share for part in population.combine])
     counts = systematic_counts(share, n, rng_for(seed, "draw", population.population).random())
     parts = [
-        (part, draw_audited(part, n=int(count), seed=seed, controls=controls), wanted / share.sum() * n / count)
-        for part, count, wanted in zip(population.parts, counts, share, strict=True)
+        (draw_audited(part, n=int(count), seed=seed, controls=controls), wanted * n / count)
+        for part, count, wanted in zip(population.parts, counts, share / share.sum(), strict=True)
         if count > 0
     ]
-    frames = [drawn.people.with_columns(pl.col("weight") * correction) for _, drawn, correction in parts]
+    frames = [drawn.people.with_columns(pl.col("weight") * correction) for drawn, correction in parts]
     people = pl.concat(frames, how="diagonal_relaxed")
-    audit = combined_audit(
-        population.population, sources(population.source), [drawn.audit for _, drawn, _ in parts], people
-    )
-    return Drawn(_in_order(people.unique("persona_id", keep="first", maintain_order=True)), audit)
+    audit = combined_audit(population, [drawn.audit for drawn, _ in parts], people)
+    nobody = pl.col("control").eq_missing("none")
+    people = pl.concat([people.filter(~nobody), people.filter(nobody).head(1)])
+    twice = people.filter(pl.col("persona_id").is_duplicated())["persona_id"]
+    if len(twice):
+        raise population.error(
+            ("combine",), f"two of the populations have a persona {twice[0]!r}", "give them names of their own"
+        )
+    return Drawn(_in_order(people), audit)
 
 
 def _worded(population: Population, people: pl.DataFrame) -> pl.DataFrame:

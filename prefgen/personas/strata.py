@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,15 @@ class Frame:
     weight: Shares
 
 
-def sampling_frame(population: Population, cells: pl.DataFrame, share: Shares) -> Frame:
-    """The sampling frame of a population whose cells have the columns `cells`; SpecError when nobody is left."""
+def sampling_frame(population: Population, share: Shares, columns: Callable[[], pl.DataFrame]) -> Frame:
+    """The sampling frame of a population with these shares of cells; SpecError when nobody is left.
+
+    columns    gives the attributes of every cell; called only when the spec filters or oversamples
+    """
     kept = share / share.sum()
+    if population.keep is None and population.oversample is None:
+        return Frame(kept, kept, np.ones_like(kept))
+    cells = columns()
     if population.keep is not None:
         kept = kept * _holds(population, cells)
         if kept.sum() <= 0:

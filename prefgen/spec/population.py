@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefgen.errors import SpecError
-from prefgen.spec.attribute import Attribute, Level
+from prefgen.spec.attribute import Attribute, Level, level_name
 from prefgen.spec.document import Document, Key, read_document, validated
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.population_checks import complaints_about
@@ -154,6 +154,13 @@ class Population(Spec):
         if self.text is None:
             return {}
         return {"": self.text} if isinstance(self.text, str) else dict(self.text)
+
+    def impossible_levels(self, index: int) -> dict[str, tuple[str, ...]]:
+        """Levels by attribute of one impossible combination, as names."""
+        return {
+            name: tuple(level_name(level) for level in (levels if isinstance(levels, list) else [levels]))
+            for name, levels in self.impossible[index].items()
+        }
 
     def inputs(self) -> tuple[Path, ...]:
         """Every file that a draw depends on, this one first."""

@@ -1,0 +1,270 @@
+"""Survey rows, read once and turned into tables; no row ever leaves this file but as a count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.errors import one_of
+from prefgen.personas.cells import Axis, Codes, Shares, Target, tabulate
+from prefgen.spec.attribute import Attribute, level_name, parse_bin
+from prefgen.spec.document import Key
+from prefgen.spec.population import Microdata, Population
+
+_MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Survey rows as codes.
+
+    codes     level of every row, by axis
+    weight    survey weight of every row, 0 or more
+    notes     what was dropped or merged, in sentences
+    """
+
+    axes: tuple[Axis, ...]
+    codes: tuple[Codes, ...]
+    weight: Shares
+    notes: tuple[str, ...] = ()
+
+    def rows(self, chosen: NDArray[np.intp]) -> Survey:
+        """Some of the rows."""
+        return replace(self, codes=tuple(code[chosen] for code in self.codes), weight=self.weight[chosen])
+
+
+def read_survey(population: Population) -> Survey:
+    """The survey rows of a spec, missing values treated as it says; SpecError for what cannot be."""
+    data = population.microdata
+    assert data is not None
+    frame = _read(population, data)
+    weight = _weights(population, data, frame)
+    frame, weight, notes = _without_missing(population, data, frame, weight)
+    axes, codes = [], []
+    for name, column in data.sources.items():
+        axis, code = _coded(population, name, frame[column], population.attributes.get(name))
+        axes.append(axis)
+        codes.append(code)
+    survey = Survey(tuple(axes), tuple(codes), weight, tuple(notes))
+    return _with_large_cells(population, data, survey)
+
+
+def survey_targets(data: Microdata, survey: Survey) -> tuple[Target, ...]:
+    """The tables estimated from survey rows: all pairs, or those the spec names; a lone column's marginal."""
+    names = [axis.name for axis in survey.axes]
+    chosen: list[tuple[str, ...]] = (
+        [tuple(table) for table in data.tables] if isinstance(data.tables, list) else list(combinations(names, 2))
+    )
+    used = {name for table in chosen for name in table}
+    chosen += [(name,) for name in names if name not in used]
+    targets = []
+    for table in chosen:
+        share = tabulate(survey.axes, survey.codes, table, survey.weight)
+        targets.append(Target(("microdata",), table, share / share.sum()))
+    return tuple(targets)
+
+
+def smallest_cell(data: Microdata, survey: Survey) -> int:
+    """Least number of respondents behind a cell, not empty, of the tables estimated."""
+    tables = [tabulate(survey.axes, survey.codes, target.names, None) for target in survey_targets(data, survey)]
+    return int(min(table[table > 0].min() for table in tables))
+
+
+def _read(population: Population, data: Microdata) -> pl.DataFrame:
+    key: Key = ("microdata", "file")
+    try:
+        scan = (
+            pl.scan_parquet(data.file)
+            if data.file.suffix.lower() == ".parquet"
+            else pl.scan_csv(data.file, infer_schema_length=None)
+        )
+        have = scan.collect_schema().names()
+        wanted = [*data.sources.values(), *([data.weight] if data.weight else [])]
+        for column in wanted:
+            if column not in have:
+                at: Key = ("microdata", "weight" if column == data.weight else "columns")
+                raise population.error(at, f"{data.file.name} has no column {column!r}", f"use {one_of(column, have)}")
+        frame = scan.select(list(dict.fromkeys(wanted))).collect()
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise population.error(
+            key, f"{data.file.name} cannot be read: {words}", "give a CSV with a header, or Parquet"
+        ) from None
+    if frame.is_empty():
+        raise population.error(key, f"{data.file.name} has no rows", "give survey rows")
+    return frame
+
+
+def _weights(population: Population, data: Microdata, frame: pl.DataFrame) -> Shares:
+    if data.weight is None:
+        return np.ones(frame.height)
+    column = frame[data.weight]
+    key: Key = ("microdata", "weight")
+    if not column.dtype.is_numeric():
+        raise population.error(key, f"column {data.weight!r} holds text, not weights", "name a column of numbers")
+    weight = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if not np.all(np.isfinite(weight)) or weight.min() < 0 or weight.sum() <= 0:
+        raise population.error(
+            key,
+            f"column {data.weight!r} has missing, negative or only zero weights",
+            "give every row a weight of 0 or more",
+        )
+    return np.asarray(weight, dtype=np.float64)
+
+
+def _without_missing(
+    population: Population, data: Microdata, frame: pl.DataFrame, weight: Shares
+) -> tuple[pl.DataFrame, Shares, list[str]]:
+    columns = list(data.sources.values())
+    nan = [pl.col(c).fill_nan(None) for c in columns if frame[c].dtype.is_float()]
+    frame = frame.with_columns(nan).with_columns(
+        pl.col(c).replace("", None) for c in columns if frame[c].dtype == pl.String
+    )
+    missing = frame.select(columns).null_count().row(0, named=True)
+    lacking = {column: count for column, count in missing.items() if count}
+    if not lacking or data.missing == "level":
+        return (
+            frame,
+            weight,
+            [f"{count:,} missing values of {column} are a level of their own" for column, count in lacking.items()],
+        )
+    if data.missing == "error":
+        worst = max(lacking, key=lambda column: lacking[column])
+        raise population.error(
+            ("microdata", "file"),
+            f"column {worst!r} has {lacking[worst]:,} missing values of {frame.height:,}",
+            "say `missing: drop` or `missing: level`",
+        )
+    complete = frame.select(pl.all_horizontal(pl.col(columns).is_not_null())).to_series()
+    if not complete.any() or weight[complete.to_numpy()].sum() <= 0:
+        raise population.error(
+            ("microdata", "missing"),
+            "no row is complete, so dropping leaves nobody",
+            "say `missing: level`, or use fewer columns",
+        )
+    note = f"{frame.height - int(complete.sum()):,} of {frame.height:,} rows dropped for a missing value"
+    return frame.filter(complete), weight[complete.to_numpy()], [note]
+
+
+def _coded(population: Population, name: str, column: pl.Series, attribute: Attribute | None) -> tuple[Axis, Codes]:
+    if attribute is not None and attribute.bins is not None:
+        return Axis.of(name, attribute), _binned(population, name, column, attribute)
+    values = column.unique().drop_nulls().sort()
+    labels = {value: level_name(value) for value in values.to_list()}
+    if attribute is not None:
+        axis = Axis.of(name, attribute)
+        unknown = sorted(set(labels.values()) - set(axis.levels))
+        if unknown:
+            raise population.error(
+                ("attributes", name),
+                f"the survey has {unknown[0]!r}, which is not among the levels",
+                "add it, or leave the levels to the survey",
+            )
+    else:
+        axis = Axis(name, tuple(labels.values()), ordered=bool(column.dtype.is_numeric()))
+    if column.null_count() and _MISSING not in axis.levels:
+        axis = replace(axis, levels=(*axis.levels, _MISSING), ordered=False)
+    place = {value: axis.levels.index(label) for value, label in labels.items()}
+    coded = column.replace_strict(
+        place, default=axis.levels.index(_MISSING) if column.null_count() else None, return_dtype=pl.Int64
+    )
+    return axis, coded.to_numpy().astype(np.intp)
+
+
+def _binned(population: Population, name: str, column: pl.Series, attribute: Attribute) -> Codes:
+    key: Key = ("attributes", name)
+    if not column.dtype.is_numeric():
+        raise population.error(
+            key, f"column {column.name!r} holds text, which bins cannot order", "name its levels instead"
+        )
+    if column.null_count():
+        raise population.error(
+            key, f"{name!r} has bins, which leave no place for missing values", "say `missing: drop`"
+        )
+    number = column.cast(pl.Float64).to_numpy()
+    code = np.full(len(number), -1, dtype=np.intp)
+    for index, label in enumerate(attribute.names):
+        bin_ = parse_bin(label)
+        code[(number >= bin_.low) & (number < bin_.high + 1 if bin_.whole else number < bin_.high)] = index
+    outside = number[code < 0]
+    if len(outside):
+        raise population.error(
+            key, f"{len(outside):,} survey values lie outside all bins, e.g. {outside[0]:g}", "widen or add bins"
+        )
+    return code
+
+
+def _with_large_cells(population: Population, data: Microdata, survey: Survey) -> Survey:
+    """`survey` with levels merged until every cell behind a table has `min_cell` respondents or none."""
+    notes = list(survey.notes)
+    while data.min_cell > 1:
+        found = _small_cell(data, survey)
+        if found is None:
+            break
+        axis, level, count, label = found
+        key: Key = ("microdata", "min_cell")
+        problem = f"a cell of {label} rests on {count} respondents, fewer than {data.min_cell}"
+        if data.small == "refuse":
+            raise population.error(
+                key, problem, "say `small: merge`, use fewer columns or broader levels, or lower `min_cell`"
+            )
+        if (
+            len(survey.axes[axis].levels) <= 2
+            or survey.axes[axis].bins
+            or survey.axes[axis].name in population.attributes
+        ):
+            raise population.error(
+                key,
+                f"{problem}, and {survey.axes[axis].name!r} cannot be merged further",
+                "use fewer columns, broader levels, or lower `min_cell`",
+            )
+        survey, note = _merged(survey, axis, level)
+        notes.append(note)
+    return replace(survey, notes=tuple(notes))
+
+
+def _small_cell(data: Microdata, survey: Survey) -> tuple[int, int, int, str] | None:
+    """(axis, its level to merge, respondents, table) of the smallest cell under the floor, or None."""
+    smallest: tuple[int, int, int, str] | None = None
+    place = {axis.name: index for index, axis in enumerate(survey.axes)}
+    ones = [np.bincount(code, minlength=len(axis.levels)) for axis, code in zip(survey.axes, survey.codes, strict=True)]
+    for target in survey_targets(data, survey):
+        counts = tabulate(survey.axes, survey.codes, target.names, None)
+        low = np.where(counts > 0, counts, np.inf)
+        least = low.min()
+        if least >= data.min_cell or (smallest is not None and least >= smallest[2]):
+            continue
+        at = np.unravel_index(int(low.argmin()), counts.shape)
+        levels = [(place[name], int(level)) for name, level in zip(target.names, at, strict=True)]
+        mergeable = [pair for pair in levels if len(survey.axes[pair[0]].levels) > 2] or levels
+        axis, level = min(mergeable, key=lambda pair: ones[pair[0]][pair[1]])
+        smallest = (axis, level, int(least), target.label)
+    return smallest
+
+
+def _merged(survey: Survey, axis: int, level: int) -> tuple[Survey, str]:
+    """One level merged: with its rarer neighbour if ordered, else into `other`."""
+    old = survey.axes[axis]
+    counts = np.bincount(survey.codes[axis], minlength=len(old.levels))
+    if old.ordered:
+        partner = min((i for i in (level - 1, level + 1) if 0 <= i < len(old.levels)), key=lambda i: counts[i])
+        low, high = sorted((level, partner))
+        name = f"{old.levels[low].split(' to ')[0]} to {old.levels[high].split(' to ')[-1]}"
+    else:
+        others = [i for i in range(len(old.levels)) if i != level]
+        partner = (
+            old.levels.index("other")
+            if "other" in old.levels and old.levels[level] != "other"
+            else min(others, key=lambda i: counts[i])
+        )
+        low, high, name = min(level, partner), max(level, partner), "other"
+    levels = [name if i == low else label for i, label in enumerate(old.levels) if i != high]
+    recode = np.array([low if i == high else i - (i > high) for i in range(len(old.levels))], dtype=np.intp)
+    axes = tuple(replace(a, levels=tuple(levels)) if i == axis else a for i, a in enumerate(survey.axes))
+    codes = tuple(recode[c] if i == axis else c for i, c in enumerate(survey.codes))
+    note = f"{old.name}: {old.levels[low]!r} and {old.levels[high]!r} merged into {name!r}"
+    return replace(survey, axes=axes, codes=codes), note
