@@ -110,10 +110,11 @@ def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:
     """Ask each address for its list of models: who is there, and whether it takes the key and has the model."""
     from openai import OpenAI, OpenAIError
 
+    from prefgen.engines.addresses import base_urls, key_of
     from prefgen.engines.features import first_guess, owner_of
 
-    key = os.environ.get(model.api_key_env) or "none"
-    urls = [model.base_url] if isinstance(model.base_url, str) else model.base_url or [None]
+    urls = base_urls(model)
+    key = key_of(model, urls) or "none"
     said = []
     for url in urls:
         try:
@@ -124,7 +125,7 @@ def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:
                 f" {status}" if (status := getattr(error, "status_code", None)) else ""
             )
             return Finding(
-                what, False, f"{url or 'api.openai.com'}: {reason}; is the address right, and {model.api_key_env} set?"
+                what, False, f"{url}: {reason}; is the address right, and {model.api_key_env} set?"
             )
         names = [entry["id"] for entry in listed["data"]]
         features = first_guess(model, owner_of(listed))
@@ -134,6 +135,6 @@ def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:
             else f"does not list {model.model!r}, but {', '.join(names[:5]) or 'nothing'}"
         )
         said.append(
-            f"{url or 'api.openai.com'} answers, {there}; will be held by {features.hold}, {features.top_logprobs} log-probabilities"
+            f"{url} answers, {there}; will be held by {features.hold}, {features.top_logprobs} log-probabilities"
         )
     return Finding(what, True, "; ".join(said))

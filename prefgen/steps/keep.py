@@ -41,22 +41,27 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     """The rows of the table read, with `reject_reason` filled."""
     table = tables[spec.keep]
     rules = {spec.where: spec.where} if isinstance(spec.where, str) else spec.where
-    earlier = pl.col("reject_reason") if "reject_reason" in table.schema else pl.lit(None, dtype=pl.String)
-    reasons = [earlier]
-    for reason, where in rules.items():
-        at = "where" if isinstance(spec.where, str) else ("where", reason)
-        passed = condition(where, table.schema, at, context)
-        reasons.append(pl.when(~passed.fill_null(False)).then(pl.lit(reason)))
-    marked = pl.coalesce(reasons).alias("reject_reason")
+    passed = {
+        reason: condition(where, table.schema, "where" if isinstance(spec.where, str) else ("where", reason), context)
+        for reason, where in rules.items()
+    }
     if all(map(_looks_at_one_row, rules.values())):
-        yield from (frame.with_columns(marked) for frame in table.frames())
+        for frame in table.frames():
+            yield _marked(frame, frame.select(expression.alias(reason) for reason, expression in passed.items()))
         return
     # A condition that looks at other rows (an average, a window) needs them all; parts keep their boundaries.
-    column = table.scan().select(marked).collect()["reject_reason"]
+    answers = table.read().select(expression.alias(reason) for reason, expression in passed.items()).rechunk()
     start = 0
     for frame in table.frames():
-        yield frame.with_columns(column.slice(start, frame.height).alias("reject_reason"))
+        yield _marked(frame, answers.slice(start, frame.height))
         start += frame.height
+
+
+def _marked(rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the first reason whose column of `passed` is not true."""
+    reasons = [pl.when(~column.fill_null(False)).then(pl.lit(column.name)) for column in passed.get_columns()]
+    earlier = pl.col("reject_reason") if "reject_reason" in rows.columns else pl.lit(None, dtype=pl.String)
+    return rows.with_columns(pl.coalesce(earlier, *reasons).alias("reject_reason"))
 
 
 _ROW_FUNCTIONS = frozenset(

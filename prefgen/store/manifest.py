@@ -111,7 +111,7 @@ def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any
             "path": path.relative_to(folder.path).as_posix(),
             "bytes": path.stat().st_size,
             "sha256": file_sha256(path),
-            "rows": pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None,
+            "rows": int(pq.ParquetFile(path).metadata.num_rows) if path.suffix == ".parquet" else None,
         }
         for path in sorted(paths)
     ]

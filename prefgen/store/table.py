@@ -35,12 +35,16 @@ class Table:
             yield part.collect()
 
     def scan(self) -> pl.LazyFrame:
-        """All rows, lazily."""
+        """All rows, lazily, for counts and sums.
+
+        polars' streaming engine does not always keep the order of rows across parts (seen with 2.1.0: a
+        `when().then(literal)` over several parts comes back permuted). Where order matters, use `frames` or `read`.
+        """
         return pl.concat(self.parts, how="vertical") if len(self.parts) > 1 else self.parts[0]
 
     def read(self) -> pl.DataFrame:
-        """All rows at once; for tables that are known to be small (personas, items)."""
-        return self.scan().collect()
+        """All rows at once, in order; for tables that are known to be small (personas, items)."""
+        return pl.concat(self.frames())
 
     @property
     def schema(self) -> pl.Schema:

@@ -1,0 +1,46 @@
+"""Judgments made from plain facts, for tests of what is done with them."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from prefgen.judging.aggregate import measured
+from prefgen.judging.presentations import LETTERS, shown
+
+Asked = tuple[str, str, str, int, dict[str, float] | None]  # persona, item, order, repeat, p by option
+
+
+def judgments(
+    asked: Sequence[Asked], *, k: int = 3, neither: str | None = "C", control: str | None = None
+) -> pl.DataFrame:
+    """A judgments table with measures; `p` None = nothing was read."""
+    rows = []
+    for persona, item, order, repeat, p in asked:
+        choice = max(p, key=lambda letter: p[letter]) if p else None
+        place = shown(order, k, LETTERS.index(neither) if neither else None)
+        rows.append({
+            "judgment_id": f"{persona}/{item}/{order}/{repeat}", "persona_id": persona, "item_id": item, "order": order,
+            "repeat": repeat, "choice": choice,
+            "status": "unparsed" if choice is None else "na" if choice == neither else "ok",
+            "slot": None if choice is None else LETTERS[place.index(LETTERS.index(choice))],
+            "p": None if p is None else {letter: p.get(letter, 0.0) for letter in LETTERS[:k]},
+            "certainty": None, "readout": "text", "model": "m", "request_id": "r", "failure": None, "control": control,
+            "weight": 1.0, "neither": neither, "topic": "bread", "reject_reason": "unparsed" if choice is None else None,
+        })  # fmt: skip
+    schema = {
+        **dict.fromkeys(("judgment_id", "persona_id", "item_id", "order"), pl.String), "repeat": pl.Int64,
+        **dict.fromkeys(("choice", "status", "slot"), pl.String), "p": pl.Struct(dict.fromkeys(LETTERS[:k], pl.Float64)),
+        "certainty": pl.Int64, **dict.fromkeys(("readout", "model", "request_id", "failure", "control"), pl.String),
+        "weight": pl.Float64, **dict.fromkeys(("neither", "topic", "reject_reason"), pl.String),
+    }  # fmt: skip
+    return measured(pl.DataFrame(rows, schema=schema))
+
+
+ITEMS = pl.DataFrame(
+    {
+        "item_id": ["i", "j"],
+        "prompt": ["What?", "Who?"],
+        "options": [["this", "that", "neither"], ["she", "he", "neither"]],
+        "neither": [2, 2],
+    }
+)

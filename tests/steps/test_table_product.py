@@ -1,0 +1,101 @@
+"""Rows and items: combinations, forms, templates."""
+
+import polars as pl
+import pytest
+
+from prefgen.errors import SpecError
+from prefgen.steps import product, table
+from prefgen.store.table import Table
+from tests.steps.asking import context
+
+
+def made(kind: object, facts: dict[str, object], tables: dict[str, Table] | None = None) -> pl.DataFrame:
+    spec = kind.Spec.model_validate(facts)  # type: ignore[attr-defined]
+    return pl.concat(kind.make(spec, tables or {}, context()))  # type: ignore[attr-defined]
+
+
+def test_a_product_has_every_combination_once_the_last_axis_fastest() -> None:
+    rows = made(
+        product, {"product": {"group": ["x", "y"], "topic": {"by": ["theme"], "tree": {"t": ["1", "2"], "u": ["3"]}}}}
+    )
+    assert rows.rows() == [
+        ("x", "t", "1"),
+        ("x", "t", "2"),
+        ("x", "u", "3"),
+        ("y", "t", "1"),
+        ("y", "t", "2"),
+        ("y", "u", "3"),
+    ]
+
+
+def test_an_axis_of_rows_brings_its_columns_along() -> None:
+    rows = made(
+        product,
+        {
+            "product": {"d": [{"d": "one", "first": "a"}, {"d": "two", "first": "b"}], "g": ["x"]},
+            "where": "first <> 'b'",
+        },
+    )
+    assert rows.to_dicts() == [{"d": "one", "first": "a", "g": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ({"g": []}, "without values"),
+        ({"g": ["x", "x"]}, "stands on it twice"),
+        ({"g": ["x", 1]}, "different types"),
+        ({"g": [{"h": "x"}]}, "no column 'g'"),
+        ({"g": ["x"], "h": [{"h": "y", "g": "z"}]}, "stands on two axes"),
+        ({"g": {"by": ["a", "b"], "tree": {"x": ["y"]}}}, "as deep as"),
+    ],
+)
+def test_a_wrong_axis_is_told(axes: dict[str, object], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        made(product, {"product": axes})
+
+
+FORMS = {
+    "short": {"prompt": "{{ topic }}?", "options": ["yes to {{ topic }}", "no"]},
+    "long": {"prompt": "And {{ topic }}?", "options": ["yes", "no", "neither"], "neither": "C"},
+}
+
+
+def test_forms_ask_about_every_row_in_each_way() -> None:
+    rows = made(table, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
+    assert rows["form"].to_list() == ["short", "long", "short", "long"]
+    assert rows["prompt"].to_list() == ["tea?", "And tea?", "cake?", "And cake?"]
+    assert rows["options"][0].to_list() == ["yes to tea", "no"]
+    assert rows["neither"].to_list() == [None, 2, None, 2]
+    assert rows["item_id"].n_unique() == 4
+
+
+def test_item_ids_belong_to_the_content_and_not_to_the_place() -> None:
+    forwards = made(table, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
+    backwards = made(table, {"table": [{"topic": "cake"}, {"topic": "tea"}], "forms": FORMS})
+    assert set(forwards["item_id"]) == set(backwards["item_id"])
+
+
+def test_further_columns_come_from_templates_and_helpers_may_be_dropped() -> None:
+    rows = made(table, {"table": [{"a": "x", "b": 1}], "set": {"c": "{{ a }}{{ b }}"}, "drop": ["a"]})
+    assert rows.to_dicts() == [{"b": 1, "c": "x1"}]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"forms": {"f": {"prompt": "{{ nobody }}", "options": ["a", "b"]}}}, "'nobody' is undefined"),
+        ({"forms": {"f": {"prompt": "{{ topic", "options": ["a", "b"]}}}, "not a template"),
+        ({"forms": {"f": {"prompt": "{{ ().__class__ }}", "options": ["a", "b"]}}}, "forms"),
+        ({"forms": {"f": {"prompt": "x", "options": ["a", "b"], "neither": "C"}}}, "no option C"),
+        ({"drop": ["nothing"]}, "no column 'nothing'"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_is_told(facts: dict[str, object], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        made(table, {"table": [{"topic": "tea"}], **facts})
+
+
+def test_a_table_may_come_from_an_earlier_step() -> None:
+    above = {"rows": Table.of("rows", [pl.DataFrame({"topic": ["tea", "cake"]})])}
+    assert made(table, {"table": "rows", "limit": 1}, above)["topic"].to_list() == ["tea"]
