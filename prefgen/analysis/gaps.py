@@ -42,6 +42,7 @@ class Counterfactual:
     contexts      combinations of all other coordinates in which at least two levels occur
     held          the coordinates held fixed
     flips         chance that one persona's choices at two levels of one context differ
+    by_chance     what that would be if the persona chose as often as it does, but without regard to the context
     option        the option that gaps and deviations speak of
     gaps          the largest, by size of the difference
     significant   how many of all `compared` gaps have an interval without 0
@@ -52,6 +53,7 @@ class Counterfactual:
     contexts: int
     levels: int
     flips: Estimate
+    by_chance: float | None
     option: str
     compared: int
     significant: int
@@ -99,6 +101,7 @@ def estimate_counterfactual(
         contexts=int(matched.sum()),
         levels=len(names),
         flips=_flips(counts[matched]),
+        by_chance=_by_chance(counts[matched]),
         option=option,
         compared=len(gaps),
         significant=sum(gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0) for gap in gaps),
@@ -154,7 +157,7 @@ def _turned(difference: Estimate) -> Estimate:
 
 def _deviations(shares: NDArray[np.float64], names: tuple[str, ...]) -> tuple[Deviation, ...]:
     """Each level against the mean of all levels of its context; only contexts in which every level occurs."""
-    full = shares[~np.isnan(shares).all(axis=2).any(axis=1)]
+    full = shares[~np.any(np.all(np.isnan(shares), axis=2), axis=1)]
     if not len(full):
         return ()
     apart = full - _mean_known(np.moveaxis(full, 1, 2))[:, None, :]
@@ -177,3 +180,15 @@ def _flips(counts: NDArray[np.int32]) -> Estimate:
     pairs = n * (n - 1) / 2
     same = (counts * (counts - 1.0) / 2).sum(axis=2)
     return clustered_share((pairs - same).sum(axis=1), pairs.sum(axis=1))
+
+
+def _by_chance(counts: NDArray[np.int32]) -> float | None:
+    """Chance that two choices differ that are drawn from all of one persona's, weighted as `_flips` weighs personas."""
+    n = counts.sum(axis=2).astype(np.float64)
+    weight = (n * (n - 1) / 2).sum(axis=0)
+    known = weight > 0
+    if not known.any():
+        return None
+    total = counts.sum(axis=0)[known].astype(np.float64)
+    shares = total / total.sum(axis=1, keepdims=True)
+    return float(((1 - (shares**2).sum(axis=1)) * weight[known]).sum() / weight[known].sum())

@@ -79,7 +79,9 @@ def plant(truth: Truth | None = None, *, seed: int = 0, texts: dict[str, str] | 
     judgments = pl.concat(parts).join(
         personas.select("persona_id", "control", "weight"), on="persona_id", maintain_order="left"
     )
-    judgments = judgments.join(items.drop("prompt", "options", "neither"), on="item_id", maintain_order="left")
+    judgments = judgments.with_columns(neither=pl.lit("C")).join(
+        items.drop("prompt", "options", "neither"), on="item_id", maintain_order="left"
+    )
     judgments = measured(judgments).with_columns(
         reject_reason=pl.when(pl.col("status").is_in(["refusal", "failed", "unparsed"])).then(pl.col("status"))
     )
@@ -174,10 +176,14 @@ def plant_run(folder: Path, planted: Planted, *, name: str = "planted") -> Path:
     run.create()
     kept = filtered(planted.judgments)
     cut = planted.judgments.height // 4 * 2
-    run.write_table("personas", [planted.personas], fingerprint="p")
-    run.write_table("items", [planted.items], fingerprint="i")
-    run.write_table("answers", [planted.judgments[:cut], planted.judgments[cut:]], fingerprint="a")
-    run.write_table("kept", [kept[:cut], kept[cut:]], fingerprint="k")
+    tables = {
+        "personas": [planted.personas],
+        "items": [planted.items],
+        "answers": [planted.judgments[:cut], planted.judgments[cut:]],
+        "kept": [kept[:cut], kept[cut:]],
+    }
+    for step, frames in tables.items():
+        run.write_table(step, frames, fingerprint=step, account=lambda table: {"name": table.name})
     write_json(run.manifest_path, manifest_of(planted, kept, name=name))
     run.pipeline_path.write_text(f"name: {name}\nseed: 7\n", encoding="utf-8")
     return folder

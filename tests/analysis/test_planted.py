@@ -67,7 +67,11 @@ def test_who_thinks_alike(sheets):
             hits.append(holds(pair.same, same))
         nearest = sorted(found.pairs, key=lambda pair: pair.divergence.value)[:2]
         assert {(pair.first, pair.second) for pair in nearest} == {("ada", "bea"), ("cyd", "dan")}
-        assert min(pair.kappa.low for pair in nearest) > 0.6 > max(pair.kappa.high for pair in found.pairs if pair not in nearest)
+        assert (
+            min(pair.kappa.low for pair in nearest)
+            > 0.6
+            > max(pair.kappa.high for pair in found.pairs if pair not in nearest)
+        )
     assert share_held(hits)
 
 

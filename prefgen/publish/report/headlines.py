@@ -138,7 +138,7 @@ def _counterfactual(findings: Record) -> Headline | None:
         return None
     gap = found["gaps"][0]
     difference = gap["difference"]
-    sentence = f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers"
+    sentence = f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers ({percent(found['by_chance'])} is chance)"
     if difference["low"] is None or difference["low"] <= 0:
         return Headline(
             "gaps",
@@ -188,14 +188,22 @@ def _silence(findings: Record) -> Headline | None:
 def _wording(findings: Record) -> Headline | None:
     main = findings["sheet"]["main"].get("form")
     found = next((one for one in findings["counterfactuals"] if one["coordinate"] == main), None)
-    if found is None or found["flips"]["value"] is None:
+    if found is None or found["flips"]["value"] is None or not found["by_chance"]:
         return None
-    sentence = f"Asked in another form, the same persona answers differently in {interval(found['flips'])} of cases."
+    sentence = f"Asked in another {short(main)}, the same persona answers differently in {interval(found['flips'])} of cases, where {percent(found['by_chance'])} is chance."
+    if found["flips"]["high"] >= found["by_chance"]:
+        return Headline(
+            "wording",
+            "grave",
+            sentence,
+            "An answer in one form says nothing about the other: what is measured hangs on the wording.",
+        )
+    steady = found["flips"]["value"] < found["by_chance"] / 2
     return Headline(
         "wording",
-        "grave" if found["flips"]["value"] > 0.4 else "plain",
+        "good" if steady else "plain",
         sentence,
-        "What is left is how steady an opinion is against its wording.",
+        "The nearer to 0, the steadier an opinion is against its wording.",
     )
 
 
@@ -297,7 +305,12 @@ def _map_title(_: Record, findings: Record) -> str:
     return f"Two directions hold {percent(both)} of what divides the personas"
 
 
+def _silence_title(_: Record, findings: Record) -> str:
+    found = _silence(findings)
+    return found.sentence.removesuffix(".") if found else "Every judgment chose an option"
+
+
 _TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
+    "flow": _flow_title, "silence": _silence_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
     "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
 }  # fmt: skip

@@ -1,0 +1,91 @@
+"""report.html: one page about a run, with everything inside, made from its manifest, tables and findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from prefgen.errors import FileError
+from prefgen.store.folder import RunFolder, write_aside
+
+if TYPE_CHECKING:
+    from prefgen.publish.report.canvas import Drawing, Print
+
+NO_FINDINGS: dict[str, Any] = {"sheet": None}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """What was written."""
+
+    page: Path
+    figures: tuple[Path, ...]
+
+
+def write_report(folder: RunFolder) -> ReportFiles:
+    """RUN/report.html and RUN/figures/*.png, from RUN/manifest.json, RUN/report.json and the tables.
+
+    The same run gives the same bytes. Without findings of just this run (analysis.findings writes them) the page has
+    what the manifest and the tables say. Raises FileError when the folder is no run.
+    """
+    from prefgen.publish.report.page import render_page
+    from prefgen.publish.report.readings import read_judgments
+
+    manifest = folder.read_manifest()
+    findings = read_findings(folder, manifest)
+    prints = draw_figures(manifest, findings)
+    page = render_page(folder, manifest, findings, prints, read_judgments(folder, manifest))
+    for old in folder.figures.glob("*.png"):
+        old.unlink()
+    paths = tuple(folder.figures / f"{one.key}.png" for one in prints)
+    for path, one in zip(paths, prints, strict=True):
+        write_aside(path, one.png)
+    write_aside(folder.report_path, page.encode())
+    return ReportFiles(folder.report_path, paths)
+
+
+def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """RUN/report.json when it speaks of just this run, else NO_FINDINGS."""
+    path = folder.path / "report.json"
+    try:
+        findings = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return NO_FINDINGS
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"{path}: cannot be read ({type(error).__name__})", fix="make it again with `prefgen report`"
+        ) from None
+    if not isinstance(findings, dict) or findings.get("fingerprint") != manifest["fingerprint"]:
+        return NO_FINDINGS
+    return findings
+
+
+def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
+    """Every figure that the run has something for, in the order of the page."""
+    from prefgen.publish.report import bars, charts, portraits
+    from prefgen.publish.report.canvas import ink, printed
+    from prefgen.publish.report.headlines import title_of
+
+    draw: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Drawing | None]] = {
+        "flow": bars.draw_flow,
+        "position": charts.draw_position,
+        "control": charts.draw_control,
+        "camps": bars.draw_camps,
+        "profiles": portraits.draw_profiles,
+        "pairs": portraits.draw_pairs,
+        "map": portraits.draw_map,
+        "shares": charts.draw_shares,
+        "gaps": charts.draw_gaps,
+        "silence": charts.draw_silence,
+    }
+    prints = []
+    with ink():
+        for key, one in draw.items():
+            drawing = one(manifest, findings) if findings.get("sheet") or key == "flow" else None
+            if drawing is not None:
+                prints.append(printed(key, title_of(key, manifest, findings), drawing))
+    return prints

@@ -1,0 +1,99 @@
+"""Figures of bars: rows from step to step, and items by how many personas agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefgen.publish.report import canvas
+from prefgen.publish.report.canvas import BLUE, INK, RED, Drawing, Table
+from prefgen.publish.report.words import Record, count, interval, percent, short
+
+
+def draw_flow(manifest: Record, _: Record) -> Drawing | None:
+    """Judgments from request to kept row, then what was made of them."""
+    bars = flow_of(manifest)
+    if not bars:
+        return None
+    figure, axes = canvas.blank(0.44 * len(bars) + 0.15, left=0.02, right=0.02, top=0.02, bottom=0.05)
+    most = max(rows for _, rows, _, _ in bars)
+    for place, (name, rows, kept, why) in enumerate(bars):
+        y = -place
+        axes.barh(y, kept / most, height=0.34, color=BLUE)
+        axes.barh(
+            y,
+            (rows - kept) / most,
+            left=kept / most,
+            height=0.34,
+            color="none",
+            edgecolor=RED,
+            hatch="////",
+            linewidth=0.7,
+        )
+        axes.text(0, y + 0.22, short(name, 44), va="bottom", fontsize=8.5)
+        lost = f"  −{count(rows - kept)} {short(why, 20)}" if rows > kept else ""
+        axes.text(1, y + 0.22, f"{count(kept)}{lost}", va="bottom", ha="right", fontsize=8.5, color=INK)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-len(bars) + 0.7, 0.62)
+    axes.axis("off")
+    table = Table(
+        ("stage", "rows", "kept", "dropped"), tuple((n, count(r), count(k), count(r - k)) for n, r, k, _ in bars)
+    )
+    return Drawing(figure, "Solid: goes on. Hatched: stays behind, with its commonest reason.", table)
+
+
+def flow_of(manifest: Record) -> list[tuple[str, int, int, str]]:
+    """(stage, rows, rows that go on, commonest reason) from requests to the last table made of judgments."""
+    bars: list[tuple[str, int, int, str]] = []
+    for step in manifest["steps"]:
+        if step["kind"] == "judge" and step["grain"] == "judgments":
+            rows, failed = step["rows"], step["requests"]["failed"]
+            bars.append((f"{step['name']}: presentations asked", rows, max(0, rows - failed), "failed"))
+        if step["grain"] in ("judgments", "pairs") and step["rows"]:
+            dropped = step["dropped"]
+            why = max(dropped, key=lambda reason: dropped[reason]) if dropped else ""
+            noun = "judgments" if step["grain"] == "judgments" else "pairs"
+            label = (
+                f"{step['name']}: {noun} with a choice" if step["kind"] == "judge" else f"{step['name']}: {noun} kept"
+            )
+            bars.append((label, step["rows"], step["kept"], why))
+    return bars
+
+
+def draw_camps(_: Record, findings: Record) -> Drawing | None:
+    """Items by the size of the largest camp of personas that agree."""
+    if findings["agreement"] is None or not findings["agreement"]["camps"]:
+        return None
+    camps = findings["agreement"]["camps"]
+    n = camps[-1]["personas"]
+    shown = camps if len(camps) <= 14 else _in_steps(camps, n)
+    figure, axes = canvas.blank(2.3, left=0.5, bottom=0.5)
+    values = [camp["share"]["value"] for camp in shown]
+    axes.bar(range(len(shown)), values, color=BLUE, width=0.62)
+    for place, camp in enumerate(shown):
+        if camp["share"]["low"] is not None:
+            axes.plot([place, place], [camp["share"]["low"], camp["share"]["high"]], color=INK, linewidth=1.3)
+        top = camp["share"]["high"] or camp["share"]["value"]
+        axes.text(place, top + 0.02, percent(camp["share"]["value"]), ha="center", fontsize=8.5)
+    axes.set_xticks(
+        range(len(shown)), [camp["label"] if "label" in camp else f"{camp['personas']} of {n}" for camp in shown]
+    )
+    axes.set_ylim(0, min(1.12, max(max((c["share"]["high"] or 0) for c in shown) + 0.12, 0.2)))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("personas in the largest camp")
+    rows = tuple((str(camp["personas"]), count(camp["items"]), interval(camp["share"])) for camp in camps)
+    return Drawing(figure, "Share of the items that every persona answered, by how many chose the same option. Lines: 95 % intervals.",
+        Table(("personas", "items", "share"), rows))  # fmt: skip
+
+
+def _in_steps(camps: Sequence[Record], n: int) -> list[Record]:
+    """Camps of many personas in tenths of all, without intervals."""
+    total = sum(camp["items"] for camp in camps)
+    steps: list[Record] = []
+    for tenth in range(10):
+        inside = [camp for camp in camps if tenth / 10 < camp["personas"] / n <= (tenth + 1) / 10]
+        items = sum(camp["items"] for camp in inside)
+        if inside:
+            share = {"value": items / total if total else 0.0, "low": None, "high": None}
+            steps.append({"personas": tenth, "items": items, "share": share, "label": f"≤{(tenth + 1) * 10}%"})
+    return steps

@@ -1,0 +1,234 @@
+"""Figures of dots with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prefgen.publish.report import canvas
+from prefgen.publish.report.canvas import BLUE, LINE, MARKERS, RED, SERIES, SOFT, Drawing, Table
+from prefgen.publish.report.headlines import group_change
+from prefgen.publish.report.words import Record, count, interval, points, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_ROWS = 16
+
+
+def draw_position(_: Record, findings: Record) -> Drawing | None:
+    """Position bias over all and by persona; beside it how often the first slot was named."""
+    bias = findings["position_bias"]
+    if bias["follows_slot"]["value"] is None:
+        return None
+    rows = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
+    rows = sorted(rows, key=lambda one: -one["follows_slot"]["value"])[:MOST_ROWS]
+    names = ["all together", *(_named(one) for one in rows)]
+    left = canvas.label_room(names)
+    figure, axes = canvas.blank(0.27 * len(names) + 0.85, left=left, right=1.4, top=0.12)
+    dots(axes, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], names)
+    canvas.percent_axis(axes, high=1.02, label="follows the slot")
+    height = figure.get_size_inches()[1]
+    beside = figure.add_axes((1 - 1.08 / canvas.WIDTH, 0.45 / height, 0.95 / canvas.WIDTH, 1 - 0.57 / height))
+    dots(beside, [bias["first_slot"], *(one["first_slot"] for one in rows)], [""] * len(names), colour=RED, marker="D")
+    canvas.percent_axis(beside, high=1.02, label="first slot")
+    axes.set_xticks([0, 0.5, 1])
+    beside.set_xticks([0, 0.5, 1])
+    if bias["fair_first_slot"] is not None:
+        beside.axvline(bias["fair_first_slot"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
+    table = Table(("persona", "follows the slot", "names the first slot"), tuple(
+        (name, interval(a), interval(b)) for name, a, b in zip(
+            names, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], [bias["first_slot"], *(one["first_slot"] for one in rows)], strict=True)))  # fmt: skip
+    return Drawing(figure, "Left: share of comparisons between two orders in which the verdict stayed in its slot and so changed the option; "
+        "0 % is a judge who reads. Right: verdicts for the first slot; the dashed line is a judge without a habit. Lines: 95 % intervals.", table)  # fmt: skip
+
+
+def _named(one: Record) -> str:
+    if one["control"] == "none":
+        return "no persona"
+    return short(one["persona_id"]) + (f" ({one['control']})" if one["control"] else "")
+
+
+def draw_control(_: Record, findings: Record) -> Drawing | None:
+    """How many answers a persona changes against the control, beside its own unsteadiness."""
+    effects = [one for one in findings["controls"] if one["differs"]["value"] is not None]
+    if not effects:
+        return None
+    effects = sorted(effects, key=lambda one: -one["differs"]["value"])[:MOST_ROWS]
+    several = len({one["control"] for one in effects}) > 1
+    names = [short(one["persona_id"]) + (f" / {one['control']}" if several else "") for one in effects]
+    figure, axes = canvas.blank(0.3 * len(names) + 0.95, left=canvas.label_room(names), top=0.35)
+    dots(axes, [one["changes_mind"] for one in effects], names, colour=SOFT, marker="s", lift=-0.17, hollow=True)
+    dots(axes, [one["differs"] for one in effects], names, lift=0.12)
+    most = max(max(one["differs"]["high"], one["changes_mind"]["high"] or 0.0) for one in effects)
+    canvas.percent_axis(axes, high=min(1.02, most * 1.1 + 0.02), label="share of items")
+    _key(axes, [("differs from the control", BLUE, "o", False), ("changes with the order", SOFT, "s", True)])
+    rows = tuple(
+        (
+            name,
+            one["control"],
+            interval(one["differs"]),
+            interval(one["divergence"], as_share=False),
+            interval(one["changes_mind"]),
+        )
+        for name, one in zip(names, effects, strict=True)
+    )
+    return Drawing(figure, "Filled: items on which the persona chooses another option than its control. Hollow: comparisons in which the persona "
+        "itself changes when the order changes. Where they meet, the persona is not felt. Lines: 95 % intervals.",
+        Table(("persona", "control", "differs", "divergence (bits)", "changes with the order"), rows))  # fmt: skip
+
+
+def draw_shares(_: Record, findings: Record) -> Drawing | None:
+    """P(option) by two coordinates."""
+    found = findings["shares"]
+    if found is None or not found["slices"]:
+        return None
+    columns = list(dict.fromkeys(one["column"] for one in found["slices"]))[: len(SERIES)]
+    by_row: dict[str, list[Record]] = {}
+    for one in found["slices"]:
+        if one["column"] in columns:
+            by_row.setdefault(one["row"], []).append(one)
+    rows = sorted(by_row, key=lambda row: sum(one["share"]["value"] for one in by_row[row]) / len(by_row[row]))[
+        -MOST_ROWS:
+    ]
+    step = max(0.3, 0.085 * len(columns) + 0.1)
+    legend = 0.2 * -(-len(columns) // 3) + 0.1 if len(columns) > 1 else 0.1
+    figure, axes = canvas.blank(
+        step * len(rows) + 0.5 + legend, left=canvas.label_room([short(row, 26) for row in rows]), top=legend
+    )
+    for at, column in enumerate(columns):
+        placed = [
+            (place, one["share"]) for place, row in enumerate(rows) for one in by_row[row] if one["column"] == column
+        ]
+        lift = 0.0 if len(columns) == 1 else (0.5 - at / (len(columns) - 1)) * 0.62
+        for place, share in placed:
+            _dot(axes, share, place + lift, SERIES[at], MARKERS[at], 4.2, False)
+    for place in range(len(rows) - 1):
+        axes.axhline(place + 0.5, color=LINE, linewidth=0.7)
+    axes.axvline(found["overall"]["value"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
+    axes.set_yticks(range(len(rows)), [short(row, 26) for row in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    ends = [one["share"] for row in rows for one in by_row[row]]
+    canvas.percent_axis(
+        axes,
+        low=max(0.0, min(e["low"] for e in ends) - 0.03),
+        high=min(1.0, max(e["high"] for e in ends) + 0.03),
+        label=f"chooses option {found['option']}",
+    )
+    if len(columns) > 1:
+        _key(axes, [(short(column, 18), SERIES[at], MARKERS[at], False) for at, column in enumerate(columns)])
+    table = tuple((one["row"], one["column"], interval(one["share"])) for row in reversed(rows) for one in by_row[row])
+    by = f"{found['rows']} and {found['columns']}" if found["columns"] else found["rows"]
+    return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals, items as clusters.",
+        Table((found["rows"], found["columns"] or "", f"P({found['option']})"), table))  # fmt: skip
+
+
+def draw_gaps(_: Record, findings: Record) -> Drawing | None:
+    """The widest gaps when one coordinate alone changes."""
+    found = group_change(findings)
+    if found is None or not found["gaps"]:
+        return None
+    gaps = found["gaps"][:10]
+    names = [f"{short(gap['first'], 20)} − {short(gap['second'], 20)}" for gap in gaps]
+    figure, axes = canvas.blank(0.29 * len(names) + 0.6, left=canvas.label_room(names, most=2.2))
+    dots(axes, [gap["difference"] for gap in gaps], names)
+    axes.axvline(0, color=SOFT, linewidth=1)
+    ends = [end for gap in gaps for end in (gap["difference"]["low"], gap["difference"]["high"]) if end is not None]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    canvas.percent_axis(axes, low=low - 0.02, high=high + 0.02)
+    from matplotlib.ticker import FuncFormatter
+
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value) if value else "0"))
+    axes.set_xlabel(f"difference in P({found['option']}), percentage points")
+    rows = tuple(
+        (
+            gap["first"],
+            gap["second"],
+            f"{points(gap['difference']['value'])} ({points(gap['difference']['low'])} to {points(gap['difference']['high'])})",
+        )
+        for gap in gaps
+    )
+    return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. "
+        f"The intervals hold for all {found['compared']} gaps together, so that picking the widest is fair; {found['significant']} exclude 0.",
+        Table(("more", "less", "difference (points)"), rows))  # fmt: skip
+
+
+def draw_silence(_: Record, findings: Record) -> Drawing | None:
+    """Judgments without a choice, by the coordinate on which they differ most."""
+    levels = [
+        one for one in findings["silence"] if one["coordinate"] != "persona_id" and one["share"]["value"] is not None
+    ]
+    if not any(one["share"]["value"] for one in levels):
+        return None
+    spread: dict[str, float] = {}
+    for one in levels:
+        spread[one["coordinate"]] = max(spread.get(one["coordinate"], 0.0), one["share"]["low"])
+    coordinate = max(spread, key=lambda name: spread[name])
+    rows = sorted((one for one in levels if one["coordinate"] == coordinate), key=lambda one: -one["share"]["value"])[
+        :MOST_ROWS
+    ]
+    names = [short(one["level"], 28) for one in rows]
+    figure, axes = canvas.blank(0.27 * len(names) + 0.55, left=canvas.label_room(names))
+    dots(axes, [one["share"] for one in rows], names, colour=RED)
+    canvas.percent_axis(
+        axes,
+        high=min(1.02, max(one["share"]["high"] for one in rows) * 1.08 + 0.01),
+        label="judgments without a choice",
+    )
+    table = tuple(
+        (
+            one["level"],
+            count(one["judgments"]),
+            ", ".join(f"{k} {count(v)}" for k, v in one["statuses"].items()),
+            interval(one["share"]),
+        )
+        for one in rows
+    )
+    return Drawing(figure, f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals, items as clusters.",
+        Table((coordinate, "judgments", "statuses", "without a choice"), table))  # fmt: skip
+
+
+def dots(
+    axes: Axes, estimates: Sequence[Record], names: Sequence[str], *, colour: str = BLUE, marker: str = "o", lift: float = 0.0, hollow: bool = False,
+) -> None:  # fmt: skip
+    """One row an estimate, first at the top: a dot and its interval."""
+    last = len(estimates) - 1
+    for place, estimate in enumerate(estimates):
+        if estimate["value"] is not None:
+            _dot(axes, estimate, last - place + lift, colour, marker, 5.5, hollow)
+    axes.set_yticks(range(last + 1), list(reversed(names)))
+    axes.set_ylim(-0.6, last + 0.6)
+
+
+def _dot(axes: Axes, estimate: Record, y: float, colour: str, marker: str, size: float, hollow: bool) -> None:
+    if estimate["low"] is not None:
+        axes.plot([estimate["low"], estimate["high"]], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+    face = canvas.PAPER if hollow else colour
+    axes.plot(
+        [estimate["value"]],
+        [y],
+        marker=marker,
+        markersize=size,
+        color=face,
+        markeredgecolor=colour,
+        markeredgewidth=1.2,
+    )
+
+
+def _key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]]) -> None:
+    from matplotlib.lines import Line2D
+
+    marks = [
+        Line2D(
+            [],
+            [],
+            color=canvas.PAPER if hollow else colour,
+            marker=marker,
+            markeredgecolor=colour,
+            linestyle="none",
+            markersize=5.5,
+        )
+        for _, colour, marker, hollow in entries
+    ]
+    axes.legend(marks, [name for name, *_ in entries], loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=min(3, len(entries)),
+        handletextpad=0.1, columnspacing=0.9, borderaxespad=0.1)  # fmt: skip
