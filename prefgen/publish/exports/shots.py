@@ -13,7 +13,8 @@ _SHOT = pl.List(pl.Struct({"prompt": pl.String, "chosen": pl.String, "rejected":
 
 
 def with_shots(frames: Iterable[pl.DataFrame], *, n: int, seed: int) -> Iterator[pl.DataFrame]:
-    """The same rows with `shots`: up to `n` other choices of the same persona, on other items, never from a test split.
+    """The same rows with `shots`: up to `n` other choices of the same persona, on other items;
+    from `train` where the persona has rows there, so that nothing held out is shown in training.
 
     frames    pairs with persona_id, item_id, pair_id, chosen_text, rejected_text, _prompt, perhaps split; a persona's
               rows adjacent (where they are not, each stretch is taken by itself)
@@ -65,10 +66,7 @@ def _of_whole_personas(frame: pl.DataFrame, n: int, seed: int) -> pl.DataFrame:
             dtype=pl.Float64,
         ),
     )
-    seen = ~pl.col("split").fill_null("train").str.starts_with("test") & (
-        pl.col("split").fill_null("train") != "validation"
-    )
-    pool = rows.filter(seen) if "split" in rows.columns else rows
+    pool = rows.filter(_least_held_out()) if "split" in rows.columns else rows
     ring = pool.unique(subset=["_run", "item_id"], keep="first", maintain_order=True).sort("_run", "_place", "item_id")
     found = _next_in_ring(rows, ring, n)
     taken = ring.select(
@@ -86,6 +84,13 @@ def _of_whole_personas(frame: pl.DataFrame, n: int, seed: int) -> pl.DataFrame:
         .with_columns(pl.col("shots").fill_null(empty))
         .drop("_row", "_run", "_place")
     )
+
+
+def _least_held_out() -> pl.Expr:
+    """A persona's rows in `train`; of a persona held out itself, those on questions that are not, if there are any."""
+    split = pl.col("split").fill_null("train")
+    rank = pl.when(split == "train").then(0).when(split != "test").then(1).otherwise(2)
+    return rank == rank.min().over("_run")
 
 
 def _next_in_ring(rows: pl.DataFrame, ring: pl.DataFrame, n: int) -> list[tuple[int, int]]:

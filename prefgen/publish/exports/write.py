@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from prefgen.errors import FileError
+from prefgen.publish.exports.chat import Render, as_text
 from prefgen.publish.exports.presets import ALWAYS, PRESETS, Wanted, wanted_exports
 from prefgen.publish.exports.rows import rows_of
 from prefgen.publish.exports.source import Source, nearest, source_of
@@ -79,9 +80,13 @@ def write_exports(
     return [config.entry() for config in configs]
 
 
-def write_config(wanted: Wanted, source: Source, folder: Path, shard_bytes: int) -> Config:
-    """Write one export into `folder`."""
+def write_config(
+    wanted: Wanted, source: Source, folder: Path, shard_bytes: int, *, render: Render | None = None
+) -> Config:
+    """Write one export into `folder`; `render` turns its conversations into texts."""
     frames = rows_of(wanted.preset, source)
+    if render is not None:
+        frames = (as_text(frame, render) for frame in frames)
     first = next(frames)
     shards = write_shards(
         itertools.chain([first], frames), folder, schema=first.schema, shard_bytes=shard_bytes, split_column="split"
