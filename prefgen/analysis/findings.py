@@ -45,9 +45,8 @@ class Sources:
     personas: Table | None
 
 
-def find_sources(run: Path) -> Sources:
+def find_sources(folder: RunFolder) -> Sources:
     """The last table of each grain, told by its columns, since a later one is an earlier one with more said."""
-    folder = RunFolder(run)
     found: dict[str, Table] = {}
     wanted = {
         "judgments": {
@@ -64,7 +63,7 @@ def find_sources(run: Path) -> Sources:
         "items": {"item_id", "prompt", "options"},
         "personas": {"persona_id", "text"},
     }
-    for step in folder.read_manifest()["steps"]:
+    for step in folder.read_manifest().get("steps", []):
         if not (folder.tables / step["name"]).is_dir():
             continue
         table = folder.table(step["name"])
@@ -76,13 +75,13 @@ def find_sources(run: Path) -> Sources:
     return Sources(found.get("judgments"), found.get("items"), found.get("personas"))
 
 
-def find(run: Path, *, draws: int = 300) -> dict[str, Any]:
+def find(folder: RunFolder, *, draws: int = 300) -> dict[str, Any]:
     """The findings of a finished run, as plain data; the sections that its tables cannot answer are None.
 
     Every random draw hangs on the run's seed, so the same run gives the same findings.
     """
-    manifest = RunFolder(run).read_manifest()
-    sources = find_sources(run)
+    manifest = folder.read_manifest()
+    sources = find_sources(folder)
     document: dict[str, Any] = {"format": FORMAT, "run": manifest["name"], "fingerprint": manifest["fingerprint"]}
     sheet = read_sheet(sources, seed=int(manifest["seed"]))
     if sheet is None:
@@ -90,10 +89,10 @@ def find(run: Path, *, draws: int = 300) -> dict[str, Any]:
     return document | describe(sheet, seed=int(manifest["seed"]), draws=draws)
 
 
-def write_findings(run: Path, *, draws: int = 300) -> Path:
+def write_findings(folder: RunFolder, *, draws: int = 300) -> Path:
     """`find`, written to RUN/report.json."""
-    path = run / "report.json"
-    write_json(path, find(run, draws=draws))
+    path = folder.path / "report.json"
+    write_json(path, find(folder, draws=draws))
     return path
 
 

@@ -204,7 +204,8 @@ def _label(axes: Axes, shown: Sequence[Record], reach: float) -> None:
         for one in shown
     ]
     for one in sorted(shown, key=lambda one: (one["y"], one["x"], one["name"])):
-        text = short(one["name"], 22) + (f" · {one['region']}" if one["region"] else "")
+        name = "no persona" if one["kind"] == "control" and one["name"] == "none" else one["name"]
+        text = short(name, 22) + (f" · {one['region']}" if one["region"] else "")
         wide, high = 0.0315 * reach * len(text), 0.075 * reach
         boxes = []
         for dx, dy in (

@@ -41,7 +41,8 @@ def decimal(number: float | None, places: int = 2) -> str:
     """
     if number is None:
         return "-"
-    text = f"{number:.{places}f}"
+    text = f"{number + 0.0:.{places}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
