@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 from prefgen.engines.prices import price_of
 from prefgen.engines.tokens import estimate_tokens
+from prefgen.publish.exports import wanted_exports
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
-from prefgen.spec.pipeline import Pipeline, load_pipeline
+from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
 from prefgen.steps.context import Context, Forecast
 from prefgen.store.table import Table
@@ -61,7 +62,7 @@ def foresee(pipeline: Pipeline) -> Plan:
     """Run the pipeline without its models: real rows up to the first model, empty tables after it.
 
     Finds everything that can be found before money is spent: SpecError for what is wrong in the YAML or in
-    the tables it reads, and for an `expect:` that cannot be met.
+    the tables it reads, for an export that cannot be made and for an `expect:` that cannot be met.
     """
     ask = _AskNobody(pipeline.models)
     tables: dict[str, Table] = {}
@@ -69,6 +70,7 @@ def foresee(pipeline: Pipeline) -> Plan:
     summaries: dict[str, dict[str, Any]] = {}
     rows: dict[str, int | None] = {}
     methods: list[str] = []
+    grains: dict[str, str] = {}
     for name, spec in pipeline.steps.items():
         context = context_of(pipeline, name, ask)
         made = kind(kind_of(spec))
@@ -86,10 +88,19 @@ def foresee(pipeline: Pipeline) -> Plan:
             known = all(tables[read].n_rows == rows[read] and not _foreseen(read, plans) for read in above)
             rows[name] = tables[name].n_rows if known else rows[above[0]] if spec.grain is None else None
             plan = StepPlan(name, kind_of(spec), rows[name])
+        grains[name] = grain_of(spec, tables[name], grains)
         plans.append(plan)
         summaries[name] = context.summary
         _check_expected(pipeline, plan)
+    wanted_exports(pipeline, grains)
     return Plan(tuple(plans), methods[0] if methods else None, summaries)
+
+
+def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
+    """What one row of a step's table is: as its kind says, as in the table it reads, or an item."""
+    if spec.grain is None:
+        return grains[spec.reads()[0][1]]
+    return "items" if spec.grain == "rows" and {"prompt", "options"} <= set(table.schema) else spec.grain
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:

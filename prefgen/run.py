@@ -19,7 +19,7 @@ from prefgen.engines.engine import Meter
 from prefgen.engines.prices import price_of
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import GateError, UsageError
-from prefgen.plan import Plan, context_of, foresee
+from prefgen.plan import Plan, context_of, foresee, grain_of
 from prefgen.publish.card import write_card
 from prefgen.publish.exports import write_exports
 from prefgen.publish.report import write_report
@@ -77,15 +77,15 @@ def run(
         if not retry_failed and _is_finished(folder, prints[RUN]):
             return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
         watcher.planned(plan, folder.path)
-        begun = time.monotonic()
+        begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         write_resolved(pipeline, folder)
-        write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished"))
+        write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished", started))
         with ResponseStore(folder.responses_path) as store:
             making = _Making(pipeline, folder, store, prints, watcher, budget_usd, retry_failed)
             tables = {name: making.once(name) for name in pipeline.steps}
         watcher.says("writing data, card and report")
         configs = write_exports(pipeline, tables, making.grains, folder.data)
-        manifest = _manifest(pipeline, prints[RUN], "finished") | {
+        manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
             "seconds": round(time.monotonic() - begun, 3),
             "steps": making.accounts,
             "gates": gate_results(pipeline, making.accounts),
@@ -149,25 +149,18 @@ class _Making:
             return step_account(
                 name=name,
                 kind=kind_of(step),
-                grain=self._grain(name, table),
+                grain=grain_of(step, table, self.grains),
                 fingerprint=self.prints[name],
                 rows_in=self.tables[above[0]].n_rows if above else 0,
                 table=table,
                 summary=context.summary,
                 model=step.asks(),
-                asked=_asked(self._meter) if step.asks() is not None else {},
+                asked=_asked(self._meter),
                 seconds=time.monotonic() - begun,
             )
 
         frames = kind(kind_of(step)).make(step, self.tables, context)
         return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
-
-    def _grain(self, name: str, table: Table) -> str:
-        """What one row is: as the kind says, as in the table read, or items where rows have a prompt and options."""
-        step = self.pipeline.steps[name]
-        if step.grain is None:
-            return self.grains[step.reads()[0][1]]
-        return "items" if step.grain == "rows" and {"prompt", "options"} <= set(table.schema) else step.grain
 
 
 def _asked(meter: Meter) -> dict[str, Any]:
@@ -191,7 +184,7 @@ def _asked(meter: Meter) -> dict[str, Any]:
     }
 
 
-def _manifest(pipeline: Pipeline, fingerprint: str, status: str) -> dict[str, Any]:
+def _manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str) -> dict[str, Any]:
     return {
         "format": 1,
         "prefgen": __version__,
@@ -199,7 +192,7 @@ def _manifest(pipeline: Pipeline, fingerprint: str, status: str) -> dict[str, An
         "fingerprint": fingerprint,
         "seed": pipeline.seed,
         "status": status,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds") if status == "finished" else None,
+        "started": started,
         "publish": pipeline.publish.model_dump(mode="json"),
         "models": {name: model.model_dump(mode="json", exclude_none=True) for name, model in pipeline.models.items()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},

@@ -139,14 +139,13 @@ def run_pipeline(
 
 def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: bool) -> None:
     """Draw people into a file and print how well they fit."""
-    from prefgen.personas.audit import audit_lines
     from prefgen.personas.write import write_personas
 
     audit = write_personas(spec, n=n, seed=seed, out=out)
     if as_json:
-        print_json(asdict(audit))
+        print_json(audit.to_json())
     else:
-        for line in audit_lines(audit):
+        for line in audit.lines():
             people.print(line, markup=False)
 
 

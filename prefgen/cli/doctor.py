@@ -124,9 +124,7 @@ def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:
             reason = f"{type(error).__name__}" + (
                 f" {status}" if (status := getattr(error, "status_code", None)) else ""
             )
-            return Finding(
-                what, False, f"{url}: {reason}; is the address right, and {model.api_key_env} set?"
-            )
+            return Finding(what, False, f"{url}: {reason}; is the address right, and {model.api_key_env} set?")
         names = [entry["id"] for entry in listed["data"]]
         features = first_guess(model, owner_of(listed))
         there = (

@@ -156,7 +156,7 @@ class Pace:
 def account_lines(account: Account) -> Iterator[str]:
     """A step in one line: rows, time, money; then what was dropped and why."""
     line = f"{account['name']}: {account['rows']:,} rows in {account['seconds']:.1f} s"
-    if "requests" in account:
+    if account["model"] is not None:
         asked = account["requests"]
         line += f", {asked['sent']:,} asked, {asked['stored']:,} stored already"
         if account["cost_usd"] is not None:

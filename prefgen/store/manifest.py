@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import polars as pl
 import yaml
 
 from prefgen.ids import content_id, file_sha256
@@ -65,7 +66,7 @@ def step_account(
     dropped: dict[str, int] = {}
     if table.parts and "reject_reason" in table.schema:
         counts = table.scan().group_by("reject_reason").len().collect(engine="streaming")
-        dropped = {reason: count for reason, count in sorted(counts.drop_nulls().iter_rows())}
+        dropped = dict(sorted(counts.drop_nulls().iter_rows()))
     return {
         "name": name,
         "kind": kind,
@@ -91,30 +92,27 @@ def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[s
             continue
         rows = account["rows"]
         failed = account["summary"].get("statuses", {}).get("failed", 0)
-        found = {
-            "rows": (rows, lambda wanted, have: have == wanted),
-            "min_rows": (rows, lambda wanted, have: have >= wanted),
-            "min_yield": (account["kept"] / rows if rows else 0.0, lambda wanted, have: have >= wanted),
-            "max_failed": (failed / rows if rows else 0.0, lambda wanted, have: have <= wanted),
+        found: dict[str, tuple[float, Callable[[float, float], bool]]] = {
+            "rows": (rows, operator.eq),
+            "min_rows": (rows, operator.ge),
+            "min_yield": (account["kept"] / rows if rows else 0.0, operator.ge),
+            "max_failed": (failed / rows if rows else 0.0, operator.le),
         }
         for name, wanted in gate.model_dump(exclude_none=True).items():
             have, holds = found[name]
-            passed = bool(holds(wanted, have)) or (name == "rows" and pipeline.limit is not None)
+            passed = bool(holds(have, wanted)) or (name == "rows" and pipeline.limit is not None)
             results.append({"step": account["name"], "gate": name, "wanted": wanted, "found": have, "passed": passed})
     return results
 
 
 def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Path (relative, posix), bytes, sha256 and, for Parquet, rows of files in a run folder."""
-    return [
-        {
-            "path": path.relative_to(folder.path).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": file_sha256(path),
-            "rows": int(pq.ParquetFile(path).metadata.num_rows) if path.suffix == ".parquet" else None,
-        }
-        for path in sorted(paths)
-    ]
+    entries = []
+    for path in sorted(paths):
+        rows = pl.scan_parquet(path).select(pl.len()).collect().item() if path.suffix == ".parquet" else None
+        place = path.relative_to(folder.path).as_posix()
+        entries.append({"path": place, "bytes": path.stat().st_size, "sha256": file_sha256(path), "rows": rows})
+    return entries
 
 
 def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:

@@ -57,21 +57,26 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _frame(path: Path, rows: list[dict[str, Any]]) -> pl.DataFrame:
     if not rows:
         raise _complaint(path, 1, "the file is empty", "put at least one row into it")
+    # polars would turn a number among texts into a text; what a user wrote is not changed silently
+    _check_types(path, rows)
     try:
         return pl.DataFrame(rows, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError, ValueError):
-        line, key = _first_odd(rows)
-        raise _complaint(path, line, f"key {key!r} is of another type than in the rows before",
-            "give a key the same type in every row") from None  # fmt: skip
+    except (pl.exceptions.PolarsError, TypeError, OverflowError, ValueError) as error:
+        raise _complaint(
+            path, 1, f"the rows do not fit together: {error}", "give a key the same type in every row"
+        ) from None
 
 
-def _first_odd(rows: list[dict[str, Any]]) -> tuple[int, str]:
+def _check_types(path: Path, rows: list[dict[str, Any]]) -> None:
     types: dict[str, type] = {}
     for number, row in enumerate(rows, 1):
         for key, value in row.items():
-            if value is not None and types.setdefault(key, type(value)) is not type(value):
-                return number, key
-    return 1, next(iter(rows[0]), "")
+            if value is None:
+                continue
+            kind = float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+            if types.setdefault(key, kind) is not kind:
+                raise _complaint(path, number, f"key {key!r} is {value!r:.60}, of another type than in the rows before",
+                    "give a key the same type in every row")  # fmt: skip
 
 
 def _complaint(path: Path, line: int, problem: str, fix: str) -> SpecError:

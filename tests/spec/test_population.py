@@ -106,7 +106,47 @@ def test_level_names_are_what_yaml_would_show():
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["18-29", "age", "{{ age }}", "{% for %}", "people.yaml", "pairs", "1e400"])  # fmt: skip
 keys = st.sampled_from(
-    ["population", "source", "portraits", "attributes", "tables", "microdata", "combine", "impossible", "text", "keep", "oversample", "normalize", "exact_margins", "id", "share", "of", "given", "file", "shares", "counts", "columns", "weight", "missing", "levels", "bins", "normal", "lognormal", "uniform", "mean", "sd", "min", "max", "ordered", "by", "age", "vote", "18-29", "document", "parts"]
+    [
+        "population",
+        "source",
+        "portraits",
+        "attributes",
+        "tables",
+        "microdata",
+        "combine",
+        "impossible",
+        "text",
+        "keep",
+        "oversample",
+        "normalize",
+        "exact_margins",
+        "id",
+        "share",
+        "of",
+        "given",
+        "file",
+        "shares",
+        "counts",
+        "columns",
+        "weight",
+        "missing",
+        "levels",
+        "bins",
+        "normal",
+        "lognormal",
+        "uniform",
+        "mean",
+        "sd",
+        "min",
+        "max",
+        "ordered",
+        "by",
+        "age",
+        "vote",
+        "18-29",
+        "document",
+        "parts",
+    ]
 )
 values = st.recursive(
     scalars,

@@ -1,0 +1,62 @@
+"""The run folder: tables are there whole or not at all, and one run at a time works in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from prefgen.errors import FileError, NotFinished
+from prefgen.store.folder import RunFolder, write_aside, write_json
+
+
+def frames(n: int, *, breaks: bool = False) -> Iterator[pl.DataFrame]:
+    for number in range(n):
+        yield pl.DataFrame({"n": [number]})
+    if breaks:
+        raise RuntimeError("the power went")
+
+
+def test_a_table_comes_back_in_order_with_its_account(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_table("t", frames(3), fingerprint="f", account=lambda table: {"rows": table.n_rows})
+    assert folder.table("t").read()["n"].to_list() == [0, 1, 2]
+    assert folder.account("t", fingerprint="f") == {"rows": 3}
+    assert folder.account("t", fingerprint="another") is None
+
+
+def test_a_table_that_broke_half_way_is_not_there_and_the_old_one_stays(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with pytest.raises(RuntimeError):
+        folder.write_table("t", frames(2, breaks=True), fingerprint="f", account=lambda _: {})
+    assert folder.account("t", fingerprint="f") is None
+    folder.write_table("t", frames(2), fingerprint="f", account=lambda _: {})
+    with pytest.raises(RuntimeError):
+        folder.write_table("t", frames(5, breaks=True), fingerprint="g", account=lambda _: {})
+    assert folder.table("t").n_rows == 2
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.locked(), pytest.raises(NotFinished, match="another run"), RunFolder(tmp_path).locked():
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for content in (None, b"{", b"[]", b'{"format": 99}'):
+        if content is not None:
+            folder.manifest_path.write_bytes(content)
+        with pytest.raises(FileError, match=r"manifest\.json"):
+            folder.read_manifest()
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1})
+    assert (tmp_path / "a.json").read_text() == '{\n  "b": 1\n}\n'
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileError, match="file"):
+        write_aside(tmp_path / "file" / "below", b"x")
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".aside")] == []
