@@ -122,6 +122,7 @@ def check_mixed(server: Served, folder: Path, *, personas: int, items: int, seed
     assert rows.height == rows["judgment_id"].n_unique() == total
     log = server.log()
     assert log["twice"] == 0
+    assert {*ANSWERS[:-1], *passing} - {"hang"} <= set(log["faults"]), "the storm was no storm"
     key = ["persona_id", "item_id", "order", "repeat"]
     own = [*key, "choice", "status", "p", "judgment_id", "request_id"]
     answered = rows.filter(pl.col("status") == "ok")
