@@ -236,6 +236,9 @@ def _said(reply: dict[str, Any], last: dict[str, str]) -> _Said:
 
 
 def _load(spec: EmbeddedModel) -> Any:
+    # By default threads spin at every barrier, which on a machine with anything else to do costs three quarters
+    # of the speed; after a short spin they sleep. libgomp reads this when it is loaded; the user's own value wins.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         import xllamacpp
     except ImportError as error:
