@@ -164,13 +164,17 @@ def _guarded(command: Callable[[], Any]) -> int:
     try:
         returned = command()
     except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        return _interrupted()
     except BrokenPipeError:
         return 0
     except Exception as error:
         return _said(error)
     return returned if isinstance(returned, int) else 0
+
+
+def _interrupted() -> int:
+    print("\ninterrupted; run the same command again to go on", file=sys.stderr)
+    return 130
 
 
 def _said(error: Exception) -> int:
@@ -181,8 +185,8 @@ def _said(error: Exception) -> int:
     if isinstance(error, PrefgenError):
         print(f"{error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, click.exceptions.Abort):
-        return 130
+    if isinstance(error, click.exceptions.Abort):  # what click makes of Ctrl-C
+        return _interrupted()
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

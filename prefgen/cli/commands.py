@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
-from rich.table import Table as Grid
 
+from prefgen.cli.screen import people, plan_grid, plan_notes, print_json
 from prefgen.errors import Complaint, SpecError, UsageError
-from prefgen.plan import Plan, StepPlan, foresee, load
-
-people = Console(stderr=True, highlight=False)
-"""stderr, for people."""
-
-
-def print_json(content: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.flush()
+from prefgen.plan import foresee, load
 
 
 def check_files(files: Sequence[Path]) -> int:
@@ -61,55 +50,7 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
     else:
         Console(highlight=False).print(plan_grid(plan))
         for line in plan_notes(plan):
-            Console(highlight=False).print(line, markup=False)
-
-
-def plan_grid(plan: Plan) -> Grid:
-    """The steps of a plan, a line each."""
-    grid = Grid("step", "kind", "model", box=None, pad_edge=False)
-    for title in ("rows", "requests", "prompt tokens", "answer tokens", "USD", "time"):
-        grid.add_column(title, justify="right", no_wrap=True)
-    for step in plan.steps:
-        grid.add_row(step.name, step.kind, step.model or "", *_figures(step))
-    return grid
-
-
-def _figures(step: StepPlan) -> tuple[str, ...]:
-    rows = "later" if step.rows is None else f"{step.rows:,}"
-    if step.model is None:
-        return rows, "", "", "", "", ""
-    cost = "unknown" if step.cost_usd is None else f"{step.cost_usd:,.2f}"
-    return (
-        rows,
-        f"{step.requests:,}",
-        f"{step.prompt_tokens:,}",
-        f"{step.completion_tokens:,}",
-        cost,
-        span(step.seconds),
-    )
-
-
-def plan_notes(plan: Plan) -> list[str]:
-    """What the figures of a plan rest on."""
-    if plan.token_method is None:
-        return []
-    return [
-        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)"
-    ]
-
-
-def span(seconds: float | None) -> str:
-    """A duration as people say it.
-
-    >>> span(42), span(3700), span(None)
-    ('42 s', '1 h 02 min', 'unknown')
-    """
-    if seconds is None:
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+            Console(highlight=False).print(line, markup=False, soft_wrap=True)
 
 
 def run_pipeline(

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from prefgen import __version__
-from prefgen.cli.commands import people, print_json
+from prefgen.cli.screen import people, print_json
 from prefgen.errors import EngineError, PrefgenError
 from prefgen.plan import load
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel

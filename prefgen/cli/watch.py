@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from prefgen.cli.commands import plan_grid, plan_notes, print_json, span
+from prefgen.cli.screen import plan_grid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
 from prefgen.run import Outcome

@@ -1,0 +1,70 @@
+"""How things look on the screen: JSON on stdout, plans as a table, durations in words."""
+
+from __future__ import annotations
+
+import sys
+
+import orjson
+from rich.console import Console
+from rich.table import Table as Grid
+
+from prefgen.plan import Plan, StepPlan
+
+people = Console(stderr=True, highlight=False)
+"""stderr, for people."""
+
+
+def print_json(content: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.flush()
+
+
+def plan_grid(plan: Plan) -> Grid:
+    """The steps of a plan, a line each."""
+    grid = Grid(box=None, pad_edge=False)
+    for title in ("step", "kind", "model"):
+        grid.add_column(title, no_wrap=True)
+    for title in ("rows", "requests", "tokens in", "tokens out", "USD", "time"):
+        grid.add_column(title, justify="right", no_wrap=True)
+    for step in plan.steps:
+        grid.add_row(step.name, step.kind, step.model or "", *_figures(step))
+    return grid
+
+
+def _figures(step: StepPlan) -> tuple[str, ...]:
+    rows = "later" if step.rows is None else f"{step.rows:,}"
+    if step.model is None:
+        return rows, "", "", "", "", ""
+    cost = "unknown" if step.cost_usd is None else f"{step.cost_usd:,.2f}"
+    return (
+        rows,
+        f"{step.requests:,}",
+        f"{step.prompt_tokens:,}",
+        f"{step.completion_tokens:,}",
+        cost,
+        span(step.seconds),
+    )
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What the figures of a plan rest on."""
+    if plan.token_method is None:
+        return []
+    return [
+        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)"
+    ]
+
+
+def span(seconds: float | None) -> str:
+    """A duration as people say it.
+
+    >>> span(42), span(3700), span(None)
+    ('42 s', '1 h 02 min', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
