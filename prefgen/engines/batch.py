@@ -1,0 +1,282 @@
+"""A provider's Batch API: submit and leave; the same command later collects, and sends again only what is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prefgen.engines import features as found
+from prefgen.engines.addresses import base_urls, key_of
+from prefgen.engines.batch_ledger import Chunk, Ledger
+from prefgen.engines.batch_provider import Provider
+from prefgen.engines.batch_submit import Submitter, poll
+from prefgen.engines.engine import Meter, Put
+from prefgen.engines.features import Features
+from prefgen.engines.refusals import EarlyRefusals
+from prefgen.engines.retry import is_passing
+from prefgen.engines.wire import (
+    NoLogprobsError,
+    UnreadableError,
+    discreet,
+    form_of,
+    to_payload,
+    to_response,
+    words_of,
+)
+from prefgen.errors import EngineError, NotFinished
+from prefgen.ids import content_id
+from prefgen.records import Request, Response
+from prefgen.spec.models import BatchModel
+
+
+class BatchEngine:
+    """Answers through /files and /batches of one endpoint.
+
+    folder    where batches are remembered, in the run folder; each model has a folder of its own in it
+
+    `answer` raises NotFinished as long as a batch is under way.
+    """
+
+    def __init__(self, spec: BatchModel, folder: Path) -> None:
+        self._spec = spec
+        self._folder = folder
+
+    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
+        """Put what has come back, submit what was never asked or came back empty; see `Engine`."""
+        spec = self._spec
+        url, *others = base_urls(spec)
+        if others:
+            raise EngineError(f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
+                fix="name one `base_url`, or use `engine: openai`")  # fmt: skip
+        key = key_of(spec, [url])
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
+        ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))
+        if not ledger.features:
+            ledger.features = found.to_fact(found.first_guess(spec, "openai"))
+        with Provider(url, key, spec.api_key_env) as provider:
+            submitter = Submitter(spec, ledger, provider)
+            with submitter:
+                submitter.finish_begun()
+                poll(ledger, provider, meter)
+                with _Results(ledger) as results:
+                    _Round(spec, ledger, submitter, results, put, meter, key).run(requests)
+        _raise_unfinished(ledger, submitter, meter, url)
+
+
+def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: str) -> None:
+    active = ledger.of("submitted")
+    meter.in_flight = sum(chunk.rows for chunk in active)
+    if not active and not submitter.left:
+        return
+    held = f"; {submitter.left:,} more follow when the provider has room" if submitter.left else ""
+    done = sum(chunk.completed for chunk in active)
+    raise NotFinished(
+        f"{meter.in_flight:,} requests wait in {len(active)} batch{'es' if len(active) != 1 else ''} at {url} ({done:,} done){held}",
+        fix="run the same command again later; it collects what is there and goes on",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Where the line about one request lies."""
+
+    file: int  # an open file descriptor
+    start: int
+    size: int
+
+
+class _Results:
+    """What is known of every request that was ever part of a batch.
+
+    chunk_of    the newest chunk that holds a request
+    tried       batches that a request was part of
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.chunk_of: dict[str, Chunk] = {}
+        self.tried: Counter[str] = Counter()
+        self._rows: dict[str, _Row] = {}
+        self._files: list[int] = []
+        for chunk in ledger.of("submitted", "done"):
+            for request_id in ledger.ids(chunk):
+                self.chunk_of[request_id] = chunk
+                self.tried[request_id] += 1
+                self._rows.pop(request_id, None)
+            if chunk.state == "done":
+                self._index(ledger.path(chunk, "errors"))
+                self._index(ledger.path(chunk, "output"))
+
+    def __enter__(self) -> _Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            os.close(file)
+
+    def line(self, request_id: str) -> dict[str, Any] | None:
+        """The provider's line about a request, or None where it said nothing."""
+        row = self._rows.get(request_id)
+        if row is None:
+            return None
+        found: dict[str, Any] = orjson.loads(os.pread(row.file, row.size, row.start))
+        return found
+
+    def _index(self, path: Path) -> None:
+        if not path.exists():
+            return
+        file = os.open(path, os.O_RDONLY)
+        self._files.append(file)
+        start = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    request_id = orjson.loads(line)["custom_id"]
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    request_id = None  # a line that says nothing about any request
+                if request_id in self.chunk_of:
+                    self._rows[request_id] = _Row(file, start, len(line))
+                start += len(line)
+
+
+class _AgainError(Exception):
+    """This row came back without an answer and may be part of another batch."""
+
+
+class _Round:
+    """One pass over the requests that have no stored response."""
+
+    def __init__(
+        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: _Results, put: Put, meter: Meter, key: str | None
+    ) -> None:  # fmt: skip
+        self._spec = spec
+        self._ledger = ledger
+        self._submitter = submitter
+        self._results = results
+        self._put = put
+        self._meter = meter
+        self._key = key
+        self._early = EarlyRefusals(put)
+
+    def run(self, requests: Iterator[Request]) -> None:
+        """Take every request once: put its response, leave it where it waits, or submit it."""
+        try:
+            for request in requests:
+                self._one(request, request.request_id)
+            self._submitter.flush()
+        except BaseException:
+            self._early.release(final=False)
+            raise
+        self._early.release(final=True)
+        self._ledger.save()
+
+    def _one(self, request: Request, request_id: str) -> None:
+        chunk = self._results.chunk_of.get(request_id)
+        if chunk is None:
+            self._submit(request, request_id)
+        elif chunk.state == "done":
+            try:
+                response = self._response(request, request_id, chunk)
+            except _AgainError as again:
+                self._again(request, request_id, str(again))
+                return
+            if response.failure is not None:
+                with self._spoilt(chunk):
+                    self._early.add(request, response)
+                return
+            if not self._early.over:
+                self._early.release(final=True)
+            self._put(request, response)
+
+    @contextmanager
+    def _spoilt(self, chunk: Chunk) -> Iterator[None]:
+        """When every row was refused for one wrong setting, the rows are submitted again once that is mended."""
+        try:
+            yield
+        except EngineError:
+            chunk.state = "rejected"
+            self._ledger.save()
+            raise
+
+    def _again(self, request: Request, request_id: str, words: str) -> None:
+        tried, ledger = self._results.tried[request_id], self._ledger
+        if tried - ledger.gave_up.get(request_id, 0) >= self._spec.max_attempts:
+            ledger.gave_up[request_id] = tried
+            self._put(request, Response(request_id, failure=f"after {tried} batches: {words}", final=False))
+            return
+        self._meter.retries += 1
+        self._submit(request, request_id)
+
+    def _submit(self, request: Request, request_id: str) -> None:
+        features = self._features(self._ledger.features)
+        form = form_of(request.readout, features)
+        payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
+        self._submitter.add(request_id, payload)
+
+    def _features(self, fact: str) -> Features:
+        features = found.from_fact(self._spec, fact)
+        assert features is not None, "written by to_fact"
+        return features
+
+    def _response(self, request: Request, request_id: str, chunk: Chunk) -> Response:
+        """What the provider said of one request. Raises _AgainError."""
+        line = self._results.line(request_id)
+        if line is None:
+            raise _AgainError(f"no word of it in a batch that {chunk.status}")
+        reply = line.get("response")
+        if not isinstance(reply, dict):
+            raise _AgainError(self._said(line.get("error"), request))
+        status, body = reply.get("status_code"), reply.get("body")
+        features = self._features(chunk.features)
+        if status != 200:
+            return self._refused(request, request_id, chunk, int(status or 500), body)
+        form = form_of(request.readout, features)
+        raw = orjson.dumps(body)
+        try:
+            return to_response(request, request_id, raw, form)
+        except UnreadableError as unreadable:
+            raise _AgainError(str(unreadable)) from None
+        except NoLogprobsError:
+            if self._spec.logprobs is True:
+                raise EngineError("`logprobs: true` was asked for, but the batch came back without log-probabilities",
+                    fix="write `logprobs: auto`") from None  # fmt: skip
+            self._learn(chunk, replace(features, top_logprobs=0))
+            return to_response(request, request_id, raw, replace(form, logprobs=0))
+
+    def _refused(self, request: Request, request_id: str, chunk: Chunk, status: int, body: Any) -> Response:
+        words = words_of(orjson.dumps(body))
+        said = f"HTTP {status}: {discreet(words.message, key=self._key, prompt=_prompt(request))}"
+        if is_passing(status):
+            raise _AgainError(said)
+        if status in (401, 403, 404):
+            with self._spoilt(chunk):
+                raise EngineError(f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
+                    fix=f"check `model`, and what the key in {self._spec.api_key_env} may use")  # fmt: skip
+        features = self._features(chunk.features)
+        form = form_of(request.readout, features)
+        payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
+        lesser = found.without(features, words, payload)
+        if lesser is None or (features.insist and lesser.hold != features.hold):
+            return Response(request_id, failure=said)
+        self._learn(chunk, lesser)
+        raise _AgainError(said)
+
+    def _learn(self, chunk: Chunk, features: Features) -> None:
+        """From now on rows are asked without what this chunk showed the endpoint not to take."""
+        if self._ledger.features == chunk.features:
+            self._ledger.features = found.to_fact(features)
+
+    def _said(self, error: Any, request: Request) -> str:
+        words = words_of(orjson.dumps({"error": error}))
+        return discreet(words.message, key=self._key, prompt=_prompt(request))
+
+
+def _prompt(request: Request) -> str:
+    return "\n".join(content for _, content in request.messages)
