@@ -21,7 +21,6 @@ from tests.faults.pipelines import (
     environment,
     judgments,
     manifest,
-    prefgen,
     requests_of,
     run,
     write_pipeline,
@@ -103,7 +102,7 @@ def test_a_wrong_key_stops_at_once_and_says_which_variable(endpoint: Start, fold
     assert server.log()["requests"] <= 64
 
 
-@pytest.mark.parametrize("status", [301, 307, 308])
+@pytest.mark.parametrize("status", [307, *(pytest.param(other, marks=pytest.mark.slow) for other in (301, 308))])
 def test_a_redirect_to_another_host_is_not_followed_with_the_key(endpoint: Start, folder: Path, status: int) -> None:
     server = endpoint({"rules": [{"match": "", "fault": f"redirect_{status}"}]})
     pipeline = write_pipeline(folder, server.base_url, personas=1, items=40)
@@ -135,8 +134,6 @@ def test_a_budget_stops_the_run_and_the_same_command_goes_on(endpoint: Start, fo
     assert "budget" in complaint(ran)
     spent = server.log()["requests"]
     assert 0 < spent < 200
-    codes = [run(pipeline, folder / "run", "--budget", "0.002").code for _ in range(1)]
-    assert codes[0] in (0, 75)
     assert run(pipeline, folder / "run").code == 0
     log = server.log()
     assert log["twice"] == 0
@@ -220,36 +217,29 @@ def test_a_full_disk_is_said_in_a_sentence_and_what_was_answered_is_kept(endpoin
     assert after["requests"] - after["bodies"] <= 64 + 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "status"),
-    [
-        ("content_filter", "refusal"),
-        ("refusal", "refusal"),
-        ("wrong_option", "unparsed"),
-        ("huge", "unparsed"),
-        ("null_content", "unparsed"),
-    ],
-)
-def test_an_answer_that_is_no_choice_is_a_row_of_its_own_kind(
-    endpoint: Start, folder: Path, fault: str, status: str
-) -> None:
-    server = endpoint({"rules": [{"match": "B) a new park in quarter 3\\n", "fault": fault}], "huge_bytes": 20_000_000})
-    pipeline = write_pipeline(folder, server.base_url, personas=1, items=6, model={"max_attempts": 2})
+NO_CHOICE = {
+    "content_filter": "refusal", "refusal": "refusal", "wrong_option": "unparsed", "huge": "failed", "null_content": "unparsed",
+}  # fmt: skip
+
+
+def test_an_answer_that_is_no_choice_is_a_row_of_its_own_kind(endpoint: Start, folder: Path) -> None:
+    rules = [
+        {"match": f"B) a new park in quarter {number}\\n", "fault": fault} for number, fault in enumerate(NO_CHOICE)
+    ]
+    server = endpoint({"rules": rules})
+    pipeline = write_pipeline(folder, server.base_url, personas=1, items=7, model={"max_attempts": 2})
     ran = run(pipeline, folder / "run")
     assert ran.code == 0, ran.err
     rows = judgments(folder / "run")
     odd = rows.filter(pl.col("status") != "ok")
-    assert (rows.height, odd.height) == (12, 1)
-    found = odd.row(0, named=True)
-    assert found["choice"] is None
-    assert found["status"] in (status, "failed")
-    assert found["reject_reason"] == found["status"]
+    assert (rows.height, odd["status"].to_list()) == (14, list(NO_CHOICE.values()))
+    assert odd["choice"].null_count() == 5
+    assert odd["reject_reason"].to_list() == odd["status"].to_list()
 
 
+FAST = [("logprobs", "llamacpp"), ("logprobs", "plain"), ("certainty", "vllm"), ("reason", "openai")]
 READOUTS = [
-    pytest.param(
-        readout, personality, marks=() if (readout == "logprobs") or personality == "openai" else pytest.mark.slow
-    )
+    pytest.param(readout, personality, marks=() if (readout, personality) in FAST else pytest.mark.slow)
     for readout in ("logprobs", "text", "certainty", "reason")
     for personality in ("llamacpp", "vllm", "openai", "plain")
 ]
@@ -274,11 +264,15 @@ def test_every_readout_is_read_from_every_kind_of_server(
     assert (requests["planned"], requests["answered"]) == (16, 16)
 
 
-@pytest.mark.parametrize("refused", ["logprobs", "grammar", "max_tokens", "temperature", "response_format"])
-def test_a_server_that_refuses_a_key_is_asked_without_it(endpoint: Start, folder: Path, refused: str) -> None:
-    server = endpoint({"refuses": [refused], "personality": "openai"})
+EACH = ["logprobs", "top_logprobs", "grammar", "max_tokens", "temperature", "response_format"]
+
+
+@pytest.mark.parametrize("refused", [EACH, *(pytest.param([key], marks=pytest.mark.slow) for key in EACH)], ids=str)
+def test_a_server_that_refuses_a_key_is_asked_without_it(endpoint: Start, folder: Path, refused: list[str]) -> None:
+    server = endpoint({"refuses": refused, "personality": "openai"})
     pipeline = write_pipeline(folder, server.base_url, personas=2, items=4)
-    assert run(pipeline, folder / "run").code == 0
+    ran = run(pipeline, folder / "run")
+    assert ran.code == 0, ran.err
     assert judgments(folder / "run")["status"].to_list() == ["ok"] * 16
 
 
@@ -290,4 +284,3 @@ def test_json_on_stdout_is_one_event_a_line(endpoint: Start, folder: Path) -> No
     events = [json.loads(line) for line in ran.out.splitlines()]
     assert events
     assert manifest(folder / "run")["status"] == "finished"
-    assert prefgen("show", str(folder / "run")).code == 0
