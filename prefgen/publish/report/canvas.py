@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # drawing is the only slow import of this room
 INK, SOFT, LINE, PAPER = "#1b1d21", "#626a75", "#d8dbe1", "#fefefd"
 BLUE, RED, GREEN, PURPLE, AMBER, SKY, OLIVE = (
     "#0068a8",
-    "#c8500a",
-    "#00805f",
+    "#b84700",
+    "#007a5a",
     "#a8528a",
     "#b07a00",
     "#3e93c4",

@@ -1,0 +1,159 @@
+"""The report in a real browser: it renders, filters, and stays text, narrow and wide, light and dark, on paper."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefgen.analysis.findings import write_findings
+from prefgen.publish.report import write_report
+from prefgen.store.folder import RunFolder
+from tests.analysis.planted import plant, plant_run
+from tests.publish.test_report import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator:
+    selenium = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = selenium.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="module", params=["plain", "hostile"])
+def page(request, tmp_path_factory) -> Path:
+    texts = HOSTILE if request.param == "hostile" else {}
+    run = RunFolder(
+        plant_run(tmp_path_factory.mktemp(request.param), plant(texts=texts), name=texts.get("ada", "planted"))
+    )
+    write_findings(run, draws=30)
+    return write_report(run).page
+
+
+def look(browser, page: Path, *, width: int = 1180, scheme: str = "light") -> None:
+    sizes = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+    scheme_wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme_wanted)
+    browser.get(page.as_uri())
+
+
+def seen(browser) -> list[str]:
+    script = (
+        "return [...document.querySelectorAll('.reading')].filter(c => c.checkVisibility()).map(c => c.dataset.persona)"
+    )
+    return browser.execute_script(script)
+
+
+def choose(browser, name: str, value: str) -> None:
+    browser.execute_script(
+        "const s = document.querySelector(`select[data-filter='${arguments[0]}']`); s.value = arguments[1];"
+        "s.dispatchEvent(new Event('change', {bubbles: true}));", name, value,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 768, 1180])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_complains_and_nothing_scrolls_sideways(browser, page, width, scheme):
+    browser.get_log("browser")
+    look(browser, page, width=width, scheme=scheme)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script("return document.querySelectorAll('figure svg').length") == 10
+
+
+def test_no_address_but_its_own_is_asked(browser, page):
+    browser.get_log("performance")
+    look(browser, page)
+    asked = [
+        entry["message"] for entry in browser.get_log("performance") if "Network.requestWillBeSent" in entry["message"]
+    ]
+    assert asked
+    assert all("file://" in message and "http" not in message.split('"url":"', 1)[1][:8] for message in asked)
+
+
+def test_hostile_text_stays_text(browser, page):
+    look(browser, page)
+    assert browser.execute_script("return [document.scripts.length, window.owned, document.images.length]") == [
+        1,
+        None,
+        0,
+    ]
+    assert browser.title.endswith("prefgen report")
+
+
+def test_filters_leave_what_is_asked_for(browser, page):
+    look(browser, page)
+    assert len(seen(browser)) == 10
+    choose(browser, "persona", "cyd")
+    assert set(seen(browser)) == {"cyd"}
+    choose(browser, "choice", "A")
+    both = browser.execute_script(
+        "return [...document.querySelectorAll('.reading')].filter(c => !c.hidden).map(c => c.dataset.persona + c.dataset.choice)"
+    )
+    assert set(both) == {"cydA"}
+    said = browser.execute_script("return document.querySelector('output').textContent")
+    assert said.startswith(f"{len(both)} of ")
+    browser.execute_script("document.querySelector('.filters button').click()")
+    browser.execute_async_script("setTimeout(arguments[0], 50)")
+    assert len(set(seen(browser))) == 6
+    choose(browser, "status", "refusal")
+    assert browser.execute_script(
+        "return [...document.querySelectorAll('.reading')].filter(c => !c.hidden).every(c => c.dataset.status === 'refusal')"
+    )
+
+
+def test_letters_of_figures_can_be_read_on_a_phone(browser, page):
+    look(browser, page, width=390)
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('figure svg text')].map(t => parseFloat(getComputedStyle(t).fontSize)"
+        " * t.getCTM().a).filter(s => s > 0)"
+    )
+    # nine in ten letters are 9 px or more; the numbers of radar axes and heat maps may be a little smaller
+    assert sorted(sizes)[len(sizes) // 10] >= 8.0
+
+
+def test_dark_and_light_differ_and_text_keeps_its_contrast(browser, page):
+    contrasts = []
+    for scheme in ("light", "dark"):
+        look(browser, page, scheme=scheme)
+        contrasts.append(browser.execute_script(CONTRAST))
+    for contrast in contrasts:
+        assert min(contrast.values()) >= 4.5, contrast
+
+
+def test_it_prints(browser, page):
+    look(browser, page)
+    paper = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+    assert paper.startswith(b"%PDF")
+
+
+CONTRAST = """
+const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(v => v / 255)
+    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
+const probe = document.createElement('i'); document.body.append(probe);
+const colour = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
+const out = {}; for (const name of ['ink', 'soft', 'blue', 'red', 'green']) for (const under of ['card', 'paper'])
+    out[name + ' on ' + under] = ratio(colour(name), colour(under));
+probe.remove(); return out;
+"""
