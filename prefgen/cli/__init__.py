@@ -178,16 +178,16 @@ def _interrupted() -> int:
 
 
 def _said(error: Exception) -> int:
-    import click
-
     from prefgen.errors import PrefgenError
 
     if isinstance(error, PrefgenError):
         print(f"{error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, click.exceptions.Abort):  # what click makes of Ctrl-C
+    if isinstance(error, typer.Abort):  # what click makes of Ctrl-C
         return _interrupted()
-    if isinstance(error, click.ClickException):
+    # typer carries a click of its own; what it raises for a wrong command line is found as BadParameter's parent.
+    usage: Any = next(parent for parent in typer.BadParameter.__mro__ if parent.__name__ == "ClickException")
+    if isinstance(error, usage):
         error.show()
-        return error.exit_code
+        return int(error.exit_code)
     raise error
