@@ -187,10 +187,13 @@ def _change(
     if amount <= 0:
         return 0
     rows = np.flatnonzero(mine[at] == source)
-    there = [code[rows] for code in mine]
-    before = likely.of(there)
-    there[at] = np.full(len(rows), goal)
-    after = likely.of(there)
+    enough = 2_000 + 200 * amount
+    some = rng.choice(rows, enough, replace=False) if len(rows) > enough else rows  # a random part is choice enough
+    before, after = _before_and_after(at, mine, some, goal, likely)
+    if len(some) < len(rows) and (after > 0).sum() < amount:
+        some = rows
+        before, after = _before_and_after(at, mine, some, goal, likely)
+    rows = some
     open_to = after > 0
     rows, ratio = rows[open_to], after[open_to] / np.maximum(before[open_to], 1e-300)
     keys = np.log(np.maximum(ratio, 1e-300)) + rng.gumbel(
@@ -199,6 +202,16 @@ def _change(
     chosen = rows[np.argsort(-keys)[:amount]]
     mine[at][chosen] = goal
     return len(chosen)
+
+
+def _before_and_after(
+    at: int, mine: list[NDArray[np.intp]], rows: NDArray[np.intp], goal: int, likely: _Likely
+) -> tuple[Shares, Shares]:
+    """Shares of the cells of some people, as they are and with the level `goal`."""
+    there = [code[rows] for code in mine]
+    before = likely.of(there)
+    there[at] = np.full(len(rows), goal)
+    return before, likely.of(there)
 
 
 def _change_over(

@@ -67,7 +67,7 @@ def _from_file(population: Population, table: TableSpec, index: int) -> tuple[bo
         entries.append(
             _Entry(
                 tuple(str(level).strip() if level is not None else "" for level in row[:-1]),
-                _number(population, key, row[-1], place),
+                _number(population, key, row[-1], f"{place}: "),
                 place,
             )
         )
@@ -96,7 +96,7 @@ def _from_mapping(
 ) -> Iterator[_Entry]:
     depth = len(above)
     if depth == len(over):
-        yield _Entry(above, _number(population, (*key, *above), content, "this cell"), ".".join(above))
+        yield _Entry(above, _number(population, (*key, *above), content, ""), ".".join(above))
         return
     if not isinstance(content, Mapping):
         raise population.error(
@@ -118,9 +118,9 @@ def _number(population: Population, key: Key, written: object, place: str) -> fl
             raise ValueError
         value = float(str(written))
     except ValueError:
-        raise population.error(key, f"{place}: {written!r} is not a number", "write a share or a count") from None
+        raise population.error(key, f"{place}{written!r} is not a number", "write a share or a count") from None
     if value < 0 or not math.isfinite(value):
-        raise population.error(key, f"{place}: {value:g} cannot be a share or a count", "write a number of 0 or more")
+        raise population.error(key, f"{place}{value:g} cannot be a share or a count", "write a number of 0 or more")
     return value
 
 

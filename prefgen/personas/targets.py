@@ -17,7 +17,7 @@ from prefgen.spec.population import Population
 class Targets:
     """All tables of a population over its axes.
 
-    axes          in an order that does not depend on how the spec is written: fewest levels first
+    axes          fewest levels first; like the tables, in an order that does not depend on how the spec is written
     impossible    for each impossible combination, by attribute, 1 at the levels that take part in it
     survey        the survey rows behind the tables, or None
     """
@@ -74,6 +74,9 @@ def targets_of(population: Population) -> Targets:
                 "it has levels, but no shares, and no table gives them",
                 "write {level: share, ...}",
             )
+    tables.sort(
+        key=lambda table: (table.n_given > 0, len(table.names), table.label)
+    )  # raking and rounding follow this order
     return Targets(ordered, tuple(tables), impossible_masks(population, ordered), survey)
 
 

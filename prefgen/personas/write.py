@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -44,5 +45,6 @@ def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, cont
             f"{out}: cannot be written: {error.strerror or error}", fix="choose another folder, or free some space"
         ) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
     return drawn.audit
