@@ -39,7 +39,7 @@ def summary_of(run: Path) -> dict[str, Any]:
         "seconds": manifest.get("seconds"),
         "lead": lead_of(manifest, findings) if "steps" in manifest else "",
         "steps": [
-            {key: step[key] for key in ("name", "kind", "grain", "rows", "kept", "dropped", "requests", "tokens", "cost_usd", "seconds")}
+            {key: step.get(key) for key in ("name", "kind", "grain", "rows", "kept", "dropped", "requests", "tokens", "cost_usd", "seconds")}
             for step in manifest.get("steps", [])
         ],
         "gates": manifest.get("gates", []),
@@ -91,7 +91,8 @@ def _steps(manifest: Record) -> Grid:
     grid.add_column("dropped for")
     for step in manifest["steps"]:
         why = ", ".join(f"{reason} {count(n)}" for reason, n in step["dropped"].items())
-        asked = count(step["requests"]["planned"]) if step["requests"]["planned"] else ""
+        planned = step.get("requests", {}).get("planned")
+        asked = count(planned) if planned else ""
         cells = (
             step["name"],
             step["kind"],

@@ -46,7 +46,7 @@ def flow_of(manifest: Record) -> list[tuple[str, int, int, str]]:
     bars: list[tuple[str, int, int, str]] = []
     for step in manifest["steps"]:
         if step["kind"] == "judge" and step["grain"] == "judgments":
-            rows, failed = step["rows"], step["requests"]["failed"]
+            rows, failed = step["rows"], step.get("requests", {}).get("failed", 0)
             bars.append((f"{step['name']}: presentations asked", rows, max(0, rows - failed), "failed"))
         if step["grain"] in ("judgments", "pairs") and step["rows"]:
             dropped = step["dropped"]

@@ -18,6 +18,8 @@ from prefgen.publish.report.words import Record, count, decimal, duration, liste
 from prefgen.store.folder import RunFolder
 
 MOST_PEOPLE = 24
+NOTHING_ASKED = dict.fromkeys(("planned", "failed", "retries", "throttled", "prompt", "cached", "completion"), 0)
+"""Requests and tokens of a step that asks no model."""
 _MOST_FILTER_VALUES = 60
 
 
@@ -93,7 +95,7 @@ def tiles_of(manifest: Record, findings: Record) -> list[tuple[str, str]]:
         if exported
         else []
     )
-    costs = [step["cost_usd"] for step in manifest["steps"] if step["cost_usd"] is not None]
+    costs = [step["cost_usd"] for step in manifest["steps"] if step.get("cost_usd")]
     tiles += [(f"${sum(costs):,.2f}", "spent")] if costs else []
     return tiles
 
@@ -107,7 +109,7 @@ def _sections(manifest: Record, findings: Record, prints: Any, readings: Any, pe
 
 
 def _step(step: Record) -> dict[str, str]:
-    asked, tokens = step["requests"], step["tokens"]
+    asked, tokens = NOTHING_ASKED | step.get("requests", {}), NOTHING_ASKED | step.get("tokens", {})
     sent = [f"{count(asked[name])} {name}" for name in ("failed", "retries", "throttled") if asked[name]]
     total = tokens["prompt"] + tokens["completion"]
     cached = (
@@ -136,7 +138,8 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
         return None
     rows = table.scan().head(MOST_PEOPLE).collect()
     facts: Record = next((step["summary"] for step in draws if step["summary"].get("population")), {})
-    source = f" Source: {facts['source']}." if facts.get("source") else " No source is given for the population."
+    sources = [facts["source"]] if isinstance(facts.get("source"), str) else list(facts.get("source") or [])
+    source = f" Source: {'; '.join(sources).rstrip('.')}." if sources else " No source is given for the population."
     lead = (
         f"{count(draws[-1]['rows'])} personas of the population “{facts.get('population', draws[-1]['name'])}”."
         + source
