@@ -67,10 +67,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Principal components of the answer vectors; `explained` is each axis's share of the spread."""
+    """Principal components of the answer vectors.
+
+    explained    each axis's share of the spread of the persons
+    widest       distance of the two farthest persons over all dimensions: root mean square over items of the distance
+                 between their probabilities, 0 to 1.41
+    """
 
     points: tuple[Point, ...]
     explained: tuple[float, float]
+    widest: float
     items: int
 
 
@@ -203,7 +209,13 @@ def draw_map(respondents: Sequence[Answers]) -> Map | None:
         Point(one.name, one.kind, one.region, float(x), float(y))
         for one, (x, y) in zip(respondents, placed, strict=True)
     )
-    return Map(points, explained, int(answered.sum()))
+    return Map(points, explained, _widest(vectors[basis]), int(answered.sum()))
+
+
+def _widest(vectors: Floats) -> float:
+    inner = vectors @ vectors.T
+    squares = np.diag(inner)[:, None] + np.diag(inner)[None, :] - 2 * inner
+    return float(np.sqrt(max(0.0, float(squares.max()))))
 
 
 def principal_axes(vectors: Floats) -> tuple[Floats, tuple[float, float]]:

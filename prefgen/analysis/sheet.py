@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -22,6 +22,7 @@ MOST_CELLS = 3_000_000
 
 _ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
 _JUDGMENT_COLUMNS = ("persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice")
+_BY_ITEM = ("choice", "p", "verdicts", "first", "pairs", "follows", "statuses", "kept")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,23 @@ def sheet_of(
         if rows.height:
             _fill_choices(sheet, rows)
             _fill_slots(sheet, rows)
-    return sheet
+    return _asked_only(sheet)
+
+
+def _asked_only(sheet: Sheet) -> Sheet:
+    """The sheet without items that nobody was asked (a limited run leaves most of them out)."""
+    asked = sheet.statuses.any(axis=(0, 2))
+    if asked.all():
+        return sheet
+    items = sheet.items.filter(pl.Series(asked))
+    whole = sheet.items.height == sheet.drawn_from[1]
+    return replace(
+        sheet,
+        items=items,
+        coordinates=coordinates_of(items),
+        drawn_from=(sheet.drawn_from[0], items.height if whole else sheet.drawn_from[1]),
+        **{name: getattr(sheet, name)[:, asked] for name in _BY_ITEM},
+    )
 
 
 def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:

@@ -96,7 +96,7 @@ def blank(
     return figure, figure.add_axes(room)
 
 
-def label_room(names: Sequence[str], *, most: float = 1.6) -> float:
+def label_room(names: Sequence[str], *, most: float = 1.75) -> float:
     """Inches that names need beside the axes."""
     return min(most, 0.12 + 0.066 * max((len(name) for name in names), default=0))
 

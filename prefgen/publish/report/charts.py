@@ -62,7 +62,7 @@ def draw_control(_: Record, findings: Record) -> Drawing | None:
     dots(axes, [one["differs"] for one in effects], names, lift=0.12)
     most = max(max(one["differs"]["high"], one["changes_mind"]["high"] or 0.0) for one in effects)
     canvas.percent_axis(axes, high=min(1.02, most * 1.1 + 0.02), label="share of items")
-    _key(axes, [("differs from the control", BLUE, "o", False), ("changes with the order", SOFT, "s", True)])
+    key(axes, [("differs from the control", BLUE, "o", False), ("changes with the order", SOFT, "s", True)])
     rows = tuple(
         (
             name,
@@ -116,7 +116,7 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
         label=f"chooses option {found['option']}",
     )
     if len(columns) > 1:
-        _key(axes, [(short(column, 18), SERIES[at], MARKERS[at], False) for at, column in enumerate(columns)])
+        key(axes, [(short(column, 18), SERIES[at], MARKERS[at], False) for at, column in enumerate(columns)])
     table = tuple((one["row"], one["column"], interval(one["share"])) for row in reversed(rows) for one in by_row[row])
     by = f"{found['rows']} and {found['columns']}" if found["columns"] else found["rows"]
     return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals, items as clusters.",
@@ -202,7 +202,14 @@ def dots(
 
 def _dot(axes: Axes, estimate: Record, y: float, colour: str, marker: str, size: float, hollow: bool) -> None:
     if estimate["low"] is not None:
-        axes.plot([estimate["low"], estimate["high"]], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+        axes.plot(
+            [estimate["low"], estimate["high"]],
+            [y, y],
+            color=colour,
+            linewidth=1.4,
+            solid_capstyle="butt",
+            clip_on=False,
+        )
     face = canvas.PAPER if hollow else colour
     axes.plot(
         [estimate["value"]],
@@ -212,10 +219,12 @@ def _dot(axes: Axes, estimate: Record, y: float, colour: str, marker: str, size:
         color=face,
         markeredgecolor=colour,
         markeredgewidth=1.2,
+        clip_on=False,
     )
 
 
-def _key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]]) -> None:
+def key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]], *, columns: int = 3) -> None:
+    """A legend above the axes: (name, colour, marker, hollow) each."""
     from matplotlib.lines import Line2D
 
     marks = [
@@ -230,5 +239,5 @@ def _key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]]) -> None:
         )
         for _, colour, marker, hollow in entries
     ]
-    axes.legend(marks, [name for name, *_ in entries], loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=min(3, len(entries)),
+    axes.legend(marks, [name for name, *_ in entries], loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=columns,
         handletextpad=0.1, columnspacing=0.9, borderaxespad=0.1)  # fmt: skip

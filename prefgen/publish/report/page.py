@@ -208,7 +208,7 @@ def limits_of(findings: Record) -> list[str]:
         "Figures speak of all order-debiased answers, before filters; the published rows are those that were kept."
     )
     kept = findings.get("kept")
-    if kept:
+    if kept and kept["alpha"]["value"] is not None:
         said.append(
             f"Among the {count(kept['preferences'])} kept of {count(kept['of'])} answers, alpha between personas is {decimal(kept['alpha']['value'])}."
         )

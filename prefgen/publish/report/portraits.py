@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, GREEN, INK, LINE, PURPLE, RED, SERIES, SOFT, WIDTH, Drawing, Table
-from prefgen.publish.report.charts import dots
+from prefgen.publish.report.charts import dots, key
 from prefgen.publish.report.words import Record, decimal, interval, percent, short
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _spread(by: Any, people: Sequence[str], level: str) -> float:
 def _rows(by: Any, people: Sequence[str], levels: Sequence[str]) -> tuple[Any, str]:
     names = [short(name) for name in people]
     nothing = {"value": None, "low": None, "high": None}
-    figure, axes = canvas.blank(0.3 * len(names) + 0.85, left=canvas.label_room(names), top=0.3)
+    figure, axes = canvas.blank(0.3 * len(names) + 0.85, left=canvas.label_room(names), top=0.45)
     for at, level in enumerate(levels[:2]):
         lift = 0.0 if len(levels) == 1 else 0.14 - 0.28 * at
         dots(
@@ -58,8 +58,8 @@ def _rows(by: Any, people: Sequence[str], levels: Sequence[str]) -> tuple[Any, s
             marker="os"[at],
             lift=lift,
         )
-        axes.text(1.0 if at else 0.0, 1.01, ("● ", "■ ")[at] + short(level, 26), color=SERIES[at], transform=axes.transAxes,
-            ha="right" if at else "left", va="bottom", fontsize=8.5)  # fmt: skip
+    if len(levels) > 1:
+        key(axes, [(short(level, 40), SERIES[at], "os"[at], False) for at, level in enumerate(levels[:2])], columns=1)
     canvas.percent_axis(axes, label="chooses the first option")
     return figure, "How often each persona chooses the first option. Lines: 95 % intervals."
 
@@ -122,7 +122,8 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
     figure, axes = canvas.blank(
         cell * n + margin + 0.1, left=margin, right=WIDTH - margin - cell * n, top=0.1, bottom=margin
     )
-    most = max((pair["divergence"]["value"] or 0.0) for pair in found["pairs"]) or 1.0
+    most = max(0.05, *((pair["divergence"]["value"] or 0.0) for pair in found["pairs"]))
+    places_shown = 2 if most > 0.05 else 3
     size = max(5.0, min(9.0, cell * 19))
     from matplotlib.patches import Rectangle
 
@@ -132,7 +133,7 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
         axes.add_patch(
             Rectangle((a - 0.48, b - 0.48), 0.96, 0.96, facecolor=BLUE, alpha=0.06 + 0.54 * far / most, linewidth=0)
         )
-        axes.text(a, b, decimal(far), ha="center", va="center", fontsize=size)
+        axes.text(a, b, decimal(far, places_shown), ha="center", va="center", fontsize=size)
         axes.text(b, a, decimal(pair["kappa"]["value"]), ha="center", va="center", fontsize=size, color=SOFT)
     axes.set_xlim(-0.5, n - 0.5)
     axes.set_ylim(n - 0.5, -0.5)
@@ -193,7 +194,7 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
     rows = tuple(
         (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
     )
-    return Drawing(figure, f"Answers to {found['items']:,} items, flattened by principal components: near is alike. Round: personas; square: controls; "
+    return Drawing(figure, f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
         "star: the personas' majority; diamond: models.", Table(("name", "kind", "region", "first", "second"), rows))  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     return f"{', '.join(kept[:-1])} and {kept[-1]}" if len(kept) > 1 else "".join(kept)
 
 
-def short(text: str, most: int = 24) -> str:
+def short(text: str, most: int = 26) -> str:
     """A name cut to what a label holds.
 
     >>> short("disengaged traditionalists", 12)
