@@ -1,0 +1,190 @@
+"""What respondents of a survey answered, by subgroup, and how much of a difference is mere sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.analysis.distance import jensen_shannon
+from prefgen.errors import UsageError
+
+Floats = NDArray[np.float64]
+
+EVERYBODY = "(everybody)"
+"""Attribute and level of the group that holds all respondents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One item as the survey asked it.
+
+    options    (option letter, level of the survey's answer as text); two options may mean the same level
+    ordered    whether the levels have an order: that in which they appear in `options`
+    """
+
+    item_id: str
+    column: str
+    options: tuple[tuple[str, str], ...]
+    ordered: bool = True
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels in their order, each once."""
+        return tuple(dict.fromkeys(level for _, level in self.options))
+
+    def by_level(self, shares: Floats) -> Floats:
+        """Shares of options as shares of levels."""
+        summed = np.zeros(len(self.levels))
+        for (_, level), share in zip(self.options, shares, strict=True):
+            summed[self.levels.index(level)] += share
+        return summed
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Respondents who have one level of one attribute."""
+
+    attribute: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyAnswers:
+    """A survey ready to be asked.
+
+    by         survey column by persona attribute
+    weight     survey weight of every respondent
+    answers    by column, the level of every respondent as text; null = did not say
+    """
+
+    by: Mapping[str, str]
+    weight: Floats
+    answers: Mapping[str, pl.Series]
+    least: int
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        survey: pl.DataFrame,
+        questions: Sequence[Question],
+        by: Mapping[str, str],
+        *,
+        weight: str | None,
+        least: int,
+    ) -> SurveyAnswers:
+        """The survey, its columns checked; UsageError names one that is missing or says nothing."""
+        wanted = dict.fromkeys([*by.values(), *(question.column for question in questions)])
+        for column in [*wanted, *([weight] if weight else [])]:
+            if column not in survey.columns:
+                raise UsageError(
+                    f"the survey has no column {column!r}", fix=f"use one of {', '.join(survey.columns[:30])}"
+                )
+        answers = {column: level_text(survey[column]) for column in wanted}
+        for question in questions:
+            if not answers[question.column].is_in(question.levels).any():
+                seen = ", ".join(map(repr, answers[question.column].drop_nulls().unique().sort().head(8)))
+                raise UsageError(
+                    f"nobody in the survey answered {question.column!r} with one of {', '.join(map(repr, question.levels))}",
+                    fix=f"the survey has {seen}",
+                )
+        weights = survey[weight].fill_null(0).cast(pl.Float64).to_numpy() if weight else np.ones(survey.height)
+        if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.sum() <= 0:
+            raise UsageError(
+                f"survey weights in {weight!r} must be 0 or more, and not all 0", fix="name another column"
+            )
+        small = [
+            f"{attribute} {level!r} has {count} respondents, fewer than {least}: not compared"
+            for attribute, column in by.items()
+            for level, count in answers[column].drop_nulls().value_counts(sort=True).iter_rows()
+            if count < least
+        ]
+        return cls(dict(by), np.asarray(weights, dtype=np.float64), answers, least, tuple(small))
+
+    def groups(self, question: Question) -> Iterator[Group]:
+        """Everybody, then every subgroup in which enough people answered the question."""
+        yield Group(EVERYBODY, EVERYBODY)
+        for attribute, column in self.by.items():
+            for level in self.answers[column].drop_nulls().unique().sort():
+                group = Group(attribute, level)
+                if self.size(question, group) >= self.least:
+                    yield group
+
+    def size(self, question: Question, group: Group) -> int:
+        """Respondents of the group who answered the question."""
+        return int(self._rows(question, group).sum())
+
+    def shares(self, question: Question, group: Group) -> Floats:
+        """Weighted share of every level."""
+        rows = self._rows(question, group)
+        codes = self._codes(question)[rows]
+        counts = np.bincount(codes, weights=self.weight[rows], minlength=len(question.levels))
+        return np.asarray(counts / max(counts.sum(), 1e-300), dtype=np.float64)
+
+    def noise(
+        self, question: Question, group: Group, rng: np.random.Generator, *, splits: int
+    ) -> dict[str, float | None]:
+        """Mean difference between random halves of the group, in each measure; rank_distance null if unordered."""
+        rows = self._rows(question, group)
+        codes, n_levels = self._codes(question)[rows], len(question.levels)
+        counted = np.zeros((len(codes), n_levels))
+        counted[np.arange(len(codes)), codes] = self.weight[rows]
+        half = rng.permuted(np.tile(np.arange(len(codes)) % 2, (splits, 1)), axis=1).astype(np.float64)
+        one, two = (part @ counted for part in (half, 1 - half))
+        one, two = (part / np.maximum(part.sum(axis=1, keepdims=True), 1e-300) for part in (one, two))
+        ranks = np.abs((one - two) @ np.arange(n_levels)) / max(1, n_levels - 1)
+        return {
+            "total_variation": float(np.abs(one - two).sum(axis=1).mean() / 2),
+            "jensen_shannon": float(jensen_shannon(one, two).mean()),
+            "rank_distance": float(ranks.mean()) if question.ordered else None,
+        }
+
+    def lookup(self, questions: Sequence[Question], attribute: str) -> pl.DataFrame:
+        """By item, level of the attribute and option: agreement (share of that answer) and modal (1 if the most frequent)."""
+        rows = []
+        for question in questions:
+            for group in self.groups(question):
+                if group.attribute == attribute:
+                    shares = self.shares(question, group)
+                    for letter, level in question.options:
+                        share = float(shares[question.levels.index(level)])
+                        rows.append((question.item_id, group.level, letter, share, float(share == shares.max())))
+        schema = {
+            "item_id": pl.String,
+            "level": pl.String,
+            "choice": pl.String,
+            "agreement": pl.Float64,
+            "modal": pl.Float64,
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _codes(self, question: Question) -> NDArray[np.int64]:
+        """Index of everyone's level; -1 for no answer, or one that no option means."""
+        place = {level: index for index, level in enumerate(question.levels)}
+        return self.answers[question.column].replace_strict(place, default=-1, return_dtype=pl.Int64).to_numpy()
+
+    def _rows(self, question: Question, group: Group) -> NDArray[np.bool_]:
+        answered = self._codes(question) >= 0
+        if group.attribute == EVERYBODY:
+            return answered
+        return np.asarray(
+            answered & (self.answers[self.by[group.attribute]] == group.level).fill_null(False).to_numpy(),
+            dtype=np.bool_,
+        )
+
+
+def level_text(column: pl.Series) -> pl.Series:
+    """Levels as text; whole floats without their `.0`; NaN is null.
+
+    >>> level_text(pl.Series([1.0, None, -1.0])).to_list()
+    ['1', None, '-1']
+    """
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        if column.drop_nulls().is_empty() or (column.drop_nulls() == column.drop_nulls().round()).all():
+            column = column.cast(pl.Int64)
+    return column.cast(pl.String)

@@ -1,0 +1,255 @@
+"""A judge who answers like the people scores zero; one who knows nothing scores like the baseline it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefgen.analysis.calibrate import NOBODY, OVERALL, PERSONAS, UNIFORM, calibrate, differences
+from prefgen.analysis.poststratify import raked_weights
+from prefgen.analysis.survey import EVERYBODY, Group, Question, SurveyAnswers
+from prefgen.errors import UsageError
+
+TRUTH = {"left": [0.7, 0.2, 0.1], "right": [0.2, 0.3, 0.5]}
+SHARES = {"left": 0.6, "right": 0.4}
+LEVELS = ["more", "same", "less"]
+QUESTION = Question("i1", "q1", (("A", "more"), ("B", "same"), ("C", "less")))
+
+
+def survey(rows=6000, seed=0):
+    rng = np.random.default_rng(seed)
+    party = rng.choice(list(SHARES), rows, p=list(SHARES.values()))
+    answer = [LEVELS[rng.choice(3, p=TRUTH[one])] for one in party]
+    return pl.DataFrame({"party": party, "q1": answer, "w": np.ones(rows)})
+
+
+def exact(rows=1000):
+    """A survey without sampling noise."""
+    parts = [
+        pl.DataFrame({"party": [party], "q1": [level]}).select(
+            pl.all().repeat_by(round(rows * SHARES[party] * share)).explode()
+        )
+        for party, shares in TRUTH.items()
+        for level, share in zip(LEVELS, shares, strict=True)
+    ]
+    return pl.concat(parts)
+
+
+PEOPLE = pl.DataFrame(
+    {
+        "persona_id": ["l1", "l2", "r1", "none", "wrong-l1"],
+        "control": [None, None, None, "none", "wrong"],
+        "control_of": [None, None, None, None, "l1"],
+        "weight": [1.0, 1.0, 1.0, 1.0, 1.0],
+        "party": ["left", "left", "right", None, "right"],
+    }
+)
+
+
+def preferences(p, **columns):
+    """What the judge says to i1, by persona."""
+    rows = [
+        {
+            "persona_id": who,
+            "item_id": "i1",
+            "choice": "ABC"[int(np.argmax(shares))],
+            "p_choice": max(shares),
+            "weight": 1.0,
+            **{f"p_{o}": s for o, s in zip("ABC", shares, strict=True)},
+        }
+        for who, shares in p.items()
+    ]
+    return pl.DataFrame(rows).with_columns(**columns)
+
+
+PERFECT = {
+    "l1": TRUTH["left"],
+    "l2": TRUTH["left"],
+    "r1": TRUTH["right"],
+    "none": [1 / 3] * 3,
+    "wrong-l1": TRUTH["right"],
+}
+
+
+def found(calibration, source, attribute="party", level="left", column="total_variation"):
+    return calibration.cells.filter(source=source, attribute=attribute, level=level)[column].item()
+
+
+def test_a_judge_who_answers_like_each_subgroup_is_at_no_distance_from_it():
+    calibration = calibrate(preferences(PERFECT), PEOPLE, exact(), questions=[QUESTION], by={"party": "party"})
+    for level in TRUTH:
+        for measure in ("total_variation", "jensen_shannon", "rank_distance"):
+            assert found(calibration, PERSONAS, level=level, column=measure) == pytest.approx(0, abs=1e-9)
+    assert calibration.figures()["gain"] == pytest.approx(1)
+    assert found(calibration, PERSONAS, column="n_personas") == 2
+    assert found(calibration, PERSONAS, column="n_survey") == 600
+
+
+def test_each_baseline_is_what_its_name_says():
+    calibration = calibrate(preferences(PERFECT), PEOPLE, exact(), questions=[QUESTION], by={"party": "party"})
+    left, overall = np.array(TRUTH["left"]), 0.6 * np.array(TRUTH["left"]) + 0.4 * np.array(TRUTH["right"])
+    assert found(calibration, UNIFORM) == pytest.approx(np.abs(left - 1 / 3).sum() / 2)
+    assert found(calibration, NOBODY) == pytest.approx(found(calibration, UNIFORM))
+    assert found(calibration, OVERALL) == pytest.approx(np.abs(left - overall).sum() / 2)
+    assert found(calibration, OVERALL, attribute=EVERYBODY, level=EVERYBODY) == pytest.approx(0)
+    wrong = found(calibration, "wrong")  # stands beside l1, so it is held against the left
+    assert wrong == pytest.approx(np.abs(left - TRUTH["right"]).sum() / 2)
+
+
+def test_without_the_control_the_other_baselines_stay_and_it_is_said():
+    people = PEOPLE.filter(pl.col("control").is_null())
+    calibration = calibrate(
+        preferences({k: PERFECT[k] for k in ("l1", "l2", "r1")}),
+        people,
+        exact(),
+        questions=[QUESTION],
+        by={"party": "party"},
+    )
+    assert set(calibration.cells["source"]) == {PERSONAS, UNIFORM, OVERALL}
+    assert calibration.figures()["gain_over_no_persona"] is None
+    assert any("no control `none`" in note for note in calibration.notes)
+
+
+def test_the_floor_is_the_difference_of_random_halves():
+    """Two halves of n/2: the mean absolute difference of a share is 2 sqrt(p(1-p)/n) sqrt(2/pi)."""
+    rng = np.random.default_rng(0)
+    frame = survey()
+    answers = SurveyAnswers.of(frame, [QUESTION], {"party": "party"}, weight="w", least=30)
+    group = Group("party", "left")
+    n, p = answers.size(QUESTION, group), np.array(TRUTH["left"])
+    wanted = np.sqrt(2 / np.pi) * (2 * np.sqrt(p * (1 - p) / n)).sum() / 2
+    assert answers.noise(QUESTION, group, rng, splits=600)["total_variation"] == pytest.approx(wanted, rel=0.1)
+
+
+def test_a_sample_of_the_same_people_stays_near_the_floor():
+    one, two = survey(seed=1), survey(seed=2)
+    answers = SurveyAnswers.of(two, [QUESTION], {"party": "party"}, weight=None, least=30)
+    said = {
+        who: answers.shares(QUESTION, Group("party", party)).tolist()
+        for who, party in (("l1", "left"), ("l2", "left"), ("r1", "right"))
+    }
+    figures = calibrate(preferences(said), PEOPLE, one, questions=[QUESTION], by={"party": "party"}).figures()
+    assert figures["total_variation"] < 2.5 * figures["noise"]
+    assert figures["gain"] > 0.8
+
+
+def test_the_same_seed_gives_the_same_floors():
+    frames = [
+        calibrate(preferences(PERFECT), PEOPLE, survey(), questions=[QUESTION], by={"party": "party"}, seed=4).cells
+        for _ in range(2)
+    ]
+    assert frames[0].equals(frames[1])
+
+
+def test_options_without_a_level_are_left_out_and_counted():
+    question = Question("i1", "q1", (("A", "more"), ("B", "less")))
+    calibration = calibrate(
+        preferences({**PERFECT, "l1": [0.4, 0.1, 0.5], "l2": [0.4, 0.1, 0.5]}),
+        PEOPLE,
+        exact(),
+        questions=[question],
+        by={"party": "party"},
+    )
+    assert found(calibration, PERSONAS, column="answered") == pytest.approx(0.5)
+    assert found(calibration, PERSONAS, column="shares").to_list() == pytest.approx([0.8, 0.2])
+
+
+def test_judgments_that_were_not_read_do_not_count():
+    unread = preferences(PERFECT).with_columns(
+        pl.when(pl.col("persona_id") == "l2").then(None).otherwise(pl.col(f"p_{o}")).alias(f"p_{o}") for o in "ABC"
+    )
+    calibration = calibrate(unread, PEOPLE, exact(), questions=[QUESTION], by={"party": "party"})
+    assert found(calibration, PERSONAS, column="n_personas") == 1
+    assert found(calibration, PERSONAS) == pytest.approx(0, abs=1e-9)
+
+
+def test_accuracy_rises_with_the_threshold_where_certainty_means_something():
+    sure = {"l1": [0.9, 0.05, 0.05], "l2": [0.3, 0.4, 0.3], "r1": [0.1, 0.1, 0.8]}
+    table = calibrate(preferences(sure), PEOPLE, exact(), questions=[QUESTION], by={"party": "party"}).certainty
+    at = {row["threshold"]: row for row in table.iter_rows(named=True)}
+    assert at[0]["measure"] == "p_choice"
+    assert at[0]["coverage"] == 1
+    assert at[0]["agreement"] == pytest.approx((0.7 + 0.2 + 0.5) / 3)
+    assert at[0]["modal"] == pytest.approx(2 / 3)
+    assert at[50]["coverage"] == pytest.approx(2 / 3)
+    assert at[50]["modal"] == 1
+    assert at[95]["n"] == 0
+    assert at[95]["agreement"] is None
+    stated = preferences(sure).with_columns(certainty=pl.Series([10, 90, 95]))
+    table = calibrate(stated, PEOPLE, exact(), questions=[QUESTION], by={"party": "party"}).certainty
+    assert table.filter(threshold=80)["agreement"].item() == pytest.approx((0.2 + 0.5) / 2)
+    assert set(table["measure"]) == {"certainty"}
+
+
+def test_raked_people_have_the_margins_of_the_survey():
+    frame = pl.DataFrame({"party": ["left"] * 60 + ["right"] * 40, "sex": ["w", "m"] * 50})
+    people = pl.DataFrame(
+        {
+            "persona_id": list("abcd"),
+            "weight": [1.0] * 4,
+            "party": ["left", "right", "right", "right"],
+            "sex": ["w", "w", "m", "m"],
+        }
+    )
+    raked = raked_weights(
+        people.vstack(people.with_columns(persona_id=pl.col("persona_id") + "2", sex=pl.lit("m"))),
+        frame,
+        by={"party": "party", "sex": "sex"},
+    )
+    assert raked["raked_weight"].mean() == pytest.approx(1)
+    weight = raked["raked_weight"].to_numpy()
+    assert weight[[0, 4]].sum() / weight.sum() == pytest.approx(0.6, abs=1e-6)
+    assert weight[[0, 1]].sum() / weight.sum() == pytest.approx(0.5, abs=1e-6)
+
+
+shares = (
+    st.lists(st.floats(0, 1), min_size=3, max_size=3)
+    .filter(lambda p: sum(p) > 0.01)
+    .map(lambda p: np.array(p) / sum(p))
+)
+
+
+@settings(max_examples=100)
+@given(shares, shares)
+def test_distances_are_symmetric_zero_for_the_same_and_at_most_one(p, q):
+    one, two = differences(p, q, ordered=True), differences(q, p, ordered=True)
+    assert one == pytest.approx(two, abs=1e-12)
+    assert all(0 <= value <= 1 + 1e-12 for value in one.values())
+    assert all(value == pytest.approx(0, abs=1e-7) for value in differences(p, p, ordered=True).values())
+    assert one["rank_distance"] <= one["total_variation"] + 1e-12
+    assert differences(p, q, ordered=False)["rank_distance"] is None
+
+
+WRONG = {
+    "column": ({"questions": [Question("i1", "q2", (("A", "more"),))]}, "the survey has no column 'q2'"),
+    "levels": ({"questions": [Question("i1", "q1", (("A", "yes"), ("B", "no")))]}, "nobody in the survey answered 'q1' with one of 'yes', 'no'"),
+    "attribute": ({"by": {"region": "party"}}, "the personas have no attribute 'region'"),
+    "items": ({"questions": [Question("i9", "q1", QUESTION.options)]}, "no item was answered by personas of a subgroup"),
+    "weight": ({"weight": "z"}, "the survey has no column 'z'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_tables_that_do_not_meet_are_refused_in_words(case):
+    keys, sentence = WRONG[case]
+    with pytest.raises(UsageError, match=sentence):
+        calibrate(preferences(PERFECT), PEOPLE, exact(), **{"questions": [QUESTION], "by": {"party": "party"}, **keys})
+
+
+def test_small_subgroups_are_not_compared_and_named():
+    frame = pl.concat([exact(), pl.DataFrame({"party": ["green"] * 5, "q1": ["more"] * 5})])
+    calibration = calibrate(preferences(PERFECT), PEOPLE, frame, questions=[QUESTION], by={"party": "party"})
+    assert "green" not in calibration.cells["level"].to_list()
+    assert any("party 'green' has 5 respondents, fewer than 30" in note for note in calibration.notes)
+
+
+def test_numbers_in_the_survey_meet_levels_written_as_text():
+    frame = exact().with_columns(
+        pl.col("q1").replace_strict({"more": 1.0, "same": 0.0, "less": -1.0}, return_dtype=pl.Float64)
+    )
+    question = Question("i1", "q1", (("A", "1"), ("B", "0"), ("C", "-1")))
+    calibration = calibrate(preferences(PERFECT), PEOPLE, frame, questions=[question], by={"party": "party"})
+    assert found(calibration, PERSONAS) == pytest.approx(0, abs=1e-9)
