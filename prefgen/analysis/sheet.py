@@ -90,17 +90,25 @@ def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
         pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
         *coordinates,
     ).collect()
-    facts = facts.unique("item_id", keep="first", maintain_order=True)
-    longest, stretch = [], []
-    for lengths, skip in zip(facts["lengths"].to_list(), facts["neither"].to_list(), strict=True):
-        real = [(length, index) for index, length in enumerate(lengths or []) if index != skip and length is not None]
-        top = max(real, default=(0, 0))[0]
-        at = [index for length, index in real if length == top]
-        longest.append(at[0] if len(at) == 1 and len(real) > 1 else None)
-        stretch.append(top / max(1, min(real)[0]) if real else None)
-    new = [pl.Series("longest", longest, pl.Int64), pl.Series("stretch", stretch, pl.Float64)]
+    facts = facts.unique("item_id", keep="first", maintain_order=True).with_row_index("row")
     names = [column.meta.output_name() for column in coordinates]
-    return facts.with_columns(new).select("item_id", "n_options", "neither", "longest", "stretch", *names)
+    by_length = facts.join(_longest(facts), on="row", how="left", maintain_order="left")
+    return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
+
+
+def _longest(facts: pl.DataFrame) -> pl.DataFrame:
+    """Per row with two substantive options or more: `longest` (null when two share it) and `stretch`."""
+    place = pl.int_range(pl.len()).over("row")
+    options = facts.select("row", "neither", "lengths").explode("lengths").drop_nulls("lengths")
+    real = options.with_columns(place=place).filter(pl.col("place") != pl.col("neither").fill_null(-1))
+    top = pl.col("lengths") == pl.col("lengths").max()
+    found = real.group_by("row", maintain_order=True).agg(
+        n=pl.len(), tops=top.sum(), first=pl.col("place").filter(top).first(),
+        stretch=pl.col("lengths").max() / pl.col("lengths").min().clip(1),
+    )  # fmt: skip
+    return found.filter(pl.col("n") > 1).select(
+        "row", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
+    )
 
 
 def coordinates_of(items: pl.DataFrame) -> tuple[str, ...]:

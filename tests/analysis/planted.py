@@ -175,18 +175,23 @@ def plant_run(folder: Path, planted: Planted, *, name: str = "planted") -> Path:
     run = RunFolder(folder)
     run.create()
     kept = filtered(planted.judgments)
-    cut = planted.judgments.height // 4 * 2
     tables = {
         "personas": [planted.personas],
         "items": [planted.items],
-        "answers": [planted.judgments[:cut], planted.judgments[cut:]],
-        "kept": [kept[:cut], kept[cut:]],
+        "answers": parts_of(planted.judgments),
+        "kept": parts_of(kept),
     }
     for step, frames in tables.items():
         run.write_table(step, frames, fingerprint=step, account=lambda table: {"name": table.name})
     write_json(run.manifest_path, manifest_of(planted, kept, name=name))
     run.pipeline_path.write_text(f"name: {name}\nseed: 7\n", encoding="utf-8")
     return folder
+
+
+def parts_of(judgments: pl.DataFrame) -> list[pl.DataFrame]:
+    """At least two parts, none above the size of real ones, none through the two orders of a persona and item."""
+    rows = min(131_072, judgments.height // 4 * 2)
+    return list(judgments.iter_slices(rows))
 
 
 def manifest_of(planted: Planted, kept: pl.DataFrame, *, name: str) -> dict[str, Any]:
