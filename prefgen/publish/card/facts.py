@@ -13,6 +13,7 @@ import yaml
 
 from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
+from prefgen.publish.public import public_pipeline
 from prefgen.store.folder import RunFolder
 
 
@@ -51,7 +52,7 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
             files.setdefault(parts[1], []).append(file)
     try:
         schemas = {name: pq.read_schema(folder.path / entries[0]["path"]) for name, entries in files.items()}
-        pipeline = folder.pipeline_path.read_text("utf-8")
+        pipeline = public_pipeline(folder.pipeline_path.read_text("utf-8"))
     except OSError as error:
         raise FileError(f"{error.filename}: {error.strerror}", fix="run the pipeline again") from None
     first = manifest["configs"][0]["name"] if manifest["configs"] else None

@@ -1,0 +1,214 @@
+"""`prefgen pull`: what was published, listed, downloaded and checked, or read row by row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from prefgen.errors import FileError, UsageError, one_of
+from prefgen.ids import file_sha256
+from prefgen.publish.exports.write import check_out, swap
+from prefgen.publish.hub.push import json_bytes, remote_manifest
+from prefgen.publish.hub.remote import Remote, connect
+from prefgen.store.folder import file_errors
+from prefgen.store.shards import write_shards
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One version of a published dataset: a commit, and what its manifest says."""
+
+    remote: Remote
+    commit: str
+    manifest: Mapping[str, Any]
+    others: tuple[str, ...]  # files that the manifest does not list: card, report, pipeline
+
+    @property
+    def configs(self) -> dict[str, dict[str, int]]:
+        """Rows by config and split."""
+        return {config["name"]: dict(config["splits"]) for config in self.manifest["configs"]}
+
+    def shards(self, config: str, split: str | None = None) -> list[str]:
+        """Paths of a config's files, in order; UsageError for one that is not there."""
+        if config not in self.configs:
+            raise UsageError(
+                f"{self.remote.repo_id} has no config {config!r}", fix=f"use {one_of(config, self.configs)}"
+            )
+        if split is not None and split not in self.configs[config]:
+            raise UsageError(
+                f"config {config!r} has no split {split!r}", fix=f"use {one_of(split, self.configs[config])}"
+            )
+        found = [PurePosixPath(entry["path"]) for entry in self.manifest["files"]]
+        mine = [path for path in found if path.parts[:2] == ("data", config)]
+        return sorted(str(path) for path in mine if split is None or path.name.split("-")[0] == split)
+
+
+def open_published(repo_id: str, *, revision: str | None = None, endpoint: str | None = None) -> Published:
+    """One version of a dataset; everything read afterwards is of this commit, whatever is pushed meanwhile."""
+    remote = connect(repo_id, endpoint=endpoint)
+    state = remote.state(revision)
+    manifest = remote_manifest(remote, state)
+    if manifest is None:
+        raise FileError(f"{repo_id}: prefgen did not publish this dataset (no manifest.json)",
+            fix="load it with datasets.load_dataset, or check the name")  # fmt: skip
+    listed = {entry["path"] for entry in manifest["files"]}
+    others = ("README.md", "pipeline.yaml", "report.html")
+    return Published(
+        remote, state.commit, manifest, tuple(name for name in others if name in state.files and name not in listed)
+    )
+
+
+def download(published: Published, out: Path, *, configs: Sequence[str] = ()) -> Path:
+    """The version as a folder, every data file checked against the manifest; the folder is whole or not there.
+
+    configs    only these; by default all
+
+    Going on after an interruption fetches only what is missing. A folder that holds this version already is left alone.
+    """
+    wanted = [path for name in configs or published.configs for path in published.shards(name)]
+    entries = {entry["path"]: entry for entry in published.manifest["files"] if entry["path"] in wanted}
+    if out.is_dir() and (out / "manifest.json").is_file() and _is_whole(out, entries, published):
+        return out
+    check_out(out)
+    aside = out.with_name(f".{out.name}.aside")
+    with file_errors(aside):
+        aside.mkdir(parents=True, exist_ok=True)
+        for path in [*entries, *published.others]:
+            _fetch(published, path, aside, entries.get(path))
+        (aside / "manifest.json").write_bytes(json_bytes(published.manifest))
+        shutil.rmtree(aside / ".cache", ignore_errors=True)
+        kept = {*entries, *published.others, "manifest.json"}
+        for path in [path for path in aside.rglob("*") if path.is_file()]:
+            if path.relative_to(aside).as_posix() not in kept:
+                path.unlink()  # of another version, left by an interrupted pull
+        if out.exists():
+            out.rmdir()
+        swap(aside, out)
+    return out
+
+
+def pull_rows(
+    published: Published, config: str, *, split: str | None = None, where: str | None = None,
+    columns: Sequence[str] | None = None, head: int | None = None,
+) -> Iterator[pl.DataFrame]:  # fmt: skip
+    """Rows of a config, a row group at a time, reading only the columns that are needed.
+
+    where      a polars SQL expression over the columns
+    columns    only these, in this order
+    head       only the first rows
+
+    Raises UsageError for what the config does not have. At least one frame, so that the columns are known.
+    """
+    condition = _condition(where)
+    left = head
+    for path in published.shards(config, split):
+        with published.remote.files().open(
+            f"datasets/{published.remote.repo_id}@{published.commit}/{path}", block_size=_BLOCK_BYTES
+        ) as file:
+            shard = pq.ParquetFile(file)
+            needed = _needed(shard.schema_arrow.names, condition, columns)
+            for group in [None, *range(shard.num_row_groups)]:
+                if left == 0:
+                    return
+                rows = _read(published, shard, group, needed)
+                if condition is not None:
+                    rows = _filtered(rows, condition, where)
+                rows = rows.select(columns) if columns else rows
+                rows = rows if left is None else rows.head(left)
+                left = None if left is None else left - rows.height
+                if rows.height or group is None:
+                    yield rows
+
+
+def write_rows(frames: Iterable[pl.DataFrame], out: Path, *, jsonl: bool = False) -> int:
+    """Write rows to one file (Parquet, or JSONL) that is whole or not there; the number of rows."""
+    if out.exists():
+        raise FileError(f"{out}: exists already", fix="choose another file with --out, or remove it")
+    aside = out.with_name(f".{out.name}.aside")
+    with file_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if jsonl:
+            n_rows = 0
+            with aside.open("wb") as file:
+                for frame in frames:
+                    n_rows += frame.height
+                    frame.write_ndjson(file)
+            aside.replace(out)
+            return n_rows
+        shutil.rmtree(aside, ignore_errors=True)
+        parts = iter(frames)
+        first = next(parts)
+        (shard,) = write_shards(_chained(first, parts), aside, schema=first.schema, shard_bytes=1 << 62)
+        shard.path.replace(out)
+        aside.rmdir()
+        return shard.rows
+
+
+def _chained(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    yield first
+    yield from rest
+
+
+def _is_whole(out: Path, entries: Mapping[str, Mapping[str, Any]], published: Published) -> bool:
+    same = (out / "manifest.json").read_bytes() == json_bytes(published.manifest)
+    return same and all(
+        (out / path).is_file() and file_sha256(out / path) == entry["sha256"] for path, entry in entries.items()
+    )
+
+
+def _fetch(published: Published, path: str, aside: Path, entry: Mapping[str, Any] | None) -> None:
+    target = aside / path
+    if entry is not None and target.is_file() and file_sha256(target) == entry["sha256"]:
+        return
+    remote = published.remote
+    remote.calls(lambda: remote.api.hf_hub_download(
+        remote.repo_id, path, repo_type="dataset", revision=published.commit, local_dir=aside, force_download=target.exists(),
+    ))  # fmt: skip
+    if entry is not None and file_sha256(target) != entry["sha256"]:
+        target.unlink()
+        raise FileError(f"{remote.repo_id}: {path} is not the file that the manifest describes (sha256 differs)",
+            fix="pull again; if it stays so, the published dataset is damaged: use an earlier --revision")  # fmt: skip
+
+
+def _condition(where: str | None) -> pl.Expr | None:
+    if where is None:
+        return None
+    try:
+        return pl.sql_expr(where)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise UsageError(
+            f"--where {where!r}: {error}", fix='write an expression over columns, e.g. "p_choice > 0.9"'
+        ) from None
+
+
+def _needed(names: Sequence[str], condition: pl.Expr | None, columns: Sequence[str] | None) -> list[str]:
+    asked = list(columns or names) + (condition.meta.root_names() if condition is not None else [])
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise UsageError(f"no column {unknown[0]!r}", fix=f"use {one_of(unknown[0], names)}")
+    return [name for name in names if name in asked]
+
+
+def _read(published: Published, shard: pq.ParquetFile, group: int | None, columns: list[str]) -> pl.DataFrame:
+    """One row group, or none of the rows."""
+    if group is None:
+        found = pl.from_arrow(shard.schema_arrow.empty_table().select(columns))
+    else:
+        found = pl.from_arrow(published.remote.calls(lambda: shard.read_row_group(group, columns=columns)))
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def _filtered(rows: pl.DataFrame, condition: pl.Expr, where: str | None) -> pl.DataFrame:
+    try:
+        return rows.filter(condition)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"--where {where!r}: {error}", fix="compare columns with values of their own type") from None
