@@ -137,6 +137,8 @@ class _Walk:
             problem = "the aliases of this file unfold without end" if len(key) > _MAX_DEPTH else "too many values"
             raise _whole(self.path, line, problem, "write it flat; rows belong into a table")
         self.lines.setdefault(key, line)
+        if isinstance(node, yaml.ScalarNode) and not _is_unicode(node.value):
+            raise _whole(self.path, line, "half of a character (a lone surrogate)", "write the whole character")
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.visit(item, (*key, index))
@@ -159,6 +161,14 @@ class _Walk:
                 name_node.tag = "tag:yaml.org,2002:str"
             self.lines[(*key, name)] = line
             self.visit(value, (*key, name))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def validated(model: type[M], document: Document, data: Any, at: Key, context: object) -> M:

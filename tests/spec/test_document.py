@@ -48,6 +48,7 @@ def test_every_key_remembers_its_line(tmp_path: Path) -> None:
         ("? [1, 2]\n: 3", 1, "a key must be a plain word"),
         ("[" * 5000, 1, "nested too deeply"),
         ("a: \x00", 1, "characters YAML forbids"),
+        ('a: 1\nb: "\\ud83d"', 2, "lone surrogate"),
     ],
 )
 def test_a_broken_file_is_a_complaint_with_its_line(
