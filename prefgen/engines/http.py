@@ -51,7 +51,7 @@ class OpenAIEngine:
             )
             asking = Asking(spec, line, self._facts, meter, key)
             workers = _Workers(requests, put, meter, endpoints, asking, Policy(spec.max_attempts))
-            await workers.run(spec.concurrency * len(self._known))
+            await workers.run(spec.concurrency)
 
 
 class _Workers:
@@ -101,6 +101,9 @@ class _Workers:
                 return
             meter.in_flight = endpoints.in_flight
             await self._answer(request, endpoint, task)
+            # Answers that arrived together are all put before the next request is taken, so that the store can
+            # commit them together: one commit for many, and yet never more at risk than what was in flight.
+            await asyncio.sleep(0)
 
     async def _answer(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> None:
         request_id = request.request_id

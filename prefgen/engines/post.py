@@ -60,7 +60,8 @@ class Line:
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            # Servers hang up on idle connections after 5 s (uvicorn): let go first, or a request meets the hanging up.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4),
             headers=self._headers,
             skip_auto_headers=("User-Agent",),
             cookie_jar=aiohttp.DummyCookieJar(),

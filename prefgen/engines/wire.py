@@ -14,7 +14,7 @@ from prefgen.engines.features import Features, Hold, Words
 from prefgen.records import Readout, Request, Response
 
 _TEXT_TOKENS = 16  # what a choice in plain words needs, where one token was planned for log-probabilities
-_JSON_TOKENS = 32  # what `{"answer": "B", "certainty": 80}` needs, however the server spaces it
+_JSON_TOKENS = 64  # what `{"answer": "B", "certainty": 80}` needs, however widely a small model spaces it
 _LEAST_LOGPROB = -1000.0  # servers write -9999 for what the constraint forbids
 
 
@@ -165,6 +165,9 @@ def _read(request: Request, request_id: str, reply: Any, form: Form) -> Response
         text = ""
     elif not isinstance(text, str):
         text = "".join(part["text"] for part in text if part.get("type", "text") == "text")
+    if request.messages[-1][0] == "assistant":
+        # llama.cpp says again what the answer was begun with.
+        text = text.removeprefix(request.messages[-1][1]).lstrip()
     alternatives = None
     refusal = message.get("refusal")
     if refusal:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.engines.features import Features, Words, first_guess, from_fact, to_fact, without
+from prefgen.engines.features import Features, Words, first_guess, from_fact, names_of, owner_of, to_fact, without
 from prefgen.engines.wire import (
     NoLogprobsError,
     UnreadableError,
@@ -269,3 +269,20 @@ def test_remembered_features_come_back_and_the_spec_has_the_last_word(owner):
     assert from_fact(told, to_fact(found)).hold == "none"
     assert from_fact(told, to_fact(found)).top_logprobs == 0
     assert from_fact(spec, "not a fact") is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "owner", "hold"),
+    [
+        ({"data": [{"id": "m", "owned_by": "llamacpp"}]}, "llamacpp", "grammar"),
+        ({"data": [{"id": "m", "owned_by": "vllm"}]}, "vllm", "structured_outputs"),
+        ({"data": [{"id": "m", "owned_by": "library"}]}, "library", "json_schema"),
+        ({"data": []}, None, "json_schema"),
+        ([1], None, "json_schema"),
+        (None, None, "json_schema"),
+    ],
+)
+def test_a_server_is_known_by_who_owns_its_models(listed, owner, hold):
+    assert owner_of(listed) == owner
+    assert first_guess(OpenAIModel(engine="openai", model="m"), owner).hold == hold
+    assert all(isinstance(name, str) for name in names_of(listed))

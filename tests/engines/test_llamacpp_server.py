@@ -1,0 +1,77 @@
+"""The HTTP engine against a real llama.cpp server with real weights, on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from prefgen.engines.engine import Meter
+from prefgen.engines.http import OpenAIEngine
+from prefgen.judging.readout import read
+from prefgen.records import Readout, Request, Response
+from prefgen.spec.models import EmbeddedModel, OpenAIModel
+
+pytestmark = pytest.mark.model
+
+ASKS: dict[Readout, str] = {
+    "logprobs": "Reply with one of A, B and nothing else.",
+    "text": "Reply with one of A, B and nothing else.",
+    "certainty": "Say which one you choose and how certain you are, from 1 to 100. Reply in just this form: A 50",
+    "reason": "Give your reason in one sentence. Then end with a line of its own: Answer: and one of A, B.",
+}
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    xllamacpp = pytest.importorskip("xllamacpp")
+    from prefgen.engines.embedded import _params
+    from prefgen.engines.weights import default_weights
+
+    server = xllamacpp.Server(_params(xllamacpp, EmbeddedModel(engine="embedded", threads=2), default_weights()))
+    yield f"{server.listening_address}/v1"
+    del server
+
+
+def ask(base_url: str, readout: Readout, **changes: object) -> Response:
+    page = f"Which one?\n\nA) tea\nB) coffee\n\n{ASKS[readout]}"
+    begun = (("assistant", "Answer:"),) if readout in ("logprobs", "text") else ()
+    messages = (("system", "You love coffee."), ("user", page), *begun)
+    request = Request("smollm2", None, messages, readout, ("A", "B"), 0.0, 1.0, 60, None, 0)
+    model = OpenAIModel.model_validate({"engine": "openai", "model": "smollm2", "base_url": base_url, **changes})
+    taken: list[Response] = []
+    OpenAIEngine(model).answer(iter([request]), lambda _, response: taken.append(response), Meter())
+    (response,) = taken
+    assert response.failure is None
+    return response
+
+
+@pytest.mark.parametrize(
+    ("readout", "method"),
+    [
+        ("logprobs", "logprobs+grammar"),
+        ("text", "text+grammar"),
+        ("certainty", "text+grammar"),
+        ("reason", "text+json_schema"),
+    ],
+)
+def test_the_server_is_known_and_held_to_the_choices(base_url, readout, method):
+    response = ask(base_url, readout)
+    assert response.method == method
+    reading = read(response, ("A", "B"), readout)
+    assert reading.symbol in ("A", "B")
+    assert (reading.certainty is not None) == (readout == "certainty")
+
+
+def test_with_and_without_log_probabilities_the_same_choice_is_made(base_url):
+    with_, without = ask(base_url, "logprobs"), ask(base_url, "logprobs", logprobs=False)
+    assert without.alternatives is None
+    assert {token.strip() for token, _ in with_.alternatives} >= {"A", "B"}
+    assert read(with_, ("A", "B"), "logprobs").symbol == read(without, ("A", "B"), "logprobs").symbol
+
+
+@pytest.mark.parametrize("constrain", ["none", "json_schema", "grammar"])
+def test_every_way_to_hold_an_answer_works_with_log_probabilities(base_url, constrain):
+    reading = read(ask(base_url, "logprobs", constrain=constrain), ("A", "B"), "logprobs")
+    assert reading.status == "ok"
+    assert sum(reading.p) == pytest.approx(1)
