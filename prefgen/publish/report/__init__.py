@@ -49,26 +49,31 @@ def write_report(folder: RunFolder) -> ReportFiles:
 
 
 def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """RUN/report.json when it speaks of just this run, else NO_FINDINGS."""
-    path = folder.path / "report.json"
-    try:
-        findings = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
+    """RUN/report.json when it speaks of just this run, else NO_FINDINGS; with RUN/placement.json as `placement`."""
+    findings = _read_json(folder.path / "report.json", manifest)
+    if findings is None:
         return NO_FINDINGS
+    return findings | {"placement": _read_json(folder.path / "placement.json", manifest)}
+
+
+def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
         raise FileError(
             f"{path}: cannot be read ({type(error).__name__})", fix="make it again with `prefgen report`"
         ) from None
-    if not isinstance(findings, dict) or findings.get("fingerprint") != manifest["fingerprint"]:
-        return NO_FINDINGS
-    return findings
+    ours = isinstance(content, dict) and content.get("fingerprint") == manifest["fingerprint"]
+    return content if ours else None
 
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
     """Every figure that the run has something for, in the order of the page."""
-    from prefgen.publish.report import bars, charts, portraits
+    from prefgen.publish.report import bars, charts, placing, portraits
     from prefgen.publish.report.canvas import ink, printed
-    from prefgen.publish.report.headlines import title_of
+    from prefgen.publish.report.titles import title_of
 
     draw: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Drawing | None]] = {
         "flow": bars.draw_flow,
@@ -77,7 +82,8 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
         "camps": bars.draw_camps,
         "profiles": portraits.draw_profiles,
         "pairs": portraits.draw_pairs,
-        "map": portraits.draw_map,
+        "map": placing.draw_map,
+        "nearness": placing.draw_nearness,
         "shares": charts.draw_shares,
         "gaps": charts.draw_gaps,
         "silence": charts.draw_silence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from prefgen.publish.report.words import Record, count, interval, listed, percent, points, short
 
@@ -24,9 +24,9 @@ class Headline:
 def headlines(manifest: Record, findings: Record) -> list[Headline]:
     """What to know first, the gravest first."""
     speakers: list[Callable[[Record], Headline | None]] = [
-        _position, _control, _agreement, _counterfactual, _silence, _wording, _length,
+        _position, _control, _agreement, _counterfactual, silence_line, _wording, _length,
     ]  # fmt: skip
-    said = [_flow(manifest), _gates(manifest)]
+    said = [kept_line(manifest), _gates(manifest)]
     if findings.get("sheet"):
         said += [speaker(findings) for speaker in speakers]
     order = {"grave": 0, "plain": 1, "good": 2}
@@ -39,7 +39,8 @@ def judged(manifest: Record) -> Record | None:
     return found[-1] if found else None
 
 
-def _flow(manifest: Record) -> Headline | None:
+def kept_line(manifest: Record) -> Headline | None:
+    """What the filters left."""
     step = judged(manifest)
     if step is None or not step["rows"]:
         return None
@@ -165,7 +166,8 @@ def group_change(findings: Record) -> Record | None:
     return None
 
 
-def _silence(findings: Record) -> Headline | None:
+def silence_line(findings: Record) -> Headline | None:
+    """Who got no answer."""
     personas = [one for one in findings["silence"] if one["coordinate"] == "persona_id"]
     total = sum(one["judgments"] for one in personas)
     silent = total - sum(one["statuses"].get(status, 0) for one in personas for status in ("ok", "na"))
@@ -220,97 +222,3 @@ def _length(findings: Record) -> Headline | None:
         sentence,
         "Length and content come together in most items: read this as a warning, not as a cause.",
     )
-
-
-def title_of(figure: str, manifest: Record, findings: Record) -> str:
-    """The finding that a figure shows, as its title."""
-    return _TITLES[figure](manifest, findings)
-
-
-def _flow_title(manifest: Record, _: Record) -> str:
-    found = _flow(manifest)
-    return found.sentence.removesuffix(".") if found else "Rows from step to step"
-
-
-def _camps_title(_: Record, findings: Record) -> str:
-    camps = findings["agreement"]["camps"]
-    n = camps[-1]["personas"]
-    return f"All {n} personas agree on {percent(camps[-1]['share']['value'])} of items"
-
-
-def _pairs_title(_: Record, findings: Record) -> str:
-    pairs = sorted(findings["agreement"]["pairs"], key=lambda pair: pair["divergence"]["value"] or 0.0)
-    near, far = pairs[0], pairs[-1]
-    said = f"{short(near['first'])} and {short(near['second'])} answer most alike"
-    return said if near is far else f"{said}, {short(far['first'])} and {short(far['second'])} least"
-
-
-def _profiles_title(_: Record, findings: Record) -> str:
-    spread: dict[str, list[tuple[float, str]]] = {}
-    for one in findings["profiles"]:
-        if one["control"] is None and one["share"]["value"] is not None:
-            spread.setdefault(one["level"], []).append((one["share"]["value"], one["persona_id"]))
-    if not spread:
-        return "Nobody chose anything"
-    widest = max(spread, key=lambda level: max(spread[level])[0] - min(spread[level])[0])
-    low, high = min(spread[widest]), max(spread[widest])
-    if low[1] == high[1]:
-        return f"{short(low[1])} chooses the first option most on {short(max(spread, key=lambda level: spread[level][0][0]))}"
-    return f"“{short(widest, 36)}” divides them most: {short(low[1])} {percent(low[0])}, {short(high[1])} {percent(high[0])}"
-
-
-def _shares_title(_: Record, findings: Record) -> str:
-    slices = [one for one in findings["shares"]["slices"] if one["share"]["value"] is not None]
-    low, high = (pick(slices, key=lambda one: one["share"]["value"]) for pick in (min, max))
-    if low is high:
-        return f"Option {findings['shares']['option']} is chosen {percent(low['share']['value'])} of the time"
-    return f"Option {findings['shares']['option']}: from {percent(low['share']['value'])} ({_cell(low)}) to {percent(high['share']['value'])} ({_cell(high)})"
-
-
-def _cell(one: Record) -> str:
-    return ", ".join(short(name, 22) for name in (one["row"], one["column"]) if name)
-
-
-def _gaps_title(_: Record, findings: Record) -> str:
-    found = group_change(findings)
-    assert found is not None
-    return f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers"
-
-
-def _position_title(_: Record, findings: Record) -> str:
-    bias = findings["position_bias"]
-    named = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
-    said = f"The answer followed the slot in {percent(bias['follows_slot']['value'])} of comparisons"
-    if len(named) < 2:
-        return said
-    most = max(named, key=lambda one: one["follows_slot"]["value"])
-    return f"{said}, as {_persona(most)} in {percent(most['follows_slot']['value'])}"
-
-
-def _persona(one: Record) -> str:
-    return "without a persona" if one["control"] == "none" else short(one["persona_id"])
-
-
-def _control_title(_: Record, findings: Record) -> str:
-    effects = [one for one in findings["controls"] if one["control"] == "none"] or findings["controls"]
-    most = max(effects, key=lambda one: one["differs"]["value"] or 0.0)
-    least = min(effects, key=lambda one: one["differs"]["value"] or 0.0)
-    if most is least:
-        return f"{short(most['persona_id'])} changes {percent(most['differs']['value'])} of answers"
-    return f"{short(most['persona_id'])} changes most answers ({percent(most['differs']['value'])}), {short(least['persona_id'])} fewest ({percent(least['differs']['value'])})"
-
-
-def _map_title(_: Record, findings: Record) -> str:
-    both = sum(findings["map"]["explained"])
-    return f"Two directions hold {percent(both)} of what divides the personas"
-
-
-def _silence_title(_: Record, findings: Record) -> str:
-    found = _silence(findings)
-    return found.sentence.removesuffix(".") if found else "Every judgment chose an option"
-
-
-_TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title, "silence": _silence_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
-    "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
-}  # fmt: skip

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.report import canvas
-from prefgen.publish.report.canvas import BLUE, GREEN, INK, LINE, PURPLE, RED, SERIES, SOFT, WIDTH, Drawing, Table
+from prefgen.publish.report.canvas import BLUE, INK, LINE, SERIES, SOFT, WIDTH, Drawing, Table
 from prefgen.publish.report.charts import dots, key
-from prefgen.publish.report.words import Record, decimal, interval, percent, short
+from prefgen.publish.report.words import Record, decimal, interval, short
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 MOST_FACES = 12
 MOST_AXES = 9
@@ -156,82 +156,3 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
     return Drawing(figure, "Below the diagonal, shaded: Jensen-Shannon divergence of their answers in bits, mean over items (0 alike, 1 nothing in common). "
         "Above: Cohen's kappa of their choices. The table has the 95 % intervals.",
         Table(("persona", "persona", "divergence (bits)", "kappa", "same choice"), rows))  # fmt: skip
-
-
-_KINDS = {"persona": (BLUE, "o"), "control": (SOFT, "s"), "majority": (GREEN, "*"), "model": (RED, "D")}
-
-
-def draw_map(_: Record, findings: Record) -> Drawing | None:
-    """Personas, controls, majority and models on the first two principal components."""
-    found = findings["map"]
-    if found is None:
-        return None
-    figure, axes = canvas.blank(WIDTH * 0.86, left=0.45, right=0.15, bottom=0.45)
-    shown = found["points"]
-    regions = list(dict.fromkeys(one["region"] for one in shown if one["region"]))
-    colours = dict(zip(regions, (RED, PURPLE, *SERIES[4:]), strict=False))
-    axes.axhline(0, color=LINE, linewidth=0.8)
-    axes.axvline(0, color=LINE, linewidth=0.8)
-    for one in shown:
-        colour, marker = _KINDS[one["kind"]]
-        axes.plot(
-            [one["x"]],
-            [one["y"]],
-            marker=marker,
-            color=colours.get(one["region"], colour),
-            markersize=11 if marker == "*" else 7,
-            linestyle="none",
-            markeredgecolor=canvas.PAPER,
-        )
-    reach = max(max(abs(one["x"]), abs(one["y"])) for one in shown) * 1.3 or 1.0
-    axes.set_xlim(-reach, reach)
-    axes.set_ylim(-reach, reach)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_xlabel(f"first direction, {percent(found['explained'][0])} of what divides the personas")
-    axes.set_ylabel(f"second direction, {percent(found['explained'][1])}")
-    _label(axes, shown[:40], reach)
-    rows = tuple(
-        (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
-    )
-    return Drawing(figure, f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
-        "star: the personas' majority; diamond: models.", Table(("name", "kind", "region", "first", "second"), rows))  # fmt: skip
-
-
-def _label(axes: Axes, shown: Sequence[Record], reach: float) -> None:
-    """Names beside their points, each on the first side where it hides nothing."""
-    taken = [
-        (one["x"] - 0.03 * reach, one["x"] + 0.03 * reach, one["y"] - 0.03 * reach, one["y"] + 0.03 * reach)
-        for one in shown
-    ]
-    for one in sorted(shown, key=lambda one: (one["y"], one["x"], one["name"])):
-        name = "no persona" if one["kind"] == "control" and one["name"] == "none" else one["name"]
-        text = short(name, 22) + (f" · {one['region']}" if one["region"] else "")
-        wide, high = 0.0315 * reach * len(text), 0.075 * reach
-        boxes = []
-        for dx, dy in (
-            (1, 0),
-            (-1, 0),
-            (0, 1),
-            (0, -1),
-            (1, 1),
-            (-1, 1),
-            (1, -1),
-            (-1, -1),
-            (0, 2),
-            (0, -2),
-            (1, 2),
-            (-1, -2),
-        ):
-            x = one["x"] + dx * 0.06 * reach + (0 if dx > 0 else -wide if dx < 0 else -wide / 2)
-            y = one["y"] + dy * 0.085 * reach - high / 2
-            over = sum(_overlap((x, x + wide, y, y + high), box) for box in taken)
-            outside = max(0.0, x + wide - reach) + max(0.0, -reach - x)
-            boxes.append((over + outside * high * 4, x, y))
-        _, x, y = min(boxes, key=lambda box: round(box[0], 9))
-        taken.append((x, x + wide, y, y + high))
-        axes.text(x, y + high / 2, text, va="center", fontsize=8)
-
-
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[2], b[2]))
