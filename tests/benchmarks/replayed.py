@@ -64,9 +64,10 @@ class AtOnce:
 
 
 def _answer(request: Request, number: int) -> Response:
-    # Orders alternate: a choice that changes its letter with them is the same option.
+    # Orders alternate: a choice that changes its letter with them is the same option. One item in five goes by the slot.
     p = 0.55 + (number // 2 * 2654435761 % 1000) / 2500
-    likely, other = request.choices[:2] if (number + number // 2 % 5 // 4) % 2 else request.choices[1::-1]
+    swapped = number % 2 if number // 2 % 5 else 0
+    likely, other = request.choices[1::-1] if swapped else request.choices[:2]
     alternatives = ((likely, math.log(p)), (other, math.log(1 - p)))
     return Response(request.request_id, likely, alternatives, "logprobs+grammar", "stop", 160, 1, 120)
 
