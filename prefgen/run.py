@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from prefgen.publish.report import write_report
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
 from prefgen.store.folder import Account, RunFolder, write_json
+from prefgen.store.log import RunLog
 from prefgen.store.manifest import RUN, file_entries, fingerprints, gate_results, step_account, write_resolved
 from prefgen.store.table import Table
 
@@ -76,26 +77,47 @@ def run(
     with folder.locked():
         if not retry_failed and _is_finished(folder, prints[RUN]):
             return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
+        log = RunLog(folder.log_path)
+        log.event("run", name=pipeline.name, fingerprint=prints[RUN], planned_requests=plan.requests)
         watcher.planned(plan, folder.path)
-        begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        write_resolved(pipeline, folder)
-        write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished", started))
-        with ResponseStore(folder.responses_path) as store:
-            making = _Making(pipeline, folder, store, prints, watcher, budget_usd, retry_failed)
-            tables = {name: making.once(name) for name in pipeline.steps}
-        watcher.says("writing data, card and report")
-        configs = write_exports(pipeline, tables, making.grains, folder.data)
-        manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
-            "seconds": round(time.monotonic() - begun, 3),
-            "steps": making.accounts,
-            "gates": gate_results(pipeline, making.accounts),
-            "configs": configs,
-            "files": file_entries(folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path]),
-        }
-        write_card(folder, manifest)
-        write_json(folder.manifest_path, manifest)
-        write_report(folder)
+        try:
+            manifest = _make(pipeline, folder, prints, watcher, log, budget_usd, retry_failed)
+        except BaseException as error:
+            log.event("stopped", why=type(error).__name__)
+            raise
+        log.event("done", seconds=manifest["seconds"], gates=manifest["gates"])
     return _past_gates(Outcome(folder, manifest, fresh=True))
+
+
+def _make(
+    pipeline: Pipeline,
+    folder: RunFolder,
+    prints: Mapping[str, str],
+    watcher: Watcher,
+    log: RunLog,
+    budget_usd: float | None,
+    retry_failed: bool,
+) -> dict[str, Any]:
+    """Everything a run folder holds, in the order in which it comes to be; returns the manifest."""
+    begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    write_resolved(pipeline, folder)
+    write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished", started))
+    with ResponseStore(folder.responses_path) as store:
+        making = _Making(pipeline, folder, store, prints, watcher, log, budget_usd, retry_failed)
+        tables = {name: making.once(name) for name in pipeline.steps}
+    watcher.says("writing data, card and report")
+    configs = write_exports(pipeline, tables, making.grains, folder.data)
+    manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
+        "seconds": round(time.monotonic() - begun, 3),
+        "steps": making.accounts,
+        "gates": gate_results(pipeline, making.accounts),
+        "configs": configs,
+        "files": file_entries(folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path]),
+    }
+    write_card(folder, manifest)
+    write_json(folder.manifest_path, manifest)
+    write_report(folder)
+    return manifest
 
 
 @dataclass(slots=True)
@@ -107,6 +129,7 @@ class _Making:
     store: ResponseStore
     prints: Mapping[str, str]
     watcher: Watcher
+    log: RunLog
     budget_usd: float | None
     retry_failed: bool
     tables: dict[str, Table] = field(default_factory=dict)
@@ -124,6 +147,7 @@ class _Making:
     def _look(self, meter: Meter) -> None:
         self._meter = meter
         self.watcher.asks(self._step, meter)
+        self.log.progress(step=self._step, **asdict(meter))
 
     def once(self, name: str) -> Table:
         """A step's table, made now or found as an earlier run made it."""
@@ -133,6 +157,7 @@ class _Making:
         if account is None or self._redo:
             account = self._make(name)
             self.watcher.made(account)
+            self.log.event("made", **account)
         self.tables[name] = self.folder.table(name)
         self.grains[name] = account["grain"]
         self.accounts.append(account)
@@ -141,6 +166,7 @@ class _Making:
     def _make(self, name: str) -> Account:
         step = self.pipeline.steps[name]
         self.watcher.begins(name, kind_of(step))
+        self.log.event("begin", step=name, kind=kind_of(step))
         self._step, self._meter, begun = name, Meter(), time.monotonic()
         context = context_of(self.pipeline, name, self._ask)
         above = [read for _, read in step.reads()]

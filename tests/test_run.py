@@ -152,6 +152,16 @@ def test_a_folder_belongs_to_one_dataset_and_one_run(folder: Path, endpoint: Sta
         run(load(path), folder / "out", Nobody())
 
 
+def test_the_log_tells_what_happened_and_no_persona(folder: Path, endpoint: Start) -> None:
+    path = written(folder, endpoint().base_url)
+    run(load(path), folder / "out", Nobody())
+    events = [orjson.loads(line) for line in (folder / "out" / "log.jsonl").read_bytes().splitlines()]
+    assert [event["event"] for event in events if event["event"] != "progress"][:2] == ["run", "begin"]
+    assert {event["name"] for event in events if event["event"] == "made"} == set(load(path).steps)
+    assert events[-1]["event"] == "done"
+    assert b"You are" not in (folder / "out" / "log.jsonl").read_bytes()
+
+
 def test_the_key_stands_in_no_file(folder: Path, endpoint: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
     run(load(written(folder, endpoint().base_url)), folder / "out", Nobody())
