@@ -96,8 +96,11 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
         "star: the personas' majority; diamond: models.", Table(("name", "kind", "region", "first", "second"), rows))  # fmt: skip
 
 
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), *((dx, dy) for dy in (1, -1, 2, -2, 3, -3, 4, -4) for dx in (1, -1)))
+
+
 def _label(axes: Axes, shown: Sequence[Record], reach: float) -> None:
-    """Names beside their points, each on the first side where it hides nothing."""
+    """Names beside their points, each at the nearest place where it hides nothing; a thin line where that is far."""
     taken = [
         (one["x"] - 0.03 * reach, one["x"] + 0.03 * reach, one["y"] - 0.03 * reach, one["y"] + 0.03 * reach)
         for one in shown
@@ -105,29 +108,20 @@ def _label(axes: Axes, shown: Sequence[Record], reach: float) -> None:
     for one in sorted(shown, key=lambda one: (one["y"], one["x"], one["name"])):
         name = "no persona" if one["kind"] == "control" and one["name"] == "none" else one["name"]
         text = short(name, 22) + (f" · {one['region']}" if one["region"] else "")
-        wide, high = 0.0315 * reach * len(text), 0.075 * reach
+        wide, high = 0.034 * reach * len(text), 0.075 * reach
         boxes = []
-        for dx, dy in (
-            (1, 0),
-            (-1, 0),
-            (0, 1),
-            (0, -1),
-            (1, 1),
-            (-1, 1),
-            (1, -1),
-            (-1, -1),
-            (0, 2),
-            (0, -2),
-            (1, 2),
-            (-1, -2),
-        ):
+        for dx, dy in _SIDES:
             x = one["x"] + dx * 0.06 * reach + (0 if dx > 0 else -wide if dx < 0 else -wide / 2)
             y = one["y"] + dy * 0.085 * reach - high / 2
             over = sum(_overlap((x, x + wide, y, y + high), box) for box in taken)
             outside = max(0.0, x + wide - reach) + max(0.0, -reach - x)
-            boxes.append((over + outside * high * 4, x, y))
-        _, x, y = min(boxes, key=lambda box: round(box[0], 9))
+            boxes.append((over + outside * high * 4, x, y, dx, dy))
+        _, x, y, dx, dy = min(boxes, key=lambda box: round(box[0], 9))
         taken.append((x, x + wide, y, y + high))
+        if abs(dy) > 1:
+            axes.plot(
+                [one["x"], one["x"] + dx * 0.06 * reach], [one["y"], y + high / 2], color=SOFT, linewidth=0.5, zorder=1
+            )
         axes.text(x, y + high / 2, text, va="center", fontsize=8)
 
 

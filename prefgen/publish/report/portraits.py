@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def _radars(by: Any, people: Sequence[str], levels: Sequence[str]) -> Any:
 
     columns = 3 if len(people) > 2 else len(people)
     rows = -(-len(people) // columns)
-    cell, height = WIDTH / columns, min(1.75, WIDTH / columns + 0.15) * rows + 0.05
+    cell, height = WIDTH / columns, min(1.8, WIDTH / columns + 0.25) * rows + 0.05
     figure = Figure(figsize=(WIDTH, height))
     angles = [2 * math.pi * place / len(levels) for place in range(len(levels) + 1)]
     mean = [sum(by[name, level]["value"] for name in people) / len(people) for level in levels]
@@ -81,7 +82,7 @@ def _radars(by: Any, people: Sequence[str], levels: Sequence[str]) -> Any:
             ((left + (cell - side) / 2) / WIDTH, bottom / height, side / WIDTH, side / height), projection="polar"
         )
         _radar(axes, angles, [by[name, level] for level in levels], mean)
-        axes.set_title(short(name, 20), fontsize=8.5, pad=9)
+        axes.set_title("\n".join(textwrap.wrap(short(name, 34), 17)[:2]), fontsize=8.2, pad=8, linespacing=1.0)
     return figure
 
 
