@@ -20,10 +20,10 @@ class RunLog:
         self._path = path
         self._progress_at = 0.0
 
-    def event(self, name: str, **facts: object) -> None:
+    def event(self, event: str, /, **facts: object) -> None:
         """One line: `at` (UTC), `event`, and the facts."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = orjson.dumps({"at": at, "event": name, **facts}, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps({"at": at, "event": event, **facts}, option=orjson.OPT_APPEND_NEWLINE)
         with file_errors(self._path), self._path.open("ab", buffering=0) as file:
             file.write(line)
 
