@@ -43,7 +43,7 @@ def key_of(spec: OpenAIModel | BatchModel, urls: list[str]) -> str | None:
     EngineError, naming the variable, for a hosted endpoint without a key and for a key no header can carry.
     """
     key = os.environ.get(spec.api_key_env, "").strip()
-    hosted = [url for url in urls if not _is_near(URL(url).host or "")]
+    hosted = [url for url in urls if not is_near(URL(url).host or "")]
     if not key and hosted:
         raise EngineError(f"{hosted[0]}: no key: the environment variable {spec.api_key_env} is not set",
             fix=f"export {spec.api_key_env}=..., or name another variable with `api_key_env`")  # fmt: skip
@@ -53,7 +53,7 @@ def key_of(spec: OpenAIModel | BatchModel, urls: list[str]) -> str | None:
     return key or None
 
 
-def _is_near(host: str) -> bool:
+def is_near(host: str) -> bool:
     """Whether a host is this machine or in its own network, where servers often want no key."""
     try:
         return ipaddress.ip_address(host).is_private
@@ -62,8 +62,11 @@ def _is_near(host: str) -> bool:
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and their kind), or None."""
+    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY and their kind), or None.
+
+    This machine and its own network are never asked through a proxy.
+    """
     parsed = URL(url)
-    if not parsed.host or urllib.request.proxy_bypass(parsed.host):
+    if not parsed.host or is_near(parsed.host) or urllib.request.proxy_bypass(parsed.host):
         return None
     return urllib.request.getproxies().get(parsed.scheme)

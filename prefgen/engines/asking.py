@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -31,6 +33,7 @@ from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
 _MODELS_TIMEOUT_S = 10.0
+_PILOT_S = 15.0
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance")
 
 
@@ -48,7 +51,7 @@ class Asking:
         """The response to one request, asked by `task` (the current one)."""
         known = endpoint.known
         if request.readout not in known.proven:
-            async with endpoint.pilot:
+            async with _first(endpoint.pilot):
                 if request.readout not in known.proven:
                     return await self._pilot(request, request_id, endpoint, task)
         features = known.features
@@ -181,6 +184,21 @@ class Asking:
 
     def _discreet(self, words: str, request: Request) -> str:
         return discreet(words, key=self._key, prompt="\n".join(content for _, content in request.messages))
+
+
+@asynccontextmanager
+async def _first(pilot: asyncio.Lock) -> AsyncIterator[None]:
+    """Wait for the pilot, but not for one that hangs: then others find out beside it."""
+    try:
+        async with asyncio.timeout(_PILOT_S):
+            await pilot.acquire()
+    except TimeoutError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        pilot.release()
 
 
 class _RefusedFeatureError(Exception):

@@ -31,7 +31,7 @@ from prefgen.engines.wire import (
     to_response,
     words_of,
 )
-from prefgen.errors import EngineError, NotFinished
+from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.ids import content_id
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel
@@ -51,6 +51,13 @@ class BatchEngine:
 
     def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
         """Put what has come back, submit what was never asked or came back empty; see `Engine`."""
+        try:
+            self._answer(requests, put, meter)
+        except OSError as error:  # those of the network have become EngineErrors
+            raise FileError(f"{self._folder}: {error.strerror or error}",
+                fix="free some space and run the same command again; nothing is submitted twice") from error  # fmt: skip
+
+    def _answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
         spec = self._spec
         url, *others = base_urls(spec)
         if others:

@@ -11,7 +11,9 @@ from typing import Self, TypeVar
 
 import openai
 from openai.types import Batch, FileObject
+from yarl import URL
 
+from prefgen.engines.addresses import is_near
 from prefgen.engines.features import Words
 from prefgen.engines.retry import Policy, Tries, TroubleError, is_passing, wait_asked_s
 from prefgen.engines.wire import discreet, words_of
@@ -46,7 +48,9 @@ class Provider:
         self._sleep = sleep
         self._client = openai.OpenAI(
             base_url=base_url, api_key=key or "none", max_retries=0,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=_TIMEOUT_S),
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False, timeout=_TIMEOUT_S, trust_env=not is_near(URL(base_url).host or "")
+            ),
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from prefgen.engines import asking
+from prefgen.engines.addresses import proxy_of
 from prefgen.engines.endpoints import Patience
 from prefgen.engines.engine import Meter
 from prefgen.engines.http import OpenAIEngine
@@ -224,6 +226,30 @@ def test_a_request_that_hangs_is_given_up_and_asked_again():
     assert len(taken) == 20
     assert not taken.failures()
     assert taken.meter.retries == 1
+
+
+def test_a_first_request_that_hangs_holds_nobody_up(monkeypatch):
+    monkeypatch.setattr(asking, "_PILOT_S", 0.2)
+    with thread({"rules": [{"match": "beer", "fault": "hang", "attempts": 1}]}) as server:
+        taken = Taken()
+        done: list[int] = []
+
+        def put(request: Request, response: Response) -> None:
+            taken.put(request, response)
+            done.append(int("beer" in request.messages[1][1]))
+
+        questions = [question(n, word="beer" if n == 0 else "tea") for n in range(20)]
+        OpenAIEngine(spec(server.base_url, timeout_s=1.5)).answer(iter(questions), put, taken.meter)
+    assert done == [0] * 19 + [1]
+
+
+def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert proxy_of("http://127.0.0.1:8000/v1") is None
+    assert proxy_of("http://models.example.org/v1") == "http://127.0.0.1:1"
+    with thread({}) as server:
+        assert not ask(spec(server.base_url), [question(0)]).failures()
 
 
 def test_of_two_endpoints_the_dead_one_costs_nothing_but_tries(calm):
