@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import orjson
 import polars as pl
 
 from prefgen.errors import FileError, UsageError, one_of
@@ -24,6 +25,8 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
 def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, controls: Sequence[Control] = ()) -> Audit:
     """Draw people and write them to `out` (parquet, csv or jsonl by its suffix), whole or not at all.
 
+    The audit is written beside them, as `<name>.audit.json`, and returned.
+
     Raises SpecError for the spec, UsageError for a name that cannot be written, FileError when writing fails.
     """
     if ".." in out.parts:
@@ -39,6 +42,8 @@ def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, cont
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         writer(drawn.people, aside)
+        audit = orjson.dumps(drawn.audit.to_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        out.with_suffix(".audit.json").write_bytes(audit)
         aside.replace(out)
     except OSError as error:
         raise FileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import polars as pl
 import pytest
 
@@ -22,7 +23,8 @@ def test_people_are_written_as_they_are_drawn(tmp_path, suffix):
     wanted = draw(spec, n=50, seed=3)
     for name in ("persona_id", "vote", "weight", "text"):
         assert people[name].to_list() == wanted[name].to_list()
-    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    assert {path.name for path in out.parent.iterdir()} == {out.name, "people.audit.json"}
+    assert orjson.loads((out.parent / "people.audit.json").read_bytes())["audit"][0]["table"] == "vote"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""A finished run held against a survey: its tables read, the findings written, the gates told.
+
+python -m prefgen.analysis.calibration RUN SURVEY.yaml    writes RUN/calibration.json, prints the page as text
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from prefgen.analysis.calibrate import PERSONAS, Calibration, calibrate
+from prefgen.analysis.survey import EVERYBODY, Question
+from prefgen.errors import FileError, GateError, PrefgenError, UsageError
+from prefgen.judging.aggregate import preferences
+from prefgen.judging.presentations import LETTERS
+from prefgen.spec.calibration import CalibrationSpec, read_calibration
+from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.table import Table
+
+
+def calibrate_tables(
+    *, judgments: Table, items: pl.DataFrame, personas: pl.DataFrame, spec: CalibrationSpec, seed: int
+) -> Calibration:
+    """`calibrate` over the tables of a run.
+
+    judgments    with their measures; read part by part
+    items        item_id, options, and the column that names the survey's
+    personas     with their attributes
+    """
+    survey = read_survey_rows(spec.survey)
+    return calibrate(
+        pl.concat(preferences(part) for part in judgments.frames()), personas, survey,
+        questions=list(questions_of(items, survey, spec)), by=spec.columns, weight=spec.weight, seed=seed, least=spec.least,
+    )  # fmt: skip
+
+
+def questions_of(items: pl.DataFrame, survey: pl.DataFrame, spec: CalibrationSpec) -> Iterator[Question]:
+    """The items that the survey asked too, with the answer that each option means."""
+    if spec.column not in items.columns:
+        raise UsageError(
+            f"the items have no column {spec.column!r}", fix=f"`column:` may be one of {', '.join(items.columns)}"
+        )
+    met = False
+    for row in items.select("item_id", "options", pl.col(spec.column).alias("_column")).iter_rows(named=True):
+        if row["_column"] not in survey.columns:
+            continue
+        met = True
+        if len(row["options"]) != len(spec.levels):
+            raise UsageError(
+                f"item {row['item_id']!r} has {len(row['options'])} options, `levels` has {len(spec.levels)}",
+                fix="name one answer (or null) for each option",
+            )
+        options = tuple(
+            (letter, level) for letter, level in zip(LETTERS, spec.level_names, strict=False) if level is not None
+        )
+        yield Question(row["item_id"], row["_column"], options, ordered=spec.ordered)
+    if not met:
+        raise UsageError(
+            f"no item has a {spec.column!r} that is a column of {spec.survey.name}",
+            fix=f"the survey has {', '.join(survey.columns[:30])}",
+        )
+
+
+def read_survey_rows(path: Path) -> pl.DataFrame:
+    """The respondents of a survey; FileError when the file cannot be read."""
+    try:
+        return (
+            pl.read_parquet(path) if path.suffix.lower() == ".parquet" else pl.read_csv(path, infer_schema_length=None)
+        )
+    except (OSError, pl.exceptions.PolarsError) as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise FileError(f"{path}: cannot be read: {words}", fix="give a CSV with a header, or Parquet") from None
+
+
+def calibrate_run(folder: RunFolder, spec: CalibrationSpec) -> Calibration:
+    """`calibrate_tables` over a run folder."""
+    manifest = folder.read_manifest()
+    steps = {step["name"]: step for step in manifest["steps"]}
+    if spec.answers not in steps:
+        raise UsageError(f"the run has no step {spec.answers!r}", fix=f"`answers:` may be one of {', '.join(steps)}")
+    answers = folder.table(spec.answers)
+    above = list(steps)[: list(steps).index(spec.answers)]
+    tables = {name: folder.table(name) for name in above}
+    items = _last(tables, {"item_id", "options"})
+    personas = _last(tables, {"persona_id", "control", "text"})
+    return calibrate_tables(
+        judgments=answers, items=items.read(), personas=personas.read(), spec=spec, seed=int(manifest["seed"])
+    )
+
+
+def _last(tables: Mapping[str, Table], columns: set[str]) -> Table:
+    found = [table for table in tables.values() if table.parts and columns <= set(table.schema.names())]
+    if not found:
+        raise UsageError(
+            f"no step above the answers has the columns {', '.join(sorted(columns))}",
+            fix="name another step under `answers:`",
+        )
+    return found[-1]
+
+
+def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str, Any]]:
+    """The gates of a calibration, as the manifest lists gates; none where the spec asks for nothing."""
+    figures = calibration.figures()
+    excess, gain = figures["excess"], figures["gain"]
+    rows = []
+    if spec.max_excess is not None:
+        rows.append(
+            {
+                "step": "calibration",
+                "gate": "max_excess",
+                "wanted": spec.max_excess,
+                "found": excess,
+                "passed": excess is not None and excess <= spec.max_excess,
+            }
+        )
+    if spec.min_gain is not None:
+        rows.append(
+            {
+                "step": "calibration",
+                "gate": "min_gain",
+                "wanted": spec.min_gain,
+                "found": gain,
+                "passed": gain is not None and gain >= spec.min_gain,
+            }
+        )
+    return rows
+
+
+def lines(calibration: Calibration) -> Iterator[str]:
+    """The calibration as text for people: each source against each way to make subgroups, then each subgroup."""
+    yield f"{'attribute':14} {'source':16} {'total var.':>10} {'noise':>7} {'JS bits':>8} {'rank':>6} {'gain':>6}"
+    for row in calibration.summary.sort("attribute", "total_variation").iter_rows(named=True):
+        yield (
+            f"{row['attribute']:14} {row['source']:16} {row['total_variation']:10.3f} {row['noise_total_variation']:7.3f} "
+            f"{row['jensen_shannon']:8.3f} {_number(row['rank_distance'])} {_number(row['gain'])}"
+        )
+    yield ""
+    yield f"{'attribute':14} {'level':16} {'people':>6} {'personas':>8} {'total var.':>10} {'noise':>7}"
+    groups = calibration.cells.filter(pl.col("source") == PERSONAS, pl.col("attribute") != EVERYBODY)
+    means = groups.group_by("attribute", "level", maintain_order=True).agg(
+        pl.col("n_survey", "n_personas").max(), pl.col("total_variation", "noise_total_variation").mean()
+    )
+    for row in means.iter_rows(named=True):
+        yield f"{row['attribute']:14} {row['level']:16} {row['n_survey']:6} {row['n_personas']:8} {row['total_variation']:10.3f} {row['noise_total_variation']:7.3f}"
+    yield from calibration.notes
+
+
+def _number(value: float | None) -> str:
+    return f"{'-':>6}" if value is None else f"{value:6.2f}"
+
+
+def main(words: list[str]) -> int:
+    """The command above; returns its exit code (5 when a gate is missed)."""
+    if len(words) != 2:
+        print(__doc__, file=sys.stderr)  # noqa: T201 - a command
+        return 2
+    try:
+        folder, spec = RunFolder(Path(words[0])), read_calibration(Path(words[1]))
+        calibration = calibrate_run(folder, spec)
+        write_json(folder.path / "calibration.json", calibration.to_json())
+        print("\n".join(lines(calibration)))  # noqa: T201 - a command
+        missed = [gate for gate in gate_rows(calibration, spec) if not gate["passed"]]
+        if missed:
+            said = ", ".join(f"{gate['gate']} is {gate['found']:.3f}, wanted {gate['wanted']}" for gate in missed)
+            raise GateError(f"calibration: {said}", fix="use a judge that holds its persona better, or ask for less")
+    except PrefgenError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

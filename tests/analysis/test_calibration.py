@@ -1,0 +1,100 @@
+"""A run folder held against a survey file: read, written, gated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import orjson
+import polars as pl
+import pytest
+
+from prefgen.analysis.calibrate import NOBODY, OVERALL, PERSONAS, UNIFORM
+from prefgen.analysis.calibration import calibrate_run, lines, main
+from prefgen.analysis.survey import EVERYBODY
+from prefgen.errors import SpecError, UsageError
+from prefgen.spec.calibration import read_calibration
+from prefgen.store.folder import RunFolder
+from tests.analysis.planted import plant, plant_run
+
+PARTY = {"ada": "left", "bea": "left", "cyd": "right", "dan": "right", "eve": "right", "none": None}
+SPEC = "survey: survey.parquet\nby: [party]\ncolumn: asks\nlevels: [first, second, null]\n"
+
+
+def run_and_survey(folder: Path, rows: int = 800) -> Path:
+    """A planted run whose first four items a survey asked too, and that survey."""
+    planted = plant()
+    asks = pl.Series("asks", [f"q{n}" if n < 4 else None for n in range(planted.items.height)], dtype=pl.String)
+    people = planted.personas.with_columns(party=pl.col("persona_id").replace_strict(PARTY, return_dtype=pl.String))
+    rng = np.random.default_rng(0)
+    party = rng.choice(["left", "right"], rows)
+    said = {
+        f"q{n}": np.where(rng.random(rows) < np.where(party == "left", 0.7, 0.3), "first", "second") for n in range(4)
+    }
+    pl.DataFrame({"party": party, **said}).write_parquet(folder / "survey.parquet")
+    return plant_run(folder / "run", replace(planted, items=planted.items.with_columns(asks), personas=people))
+
+
+def spec_file(folder: Path, text: str = SPEC) -> Path:
+    path = folder / "calibration.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_run_is_held_against_the_survey_by_subgroup(tmp_path):
+    run = run_and_survey(tmp_path)
+    calibration = calibrate_run(RunFolder(run), read_calibration(spec_file(tmp_path)))
+    assert set(calibration.cells["source"]) == {PERSONAS, NOBODY, UNIFORM, OVERALL}
+    assert calibration.cells["item_id"].n_unique() == 4
+    assert set(calibration.cells["level"]) == {EVERYBODY, "left", "right"}
+    assert calibration.cells.filter(source=PERSONAS, level="left")["n_personas"].max() <= 2
+    assert (calibration.cells.filter(source=PERSONAS)["answered"] < 1).all()  # the third option means nothing there
+    assert calibration.weights["raked_weight"].mean() == pytest.approx(1)
+    assert any(line.startswith("party") and PERSONAS in line for line in lines(calibration))
+
+
+def test_the_command_writes_the_findings_and_leaves_by_the_gates(tmp_path, capsys):
+    run = run_and_survey(tmp_path)
+    assert main([str(run), str(spec_file(tmp_path))]) == 0
+    assert "noise" in capsys.readouterr().out
+    written = orjson.loads((run / "calibration.json").read_bytes())
+    assert written["figures"]["total_variation"] > written["figures"]["noise"]
+    assert main([str(run), str(spec_file(tmp_path, SPEC + "min_gain: 0.99\n"))]) == 5
+    assert "min_gain is" in capsys.readouterr().err
+    assert main([str(run), str(spec_file(tmp_path, SPEC + "max_excess: 1\n"))]) == 0
+    assert main([str(run)]) == 2
+    assert main([str(tmp_path / "nowhere"), str(spec_file(tmp_path))]) == 4
+
+
+WRONG_SPEC = {
+    "no file": (SPEC.replace("survey.parquet", "nowhere.parquet"), r":1: survey: no such file"),
+    "unknown key": (SPEC + "bye: 1\n", r":5: bye: unknown key"),
+    "no levels": (SPEC.replace("[first, second, null]", "[first, null]"), r":4: levels: fewer than two options"),
+    "twice": (SPEC.replace("[party]", "[party, party]"), r"an attribute stands twice"),
+    "list": ("- 1\n", r":1: a calibration is a mapping"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_SPEC)
+def test_what_is_wrong_with_a_calibration_is_said_with_its_line(case, tmp_path):
+    (tmp_path / "survey.parquet").touch()
+    text, sentence = WRONG_SPEC[case]
+    with pytest.raises(SpecError, match=sentence):
+        read_calibration(spec_file(tmp_path, text))
+
+
+WRONG_RUN = {
+    "step": ("answers: judged\n", r"the run has no step 'judged'"),
+    "column": (SPEC.replace("asks", "question"), r"the items have no column 'question'"),
+    "items": (SPEC.replace("asks", "theme"), r"no item has a 'theme' that is a column of survey\.parquet"),
+    "options": (SPEC.replace("second, null]", "second]"), r"has 3 options, `levels` has 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_RUN)
+def test_a_survey_that_does_not_meet_the_run_is_refused(case, tmp_path):
+    run = run_and_survey(tmp_path)
+    text, sentence = WRONG_RUN[case]
+    with pytest.raises(UsageError, match=sentence):
+        calibrate_run(RunFolder(run), read_calibration(spec_file(tmp_path, text if "survey:" in text else SPEC + text)))
