@@ -71,21 +71,62 @@ class Endpoint:
         self.resting = False
         self.rest_until = 0.0
 
+    def note(self, *, throttled: bool) -> None:
+        """Count one outcome."""
+        self.outcomes += 1
+        self.throttled_share += (throttled - self.throttled_share) * _SHARE_OF_LAST
+
+    @property
+    def is_over_its_limit(self) -> bool:
+        """Whether a 429 now is more than the affair of one request."""
+        return self.throttled_share > _SEVERE_SHARE or self.outcomes <= _FIRST_OUTCOMES
+
+
+class _Vigil:
+    """Watches over all endpoints of a model: how long nothing but failure has come from them."""
+
+    def __init__(self, patience: Patience, n_endpoints: int) -> None:
+        self._patience = patience
+        self._n_endpoints = n_endpoints
+        self._failures = 0  # since the last answer, 429s not counted
+        self._unreached = 0
+        self._bad_since: float | None = None
+        self._ever_good = False
+
+    def good(self) -> None:
+        """Somebody answered."""
+        self._failures = self._unreached = 0
+        self._bad_since = None
+        self._ever_good = True
+
+    def bad(self, endpoint: Endpoint, trouble: TroubleError, *, now: float, in_flight: int) -> None:
+        """A try went wrong. EngineError when that has gone on for too long."""
+        if self._bad_since is None:
+            self._bad_since = now
+        bad_s, patience = now - self._bad_since, self._patience
+        if trouble.throttled:
+            if bad_s >= patience.throttled_s:
+                raise _down(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
+            return
+        self._failures += 1
+        self._unreached += trouble.unreached
+        if not self._ever_good and self._failures == self._unreached:
+            if self._failures >= 3 * self._n_endpoints and bad_s >= patience.start_s:
+                raise _down(endpoint, "nobody can be reached", trouble)
+        elif bad_s >= patience.run_s and self._failures >= 3 * max(in_flight + 1, 2):
+            raise _down(endpoint, f"no answer for {bad_s:.0f} s, {self._failures} failures in a row", trouble)
+
 
 class Endpoints:
     """Hands out places at the least loaded endpoint, and takes them back with what happened."""
 
     def __init__(self, endpoints: Sequence[Endpoint], patience: Patience) -> None:
         self._all = tuple(endpoints)
-        self._patience = patience
+        self._vigil = _Vigil(patience, len(self._all))
         self._loop = asyncio.get_running_loop()
         self._again: deque[asyncio.Future[Endpoint]] = deque()
         self._new: deque[asyncio.Future[Endpoint | None]] = deque()
         self._timers: dict[Endpoint, asyncio.TimerHandle] = {}
-        self._failures = 0  # since the last answer, 429s not counted
-        self._unreached = 0
-        self._bad_since: float | None = None
-        self._ever_good = False
         self.closed = False
 
     @property
@@ -148,12 +189,9 @@ class Endpoints:
 
     def good(self, endpoint: Endpoint, latency_s: float) -> None:
         """The endpoint gave an answer, or words about one request: it is alive. The place is given back."""
-        endpoint.outcomes += 1
-        endpoint.throttled_share -= endpoint.throttled_share * _SHARE_OF_LAST
+        endpoint.note(throttled=False)
         endpoint.failures = endpoint.rests = 0
-        self._failures = self._unreached = 0
-        self._bad_since = None
-        self._ever_good = True
+        self._vigil.good()
         endpoint.pace.answered(latency_s)
         self.leave(endpoint)
 
@@ -162,10 +200,12 @@ class Endpoints:
 
         EngineError when this has gone on for too long.
         """
-        endpoint.outcomes += 1
-        endpoint.throttled_share += (trouble.throttled - endpoint.throttled_share) * _SHARE_OF_LAST
+        endpoint.note(throttled=trouble.throttled)
         if trouble.throttled:
-            self._throttled(endpoint, trouble)
+            severe = endpoint.is_over_its_limit
+            endpoint.pace.cut(severe=severe)
+            if severe and trouble.wait_s:
+                self._rest(endpoint, trouble.wait_s)
         elif trouble.unreached:
             endpoint.pace.collapse()
             self._rest(endpoint, None)
@@ -178,13 +218,7 @@ class Endpoints:
             elif len(self._all) > 1 and endpoint.failures >= _ROW_OF_FAILURES:
                 self._rest(endpoint, None)
         self.leave(endpoint)
-        self._check_alive(endpoint, trouble)
-
-    def _throttled(self, endpoint: Endpoint, trouble: TroubleError) -> None:
-        severe = endpoint.throttled_share > _SEVERE_SHARE or endpoint.outcomes <= _FIRST_OUTCOMES
-        endpoint.pace.cut(severe=severe)
-        if severe and trouble.wait_s:
-            self._rest(endpoint, trouble.wait_s)
+        self._vigil.bad(endpoint, trouble, now=self._loop.time(), in_flight=self.in_flight)
 
     def _rest(self, endpoint: Endpoint, seconds: float | None) -> None:
         if seconds is None:
@@ -203,23 +237,6 @@ class Endpoints:
     def _rested(self, endpoint: Endpoint) -> None:
         endpoint.resting = False
         self._serve()
-
-    def _check_alive(self, endpoint: Endpoint, trouble: TroubleError) -> None:
-        now = self._loop.time()
-        if self._bad_since is None:
-            self._bad_since = now
-        bad_s = now - self._bad_since
-        if trouble.throttled:
-            if bad_s >= self._patience.throttled_s:
-                raise _down(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
-            return
-        self._failures += 1
-        self._unreached += trouble.unreached
-        if not self._ever_good and self._failures == self._unreached:
-            if self._failures >= 3 * len(self._all) and bad_s >= self._patience.start_s:
-                raise _down(endpoint, "nobody can be reached", trouble)
-        elif bad_s >= self._patience.run_s and self._failures >= 3 * max(self.in_flight + 1, 2):
-            raise _down(endpoint, f"no answer for {bad_s:.0f} s, {self._failures} failures in a row", trouble)
 
 
 def _down(endpoint: Endpoint, what: str, trouble: TroubleError) -> EngineError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from prefgen.engines import batch_provider
+from prefgen.engines import batch_provider, retry
 from prefgen.engines.batch import BatchEngine
 from prefgen.engines.batch_ledger import Ledger
 from prefgen.engines.batch_provider import Provider
@@ -62,6 +62,12 @@ class Cron:
             if self.call(model, requests):
                 return calls
         raise AssertionError(f"not done after {most} calls")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch) -> None:
+    """Between two tries no half second passes; how long it should be is the matter of test_retry."""
+    monkeypatch.setattr(retry, "_FIRST_WAIT_S", 0.02)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from prefgen.engines import asking
+from prefgen.engines import asking, retry
 from prefgen.engines.addresses import proxy_of
 from prefgen.engines.endpoints import Patience
 from prefgen.engines.engine import Meter
@@ -62,6 +62,12 @@ def ask(
     OpenAIEngine(model, facts, patience=QUICK).answer(iter(requests), taken.put, taken.meter)
     assert taken.meter.in_flight == 0
     return taken
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch) -> None:
+    """Between two tries no half second passes; how long it should be is the matter of test_retry."""
+    monkeypatch.setattr(retry, "_FIRST_WAIT_S", 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +259,7 @@ def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(monkeypatch)
 
 
 def test_of_two_endpoints_the_dead_one_costs_nothing_but_tries(calm):
-    with thread({}) as server, thread({"die_after": 30}) as dying, thread({}) as gone:
+    with thread({}) as gone:
         pass
     with thread({}) as server, thread({"die_after": 30}) as dying:
         urls = [gone.base_url, dying.base_url, server.base_url]
