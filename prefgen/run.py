@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from prefgen import __version__
+from prefgen.analysis.findings import write_findings
 from prefgen.engines.ask import Asker
 from prefgen.engines.engine import Meter
 from prefgen.engines.prices import price_of
@@ -116,6 +117,7 @@ def _make(
     }
     write_card(folder, manifest)
     write_json(folder.manifest_path, manifest)
+    write_findings(folder)
     write_report(folder)
     return manifest
 
@@ -221,6 +223,11 @@ def _manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str) -
         "started": started,
         "publish": pipeline.publish.model_dump(mode="json"),
         "models": {name: model.model_dump(mode="json", exclude_none=True) for name, model in pipeline.models.items()},
+        "seconds": 0.0,
+        "steps": [],
+        "gates": [],
+        "configs": [],
+        "files": [],
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
     }
 

@@ -101,9 +101,11 @@ def export_preset(run: Path, preset: str, out: Path, *, jsonl: bool) -> None:
 
 def make_report(run: Path) -> None:
     """Write report.html, report.json and the figures of a run."""
+    from prefgen.analysis.findings import write_findings
     from prefgen.publish.report import write_report
     from prefgen.store.folder import RunFolder
 
+    write_findings(RunFolder(run))
     files = write_report(RunFolder(run))
     people.print(f"{files.page}", markup=False)
 

@@ -11,13 +11,12 @@ from typing import Any
 import polars as pl
 import yaml
 
+from prefgen import __version__
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import Account, RunFolder, write_aside
 from prefgen.store.table import Table
-
-_TABLES_FORMAT = 1  # raise when a kind of step makes other rows from the same spec
 
 RUN = ""
 """Key of the whole run among the fingerprints; no step is named so."""
@@ -34,7 +33,7 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
         prints[name] = content_id(
             "step",
             {
-                "format": _TABLES_FORMAT,
+                "prefgen": __version__,  # a newer one may make other rows from the same answers
                 "kind": type(step).__module__,
                 "spec": _replaced(
                     step.model_dump(mode="json", by_alias=True),
