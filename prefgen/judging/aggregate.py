@@ -121,10 +121,13 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
     """
     letters = letters_of(judgments.schema)
     measures = ["item_choice", *(f"p_{name}" for name in letters), *MEASURES]
-    kept = judgments.filter(pl.col("reject_reason").is_null())
-    some_kept = pl.col("reject_reason").is_null().any().over(KEY)
-    rest = judgments.filter(~some_kept)
-    both = pl.concat([measured(kept.drop(measures)).select(judgments.columns), rest])
+    is_kept = pl.col("reject_reason").is_null()
+    in_part = is_kept.any().over(KEY) & ~is_kept.all().over(KEY)
+    # Where all or none are kept, the measures beside the judgments are those wanted: measuring is most of the work.
+    part = judgments.filter(is_kept & in_part)
+    both = judgments.filter(~in_part)
+    if part.height:
+        both = pl.concat([measured(part.drop(measures)).select(judgments.columns), both])
     order = judgments.select(KEY).unique(maintain_order=True)
     others = [
         name
