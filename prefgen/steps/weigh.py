@@ -1,0 +1,166 @@
+"""`weigh`: one number for every persona and item: how much a preference should count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from prefgen.judging.aggregate import preferences
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.steps.context import Context
+from prefgen.store.table import Table
+
+Floats = NDArray[np.float64]
+_CELLS = 2_000_000  # item x persona x persona of one block
+
+
+class Spec(StepSpec):
+    """One row per drawn persona and item with a kept choice: persona_id, item_id, the measure, weight.
+
+    ```yaml
+    weights: {weigh: tier, from: kept, target: loyal_nationals, alpha: 1, beta: 1}
+    pairs:   {pair: chosen_vs_other, from: kept, items: questions, weight: weights}
+    ```
+
+    `tier`: 1 + how many other personas choose otherwise (Fair-PP, arXiv:2505.11861); its weight is
+    (tier / K)^alpha x (1 / N_tier)^beta over the sum of that over the tiers, K personas, N_tier items of the persona
+    in the tier. `divergence`: the same tier from probabilities instead of choices, 1 + the sum of the Jensen-Shannon
+    divergences (bits) to the other personas. `vote`: share of the personas, by weight, who choose the same.
+    `margin`: the choice's probability less that of the runner-up. All but `tier` weigh by measure^alpha.
+    `weight` has mean 1 within a persona, so it can stand beside any learning rate.
+    """
+
+    weigh: Literal["tier", "divergence", "vote", "margin"] = Field(description="How a preference is weighed.")
+    from_: str = Field(alias="from", description="Name of a step whose rows are judgments.")
+    target: str | None = Field(
+        None,
+        description="The persona whose preferences count; those of others get weight 0. Without it each persona is its own target.",
+    )
+    alpha: float = Field(1.0, ge=0, description="How strongly the measure counts; 0 is not at all.")
+    beta: float = Field(1.0, ge=0, description="`tier`: how strongly a crowded tier is played down; 0 is not at all.")
+
+    grain: ClassVar[Grain] = "rows"
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("from", self.from_),)
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The weights, in the order of the judgments."""
+    table = tables[spec.from_]
+    if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
+        raise context.error("from", f"{spec.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one")
+    chosen = pl.concat([_choices(frame) for frame in table.frames()])
+    if spec.target is not None and spec.target not in chosen["persona_id"]:
+        known = sorted(chosen["persona_id"].unique())
+        raise context.error(
+            "target", f"no kept judgment of a persona {spec.target!r}", f"name one of {', '.join(known[:12])}"
+        )
+    measured = _MEASURES[spec.weigh](chosen)
+    weighed = (
+        tier_weights(measured, alpha=spec.alpha, beta=spec.beta)
+        if spec.weigh == "tier"
+        else _powers(measured, spec.weigh, spec.alpha)
+    )
+    if spec.target is not None:
+        weighed = weighed.with_columns(
+            weight=pl.when(pl.col("persona_id") == spec.target).then("weight").otherwise(0.0)
+        )
+    context.summary["personas"] = chosen["persona_id"].n_unique()
+    yield weighed
+
+
+def _choices(judgments: pl.DataFrame) -> pl.DataFrame:
+    """Kept choices of drawn persons: persona_id, item_id, choice, persona_weight, p_<option>."""
+    kept = judgments.filter(pl.col("control").is_null() & pl.col("reject_reason").is_null())
+    taken = preferences(kept) if kept.height else preferences(judgments.head(0))
+    return taken.filter(pl.col("choice").is_not_null()).select(
+        "persona_id", "item_id", "choice", pl.col("weight").alias("persona_weight"), pl.col("^p_[A-Z]$")
+    )
+
+
+def tiers(chosen: pl.DataFrame) -> pl.DataFrame:
+    """`tier`: 1 + number of other personas that choose otherwise on the item; one without a choice does not."""
+    answers, alike = pl.len().over("item_id"), pl.len().over("item_id", "choice")
+    return chosen.select("persona_id", "item_id", tier=(1 + answers - alike).cast(pl.Int64))
+
+
+def tier_weights(measured: pl.DataFrame, *, alpha: float, beta: float) -> pl.DataFrame:
+    """Adds `tier_weight`, as published (over the tiers of a persona it sums to 1), and `weight`, the same with mean 1.
+
+    measured    persona_id, item_id, tier (1 to the number of personas)
+    """
+    n_personas = measured["persona_id"].n_unique()
+    by_tier = measured.group_by("persona_id", "tier").agg(n=pl.len())
+    raw = (pl.col("tier") / n_personas) ** alpha * (1 / pl.col("n")) ** beta
+    by_tier = by_tier.with_columns(raw=raw).select(
+        "persona_id", "tier", tier_weight=pl.col("raw") / pl.col("raw").sum().over("persona_id")
+    )
+    joined = measured.join(by_tier, on=["persona_id", "tier"], how="left", maintain_order="left")
+    return joined.with_columns(weight=pl.col("tier_weight") / pl.col("tier_weight").mean().over("persona_id"))
+
+
+def votes(chosen: pl.DataFrame) -> pl.DataFrame:
+    """`vote`: share of the personas with a choice on the item, by their weight, who choose the same; in (0, 1]."""
+    weight = pl.col("persona_weight")
+    return chosen.select(
+        "persona_id", "item_id", vote=weight.sum().over("item_id", "choice") / weight.sum().over("item_id")
+    )
+
+
+def margins(chosen: pl.DataFrame) -> pl.DataFrame:
+    """`margin`: probability of the likeliest option less that of the runner-up, in [0, 1]."""
+    ranked = pl.concat_list(pl.col("^p_[A-Z]$").fill_null(0.0)).list.sort(descending=True)
+    return chosen.select(
+        "persona_id", "item_id", margin=ranked.list.get(0) - ranked.list.get(1, null_on_oob=True).fill_null(0.0)
+    )
+
+
+def divergences(chosen: pl.DataFrame) -> pl.DataFrame:
+    """`divergence`: 1 + sum over the other personas of the Jensen-Shannon divergence in bits; 1 to their number."""
+    people = {name: place for place, name in enumerate(chosen["persona_id"].unique(maintain_order=True))}
+    items = chosen["item_id"].unique(maintain_order=True)
+    at = chosen.select(
+        k=pl.col("persona_id").replace_strict(people, return_dtype=pl.Int64),
+        i=pl.col("item_id").replace_strict(items, pl.int_range(items.len(), eager=True), return_dtype=pl.Int64),
+    )
+    k, i = at["k"].to_numpy(), at["i"].to_numpy()
+    p = chosen.select(pl.col("^p_[A-Z]$").fill_null(0.0)).to_numpy()
+    found = np.zeros(chosen.height)
+    order = np.argsort(i, kind="stable")
+    step = max(1, _CELLS // max(1, len(people) ** 2))
+    for start in range(0, items.len(), step):
+        rows = order[np.searchsorted(i[order], start) : np.searchsorted(i[order], start + step)]
+        cube = np.full((min(step, items.len() - start), len(people), p.shape[1]), np.nan)
+        cube[i[rows] - start, k[rows]] = p[rows]
+        found[rows] = _apart(cube)[i[rows] - start, k[rows]]
+    return chosen.select("persona_id", "item_id", divergence=pl.Series(1 + found))
+
+
+def _apart(p: Floats) -> Floats:
+    """(items, personas): sum of divergences to the others; p is (items, personas, options), NaN without an answer."""
+    own = _entropy(p)
+    apart = np.zeros(own.shape)
+    for other in range(p.shape[1]):
+        between = _entropy((p + p[:, other : other + 1]) / 2) - (own + own[:, other : other + 1]) / 2
+        apart += np.nan_to_num(np.clip(between, 0.0, 1.0))
+    return apart
+
+
+def _entropy(p: Floats) -> Floats:
+    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    return np.asarray(-(p * logs).sum(axis=-1), np.float64)
+
+
+def _powers(measured: pl.DataFrame, name: str, alpha: float) -> pl.DataFrame:
+    raised = pl.col(name) ** alpha
+    mean = raised.mean().over("persona_id")
+    return measured.with_columns(weight=pl.when(mean > 0).then(raised / mean).otherwise(0.0))
+
+
+_MEASURES = {"tier": tiers, "divergence": divergences, "vote": votes, "margin": margins}

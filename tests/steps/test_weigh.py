@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import distance
+
+from prefgen.steps.weigh import _choices, divergences, margins, tier_weights, tiers, votes
+from tests.analysis.planted import plant
+
+# Three personas, four items; `ada` agrees with both on i1, with one on i2 and i3, with nobody on i4.
+ANSWERS = {"ada": "AABA", "bea": "AABB", "cyd": "ABAB"}
+
+
+def chosen(answers=ANSWERS, weights=None, p=0.9) -> pl.DataFrame:
+    rows = [
+        (name, f"i{n}", letter, (weights or {}).get(name, 1.0), *(p if o == letter else (1 - p) / 2 for o in "ABC"))
+        for name, letters in answers.items()
+        for n, letter in enumerate(letters, 1)
+        if letter != "-"
+    ]
+    names = ["persona_id", "item_id", "choice", "persona_weight", "p_A", "p_B", "p_C"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def of(frame: pl.DataFrame, persona: str, column: str) -> list:
+    return frame.filter(pl.col("persona_id") == persona).sort("item_id")[column].to_list()
+
+
+def test_a_tier_counts_the_others_that_choose_otherwise():
+    assert of(tiers(chosen()), "ada", "tier") == [1, 2, 2, 3]
+    assert of(tiers(chosen()), "cyd", "tier") == [1, 3, 3, 2]
+
+
+def test_a_persona_without_an_answer_does_not_choose_otherwise():
+    assert of(tiers(chosen({"ada": "A", "bea": "-", "cyd": "B"})), "ada", "tier") == [2]
+
+
+def test_tier_weights_by_hand():
+    # ada: N_1 = 1, N_2 = 2, N_3 = 1; raw: 1/3 x 1, 2/3 x 1/2, 3/3 x 1 = 1/3, 1/3, 1; their sum over the tiers is 5/3
+    weighed = tier_weights(tiers(chosen()), alpha=1, beta=1)
+    assert of(weighed, "ada", "tier_weight") == pytest.approx([0.2, 0.2, 0.2, 0.6])
+    # mean over the four rows is .3
+    assert of(weighed, "ada", "weight") == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    # alpha 2, beta 0: raw 1/9, 4/9, 1; sum 14/9
+    again = tier_weights(tiers(chosen()), alpha=2, beta=0)
+    assert of(again, "ada", "tier_weight") == pytest.approx([1 / 14, 4 / 14, 4 / 14, 9 / 14])
+
+
+@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0, 3))
+@settings(max_examples=40)
+def test_tier_weights_follow_the_formula_over_a_whole_table(seed, alpha, beta):
+    rng = np.random.default_rng(seed)
+    answers = {f"p{k}": "".join(rng.choice(list("ABC-"), 30, p=[0.5, 0.3, 0.1, 0.1])) for k in range(5)}
+    weighed = tier_weights(tiers(chosen(answers)), alpha=alpha, beta=beta)
+    for name, mine in answers.items():
+        tier = [1 + sum(o[n] not in ("-", mine[n]) for o in answers.values()) for n in range(30) if mine[n] != "-"]
+        size = {t: tier.count(t) for t in set(tier)}
+        raw = {t: (t / 5) ** alpha * (1 / size[t]) ** beta for t in size}
+        expected = [raw[t] / sum(raw.values()) for t in tier]
+        rows = weighed.filter(pl.col("persona_id") == name)
+        assert rows["tier_weight"].to_list() == pytest.approx(expected)
+        assert rows["weight"].mean() == pytest.approx(1.0)
+
+
+def test_without_alpha_and_beta_everything_weighs_the_same():
+    weighed = tier_weights(tiers(chosen()), alpha=0, beta=0)
+    assert weighed["weight"].to_list() == pytest.approx([1.0] * 12)
+
+
+def test_divergence_is_the_tier_where_every_answer_is_certain():
+    certain = chosen(p=1.0)
+    assert divergences(certain)["divergence"].to_list() == pytest.approx(tiers(certain)["tier"].to_list())
+
+
+def test_divergence_is_the_sum_of_scipys():
+    frame = chosen({"ada": "AB", "bea": "BB", "cyd": "CA"}, p=0.7)
+    p = {"A": [0.7, 0.15, 0.15], "B": [0.15, 0.7, 0.15], "C": [0.15, 0.15, 0.7]}
+    one = distance.jensenshannon(p["A"], p["B"], base=2) ** 2
+    assert of(divergences(frame), "ada", "divergence") == pytest.approx([1 + 2 * one, 1 + one])
+
+
+def test_a_vote_is_weighed_by_the_people_behind_it():
+    frame = chosen({"ada": "A", "bea": "A", "cyd": "B"}, weights={"ada": 1.0, "bea": 2.0, "cyd": 1.0})
+    assert frame.select("persona_id").hstack(votes(frame).select("vote"))["vote"].to_list() == [0.75, 0.75, 0.25]
+
+
+def test_a_margin_is_what_parts_the_choice_from_the_runner_up():
+    assert margins(chosen(p=0.8))["margin"].to_list() == pytest.approx([0.7] * 12)
+
+
+def test_only_kept_choices_of_drawn_persons_are_weighed():
+    planted = plant()
+    rows = _choices(planted.judgments)
+    assert "none" not in rows["persona_id"]
+    assert (
+        rows.height
+        == planted.judgments.filter(
+            pl.col("control").is_null() & pl.col("reject_reason").is_null() & pl.col("item_choice").is_not_null()
+        )
+        .select("persona_id", "item_id")
+        .n_unique()
+    )
+    assert rows["choice"].null_count() == 0
