@@ -130,6 +130,52 @@ def show(
     show_run_folder(run, rows=rows, as_json=json)
 
 
+RepoId = Annotated[str, typer.Argument(metavar="REPO_ID", help="Dataset on the Hub: user/name.")]
+Tag = Annotated[str | None, typer.Option(help="Tag of this version; by default the hash of its data.")]
+Private = Annotated[bool, typer.Option("--private/--public", help="Of a dataset that is created now.")]
+Force = Annotated[bool, typer.Option("--force", help="Also a run whose gates failed, or over another dataset.")]
+
+
+@app.command()
+def push(
+    run: RunDir, repo_id: RepoId, private: Private = True, tag: Tag = None, force: Force = False, json: Json = False
+) -> None:
+    """Publish a finished run in one commit; safe to repeat at any moment."""
+    from prefgen.cli import hub
+
+    hub.push(run, repo_id, private=private, tag=tag, force=force, as_json=json)
+
+
+@app.command()
+def append(
+    run: RunDir, repo_id: RepoId, private: Private = True, tag: Tag = None, force: Force = False, json: Json = False
+) -> None:
+    """Add a run's rows to a published dataset; what is there already is not added again."""
+    from prefgen.cli import hub
+
+    hub.append(run, repo_id, private=private, tag=tag, force=force, as_json=json)
+
+
+@app.command()
+def pull(
+    repo_id: RepoId,
+    revision: Annotated[str | None, typer.Option(help="Tag, branch or commit.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for a checked copy; with --config a .parquet or .jsonl file.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Stream the rows of one config.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="Only rows for which this is true.")] = None,
+    columns: Annotated[str, typer.Option(metavar="A,B", help="Only these columns.")] = "",
+    head: Annotated[int | None, typer.Option(min=0, metavar="N", help="Only the first rows.")] = None,
+) -> None:
+    """What a published dataset holds, a checked copy of it, or some of its rows."""
+    from prefgen.cli import hub
+
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    hub.pull(repo_id, revision=revision, out=out, config=config, split=split, where=where, columns=names, head=head)
+
+
 @app.command()
 def doctor(
     pipeline: Annotated[
