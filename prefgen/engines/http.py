@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from prefgen.engines.addresses import base_urls, key_of
@@ -146,8 +148,19 @@ class _Workers:
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run to the end on the fastest loop there is; Ctrl-C cancels the work and is raised when that is done."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with _rare_collections(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(work)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage thirty times less often: a request leaves a handful of objects, and the search was 15 % of its CPU."""
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
