@@ -177,7 +177,7 @@ def run_in(
     run.create()
     accounts = []
     kinds = {"people": "draw", "questions": "table", "answers": "judge", "kept": "keep"}
-    renamed = pl.col("persona_id").str.replace("per-", f"per-{offset}-") if offset else pl.col("persona_id")
+    renamed = pl.col("^(persona|judgment)_id$").str.replace("per-", f"per-{offset}-" if offset else "per-")
     for name, table in tables(n_people, n_items, least=least).items():
         frames = [frame.with_columns(renamed) if "persona_id" in frame.columns else frame for frame in table.frames()]
         account = _account(name, kinds[name], Table.of(name, frames))

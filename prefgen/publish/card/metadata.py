@@ -48,7 +48,7 @@ def _info(config: Mapping[str, Any], schema: pa.Schema, files: Iterable[Mapping[
     size = dict.fromkeys(config["splits"], 0)
     for file in files:
         path = PurePosixPath(file["path"])
-        split = path.name.rsplit("-", 3)[0]
+        split = path.name.split("-")[0]  # names of splits have no dash
         if path.parts[:2] == ("data", name) and split in size:
             size[split] += file["bytes"]
     return {

@@ -26,7 +26,7 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
     """The card as text. Whatever strangers wrote (titles, options, sources) shows as plain text."""
     title = manifest["publish"].get("title") or manifest["name"]
     body = _template().render(
-        manifest=manifest,
+        manifest={"appended": [], **manifest},
         facts=facts,
         title=title,
         judges=judge_settings(facts.pipeline),
