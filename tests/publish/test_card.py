@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -11,9 +12,11 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.publish.card import write_card
+from prefgen.publish.card import card_of, write_card
+from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain
 from prefgen.store.folder import RunFolder
+from prefgen.store.leakage import Leakage
 from tests.publish import made
 
 ALL = "dpo, judgments, preferences, margin, kto, cond, fewshot, table, battle"
@@ -65,6 +68,16 @@ def test_the_card_says_how_far_to_trust_the_data(run: RunFolder) -> None:
     for said in ("town survey 2025", "25.0 %", "No-persona control", "23 compared", "unsure", "run-0", "tiny", "itm-0"):
         assert plain(said) in text or said in text, said
     assert "| `dpo` |" in text
+
+
+def test_the_card_says_what_the_splits_let_through(run: RunFolder) -> None:
+    facts = gather(run, run.read_manifest())
+    texts = Leakage(4, 1, 0.8, (("a", "b", 0.9),))
+    parted = replace(facts, parted=Parted("dpo", 0, 2, texts))
+    said = card_of(run.read_manifest(), parted)
+    assert "0 people and 2 questions of `test` stand in `train`" in said
+    assert "Of 4 questions that are held out, 1 (25.0 %)" in said
+    assert "were not measured" in card_of(run.read_manifest(), replace(facts, parted=Parted("dpo", 0, 0, None)))
 
 
 def test_a_run_that_kept_nothing_still_loads(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
 from prefgen.publish.public import public_pipeline
 from prefgen.store.folder import RunFolder
+from prefgen.store.leakage import Leakage, near_duplicate_leakage, shared_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,20 @@ class NoPersona:
 
 
 @dataclass(frozen=True, slots=True)
+class Parted:
+    """What the splits of a config let through.
+
+    people, items    how many of `test` stand in `train` as well; 0 where they are held out
+    texts            questions that are nearly the same on both sides; None where that was not measured
+    """
+
+    config: str
+    people: int
+    items: int
+    texts: Leakage | None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that stands in a card and is not in the manifest.
 
@@ -41,6 +56,7 @@ class Facts:
     examples: tuple[str, ...]
     pipeline: str
     no_persona: NoPersona | None
+    parted: Parted | None
 
 
 def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
@@ -62,6 +78,7 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
         examples=_examples(folder, files[shown]) if shown in files else (),
         pipeline=pipeline,
         no_persona=_no_persona(folder, manifest),
+        parted=_parted(folder, manifest),
     )
 
 
@@ -77,6 +94,27 @@ def _examples(folder: RunFolder, files: list[Mapping[str, Any]]) -> tuple[str, .
     scanned = pl.scan_parquet([folder.path / file["path"] for file in files])
     places = dict.fromkeys([0, rows // 2, rows - 1]) if rows else {}
     return tuple(shown_row(scanned.slice(place, 1).collect().row(0, named=True)) for place in places)
+
+
+def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
+    """Of the first config that has a split besides `train` (the splits of one run agree)."""
+    for config in manifest["configs"]:
+        if not {"train", "test"} <= set(config["splits"]) or config["name"] == "battle":
+            continue  # battles name people and questions otherwise; another config has the same splits
+        parts = [
+            pl.scan_parquet(folder.data / config["name"] / f"{split}-*.parquet")
+            .select("persona_id", "item_id", split=pl.lit(split)).unique()
+            for split in config["splits"]
+        ]  # fmt: skip
+        rows = pl.concat(parts).collect(engine="streaming")
+        prompts = pl.read_parquet(folder.data / "items" / "*.parquet", columns=["item_id", "prompt"])
+        texts = (
+            rows.select("item_id", "split").unique().sort("item_id", "split").join(prompts, on="item_id", how="inner")
+        )
+        return Parted(
+            config["name"], shared_ids(rows, "persona_id"), shared_ids(rows, "item_id"), near_duplicate_leakage(texts)
+        )
+    return None
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:
