@@ -42,6 +42,8 @@ class DrawnCodes:
 def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.random.Generator) -> DrawnCodes:
     """`n` people drawn from the tables of a population, in random order."""
     notes = targets.survey.notes if targets.survey is not None else ()
+    if not targets.axes:
+        return _without_levels(population, n)
     if math.prod(targets.shape) > MOST_CELLS:
         return _through_network(population, targets, n=n, rng=rng, notes=notes)
     fit = fitted(population, targets)
@@ -62,6 +64,14 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
     )  # fmt: skip
     wanted = Cells(cells.axes, cells.codes, frame.kept)
     return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], wanted, facts)
+
+
+def _without_levels(population: Population, n: int) -> DrawnCodes:
+    """People who have nothing but numbers from distributions: there is no table to fit."""
+    for key in ("keep", "oversample"):
+        if getattr(population, key):
+            raise population.error((key,), "no attribute has levels", "give an attribute `bins:` or levels")
+    return DrawnCodes((), np.ones(n), None, FitFacts("joint", 0, 0.0, True))
 
 
 def _through_network(

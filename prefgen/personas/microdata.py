@@ -166,6 +166,12 @@ def _coded(population: Population, name: str, column: pl.Series, attribute: Attr
             )
     else:
         axis = Axis(name, tuple(labels.values()), ordered=bool(column.dtype.is_numeric()))
+    if attribute is not None and column.null_count() and _MISSING not in axis.levels:
+        raise population.error(
+            ("attributes", name),
+            "its levels leave no place for the missing values of the survey",
+            f"add a level {_MISSING!r}, or say `missing: drop`",
+        )
     if column.null_count() and _MISSING not in axis.levels:
         axis = replace(axis, levels=(*axis.levels, _MISSING), ordered=False)
     place = {value: axis.levels.index(label) for value, label in labels.items()}

@@ -17,6 +17,7 @@ Level = str | int | float | bool
 """A level as YAML may have read it; `level_name` is how it is called everywhere else."""
 
 _BIN = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(-?\d+(?:\.\d+)?)\s*$")
+_LARGEST = 1e15  # whole numbers are exact as floats up to here
 _OPTIONS = ("levels", "bins", "normal", "lognormal", "uniform")
 
 
@@ -52,6 +53,28 @@ class Distribution(Spec):
             raise ValueError("`min` must be smaller than `max`\nfix: change one of them")
         return self
 
+    def problem(self, *, bell: bool, logarithm: bool) -> ShareProblem | None:
+        """What keeps numbers from being drawn, or None."""
+        low, high = self.min, self.max
+        if not bell:
+            if not (math.isfinite(low) and math.isfinite(high)):
+                return ShareProblem("a uniform distribution needs `min` and `max`", "add them")
+        elif self.mean is None or self.sd is None:
+            return ShareProblem("this distribution needs `mean` and `sd`", "add them")
+        else:
+            if logarithm:
+                low, high = (math.log(edge) if edge > 0 else -math.inf for edge in (low, high))
+            low, high = max(low, self.mean - 8 * self.sd), min(high, self.mean + 8 * self.sd)
+            if not low < high:
+                return ShareProblem(
+                    "`min` and `max` leave nothing of this distribution", "widen them, or change `mean` or `sd`"
+                )
+            if logarithm:
+                low, high = 0.0, math.exp(min(high, 700))
+        if max(abs(low), abs(high)) > _LARGEST:
+            return ShareProblem(f"its numbers go beyond {_LARGEST:.0e}", "choose another unit")
+        return None
+
 
 class Attribute(Spec):
     """One attribute. Written plainly as {level: share}, as a list of levels, or with options.
@@ -84,11 +107,12 @@ class Attribute(Spec):
         kinds = [key for key in _OPTIONS if getattr(self, key) is not None]
         if len(kinds) != 1:
             raise ValueError(f"an attribute has one of {', '.join(_OPTIONS)}; here are {kinds}\nfix: keep one")
-        if self.uniform is not None and not (math.isfinite(self.uniform.min) and math.isfinite(self.uniform.max)):
-            raise ValueError("a uniform distribution needs `min` and `max`\nfix: add them")
-        curve = self.normal or self.lognormal
-        if curve is not None and (curve.mean is None or curve.sd is None):
-            raise ValueError("this distribution needs `mean` and `sd`\nfix: add them")
+        curve = self.distribution
+        problem = (
+            None if curve is None else curve.problem(bell=self.uniform is None, logarithm=self.lognormal is not None)
+        )
+        if problem is not None:
+            raise ValueError(f"{problem.problem}\nfix: {problem.fix}")
         if self.distribution is None:
             if not self.names:
                 raise ValueError("an attribute needs at least one level\nfix: write {level: share, ...}")
