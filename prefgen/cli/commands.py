@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from prefgen.cli.screen import people, plan_grid, plan_notes, print_json
+from prefgen.cli.screen import data_console, people, plan_grid, plan_notes, print_json
 from prefgen.errors import Complaint, SpecError, UsageError
 from prefgen.plan import foresee, load
 
@@ -48,9 +48,10 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
             }
         )
     else:
-        Console(highlight=False).print(plan_grid(plan))
+        console = data_console()
+        console.print(plan_grid(plan))
         for line in plan_notes(plan):
-            Console(highlight=False).print(line, markup=False, soft_wrap=True)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def run_pipeline(

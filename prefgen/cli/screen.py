@@ -14,6 +14,12 @@ people = Console(stderr=True, highlight=False)
 """stderr, for people."""
 
 
+def data_console() -> Console:
+    """stdout, for data; wide where no terminal cuts it."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
 def print_json(content: object) -> None:
     """One JSON document on stdout."""
     sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))

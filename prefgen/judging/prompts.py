@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
 from prefgen.judging.presentations import LETTERS, shown
 from prefgen.records import Readout
@@ -23,9 +23,16 @@ MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 1, "text": 16, "certainty": 32,
 
 def sandbox() -> ImmutableSandboxedEnvironment:
     """Jinja as it is used everywhere here: an unknown name is an error, and a template can reach nothing."""
-    return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES), trim_blocks=False, keep_trailing_newline=False
-    )
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES))
+    environment.globals.clear()  # `filled` gives what a template may use
+    return environment
+
+
+def filled(template: Template, facts: Mapping[str, Any]) -> str:
+    """A template over `facts` alone, and `range`. As `Template.render`, without its copying of globals: that is
+    half of the time of a small template, and a questionnaire has a hundred thousand."""
+    context = template.new_context({"range": safe_range, **facts}, shared=True)
+    return "".join(template.root_render_func(context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Prompts:
 
     def system(self, persona_text: str) -> Messages:
         """The message that makes the model a persona; none for the no-persona control."""
-        return (("system", self.persona.render(text=persona_text)),) if persona_text else ()
+        return (("system", filled(self.persona, {"text": persona_text})),) if persona_text else ()
 
     def render_page(self, item: Mapping[str, Any], order: str) -> Page:
         """The page of one item with its options in `order`."""
@@ -62,10 +69,11 @@ class Prompts:
         places = shown(order, len(options), item["neither"])
         slots = [(LETTERS[slot], options[option]) for slot, option in enumerate(places)]
         choices = (*(slot for slot, _ in slots), *self.extra)
-        text = self.page.render(item=item, options=slots, choices=choices, readout=self.readout, order=order)
+        facts = {"item": item, "options": slots, "choices": choices, "readout": self.readout, "order": order}
+        text = filled(self.page, facts)
         # A model that begins its own sentence hides the letter; one that goes on from `Answer:` says it first.
         begun = (("assistant", "Answer:"),) if self.readout in ("logprobs", "text") else ()
         return Page((("user", text.strip()), *begun), choices)
 
 
-__all__ = ["MAX_TOKENS", "Messages", "Page", "Prompts", "TemplateError", "sandbox"]
+__all__ = ["MAX_TOKENS", "Messages", "Page", "Prompts", "TemplateError", "filled", "sandbox"]

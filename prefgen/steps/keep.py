@@ -65,7 +65,23 @@ def _marked(rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
 
 
 _ROW_FUNCTIONS = frozenset(
-    ["in", "and", "or", "not", "abs", "coalesce", "ifnull", "lower", "upper", "length", "round", "floor", "ceil", "starts_with", "ends_with"]
+    [
+        "in",
+        "and",
+        "or",
+        "not",
+        "abs",
+        "coalesce",
+        "ifnull",
+        "lower",
+        "upper",
+        "length",
+        "round",
+        "floor",
+        "ceil",
+        "starts_with",
+        "ends_with",
+    ]
 )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
-from jinja2 import Template, TemplateError
+from jinja2 import TemplateError
 from pydantic import Field, ValidationInfo, field_validator
 
 from prefgen.ids import content_id
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
-from prefgen.judging.prompts import sandbox
+from prefgen.judging.prompts import filled, sandbox
 from prefgen.spec.fields import Name
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import StepSpec
@@ -95,14 +95,8 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     if rows.is_empty():
         raise context.error("table", "it has no rows", "bring at least one row")
     for name, template in spec.set.items():
-        compiled = _compiled(template, ("set", name), context)
-        rows = rows.with_columns(
-            pl.Series(
-                name,
-                [_rendered(compiled, row, ("set", name), context) for row in rows.iter_rows(named=True)],
-                pl.String,
-            )
-        )
+        fill = _compiled(template, ("set", name), context)
+        rows = rows.with_columns(pl.Series(name, [fill(row) for row in rows.iter_rows(named=True)], pl.String))
     if spec.forms is not None:
         rows = pl.concat([_in_form(rows, name, form, context) for name, form in spec.forms.items()])
         # All forms of a row side by side: what is cut off by --limit is then whole rows.
@@ -142,10 +136,8 @@ def _in_form(rows: pl.DataFrame, name: str, form: Form, context: Context) -> pl.
     options = [_compiled(text, (*at, "options", index), context) for index, text in enumerate(form.options)]
     prompts, listed = [], []
     for row in rows.iter_rows(named=True):
-        prompts.append(_rendered(prompt, row, (*at, "prompt"), context))
-        listed.append(
-            [_rendered(option, row, (*at, "options", index), context) for index, option in enumerate(options)]
-        )
+        prompts.append(prompt(row))
+        listed.append([option(row) for option in options])
     return rows.with_columns(
         pl.lit(name).alias("form"),
         pl.Series("prompt", prompts, pl.String),
@@ -154,18 +146,26 @@ def _in_form(rows: pl.DataFrame, name: str, form: Form, context: Context) -> pl.
     )
 
 
-def _compiled(text: str, at: tuple[str | int, ...], context: Context) -> Template:
+Fill = Callable[[Mapping[str, Any]], str]
+
+
+def _compiled(text: str, at: tuple[str | int, ...], context: Context) -> Fill:
+    """A template as a function of a row; a complaint about `at` for one that cannot be read or filled."""
+    if "{" not in text:
+        said = text.strip()
+        return lambda _: said
     try:
-        return sandbox().from_string(text)
+        template = sandbox().from_string(text)
     except TemplateError as error:
         raise context.error(at, f"not a template: {error}", "write columns as {{ name }}") from None
 
+    def fill(row: Mapping[str, Any]) -> str:
+        try:
+            return filled(template, row).strip()
+        except Exception as error:  # a stranger's template may raise anything
+            raise context.error(at, f"{type(error).__name__}: {error}", f"use the columns {', '.join(row)}") from None
 
-def _rendered(template: Template, row: Mapping[str, Any], at: tuple[str | int, ...], context: Context) -> str:
-    try:
-        return template.render(row).strip()
-    except Exception as error:  # a stranger's template may raise anything
-        raise context.error(at, f"{type(error).__name__}: {error}", f"use the columns {', '.join(row)}") from None
+    return fill
 
 
 def _as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
