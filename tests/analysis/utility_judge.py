@@ -1,0 +1,196 @@
+"""A test double of the network for Fair-PP: an OpenAI-compatible endpoint that answers from a seeded utility model.
+
+It reads who is asked (the portrait), about whom, what and which dimension, and answers as planted below: camps of
+personas that think alike, groups that are judged otherwise, a leaning to the first slot, some refusals. So the truth of
+every statistic is known in closed form. `python -m tests.analysis.utility_judge` serves until it is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from tests.servers.wire import Asked, Delivery, Wire, reply
+
+ROOT = Path(__file__).parents[2]
+PIPELINE = ROOT / "pipelines" / "fair_pp.yaml"
+PEOPLE = ROOT / "persona_specs" / "britain_seven.yaml"
+
+DIMENSIONS = (
+    "liberty or equality",
+    "procedure or outcome",
+    "individual or community",
+    "custom or fairness",
+    "conscience or law",
+)
+CAMPS = {
+    "progressive_activists": "left", "civic_pragmatists": "left", "established_liberals": "left", "disengaged_battlers": "apart",
+    "loyal_nationals": "right", "disengaged_traditionalists": "right", "backbone_conservatives": "right", "none": "nobody",
+}  # fmt: skip
+LEAN = {
+    "left": (0.25, 0.4, 0.35, 0.2, 0.6),
+    "right": (0.7, 0.65, 0.6, 0.7, 0.4),
+    "apart": (0.45, 0.3, 0.5, 0.4, 0.5),
+    "nobody": (0.5, 0.5, 0.5, 0.5, 0.5),
+}
+"""P(first pole) of a camp, by dimension."""
+GAPS = {"women": -0.1, "war refugees": 0.12, "drug victims": -0.15}
+"""Added to P(first pole) for a group, whoever is asked."""
+LOYALTY = 0.9
+"""Chance that a persona thinks with its camp on a cell; else it throws a coin of its own."""
+STEADY = 0.8
+"""Chance that a cell is judged alike in both forms."""
+FOLLOWS = {
+    "progressive_activists": 0.02, "civic_pragmatists": 0.05, "established_liberals": 0.05, "disengaged_battlers": 0.25,
+    "loyal_nationals": 0.1, "disengaged_traditionalists": 0.15, "backbone_conservatives": 0.1, "none": 0.4,
+}  # fmt: skip
+"""Chance that an item is answered by slot, the first in every order."""
+REFUSES = {"drug victims": 0.03}
+
+_ABOUT = re.compile(r"This is about (.+?) and one matter: (.+?)\. (In your view|Suppose)")
+_OPTION = re.compile(r"^([A-C])\) (.+)$", re.M)
+
+
+def chance(persona: str, dimension: str, group: str) -> float:
+    """Planted P(first pole)."""
+    return LEAN[CAMPS[persona]][DIMENSIONS.index(dimension)] + GAPS.get(group, 0.0)
+
+
+def unit(*names: str) -> float:
+    """A number in [0, 1) that belongs to names."""
+    return int.from_bytes(hashlib.blake2b("\x1f".join(names).encode(), digest_size=8).digest(), "big") / 2**64
+
+
+class Judge:
+    """What the endpoint says."""
+
+    def __init__(self) -> None:
+        portraits = yaml.safe_load(PEOPLE.read_text("utf-8"))["portraits"]
+        self.people = {" ".join(one["text"].split())[:60]: one["id"] for one in portraits}
+        self.poles: dict[str, tuple[str, int]] = {}
+        for one in yaml.safe_load(PIPELINE.read_text("utf-8"))["steps"]["cells"]["product"]["wording"]:
+            for pole, (that, reason) in enumerate((("first", "first_reason"), ("second", "second_reason"))):
+                self.poles[f"It should matter more {one[that]}."] = (one["dimension"], pole)
+                self.poles[one[reason]] = (one["dimension"], pole)
+
+    def probabilities(self, messages: list[dict[str, str]]) -> dict[str, float] | None:
+        """Of the letters on the page; None for a refusal."""
+        persona = (
+            self.people.get(" ".join(messages[0]["content"].split())[:60], "none") if len(messages) > 1 else "none"
+        )
+        page = messages[-1]["content"]
+        found = _ABOUT.search(page)
+        assert found is not None, page
+        group, topic, form = found.groups()
+        slots = dict(_OPTION.findall(page))
+        dimension, pole_of_a = self.poles[slots["A"]]
+        item = (group, topic, dimension, form)
+        if unit("refuses", persona, *item) < REFUSES.get(group, 0.0):
+            return None
+        first = self.opinion(persona, *item)
+        told = {slot: self.poles[text][1] for slot, text in slots.items() if text in self.poles}
+        chosen = next(slot for slot, pole in told.items() if pole == (0 if first else 1))
+        if unit("slot", persona, *item) < FOLLOWS[persona]:
+            return {"A": 0.88, "B": 0.1, "C": 0.02} if chosen == "A" else {"A": 0.84, "B": 0.14, "C": 0.02}
+        assert pole_of_a in (0, 1)
+        return {slot: 0.85 if slot == chosen else 0.12 if slot != "C" else 0.03 for slot in "ABC"}
+
+    def opinion(self, persona: str, group: str, topic: str, dimension: str, form: str) -> bool:
+        """Whether the first pole is preferred."""
+        who = CAMPS[persona] if unit("loyal", persona, group, topic, dimension) < LOYALTY else persona
+        steady = unit("steady", who, group, topic, dimension) < STEADY
+        coin = unit("coin", who, group, topic, dimension, "" if steady else form)
+        return coin < chance(persona, dimension, group)
+
+    def said(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A chat completion."""
+        p = self.probabilities(body["messages"])
+        if p is None:
+            text, finish, ranked = "I'm sorry, I cannot answer that.", "stop", [("I", 0.98), (" I", 0.01)]
+        else:
+            ranked = sorted(p.items(), key=lambda one: -one[1])
+            text, finish = ranked[0][0], "stop"
+        top = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in ranked]
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish,
+            "logprobs": {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") else None}  # fmt: skip
+        n = sum(len(one["content"]) for one in body["messages"]) // 4
+        usage = {
+            "prompt_tokens": n,
+            "completion_tokens": 1,
+            "total_tokens": n + 1,
+            "prompt_tokens_details": {"cached_tokens": n // 2},
+        }
+        return {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [choice],
+            "usage": usage,
+        }
+
+
+class App:
+    """The endpoint behind the wire."""
+
+    def __init__(self) -> None:
+        self.judge = Judge()
+
+    def opened(self, wire: Wire) -> None: ...
+
+    def closed(self, wire: Wire) -> None: ...
+
+    def done(self) -> None: ...
+
+    def answer(self, asked: Asked, wire: Wire) -> None:
+        if asked.target.endswith("/models"):
+            body = {"object": "list", "data": [{"id": "utility", "object": "model", "created": 0, "owned_by": "test"}]}
+        else:
+            body = self.judge.said(orjson.loads(asked.body))
+        wire.deliver(Delivery(((0.0, reply(200, orjson.dumps(body))),)))
+
+
+async def _main() -> None:
+    ended = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, ended.set)
+    app = App()
+    server = await asyncio.get_running_loop().create_server(lambda: Wire(app), "127.0.0.1", 0, backlog=4096)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
+    await ended.wait()
+    server.close()
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The endpoint in a process of its own; yields its base_url."""
+    command = [sys.executable, "-m", "tests.analysis.utility_judge"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+
+        uvloop.run(_main())
+    except ImportError:
+        asyncio.run(_main())
