@@ -52,11 +52,12 @@ def check_batches(endpoint: Start, folder: Path, script: dict[str, Any], *, requ
 
 
 def test_batches_are_left_and_collected_one_expiring_half_way(endpoint: Start, folder: Path) -> None:
-    log = check_batches(endpoint, folder, {"batch": {"polls": 2, "expire": [1]}}, requests=500, size=200)
-    assert log["batches"][:3] == ["completed", "expired", "completed"]
-    assert log["rows"] == [200, 200, 100, 100]
+    log = check_batches(endpoint, folder, {"batch": {"polls": 1, "expire": [1]}}, requests=200, size=80)
+    assert log["batches"] == ["completed", "expired", "completed", "completed"]
+    assert log["rows"] == [80, 80, 40, 40]
 
 
+@pytest.mark.slow
 def test_failed_rows_and_refused_batches_are_sent_again(endpoint: Start, folder: Path) -> None:
     script = {"batch": {"polls": 1, "fail_rows": 0.1, "most_at_once": 2}}
     check_batches(endpoint, folder, script, requests=500, size=200)
@@ -68,6 +69,7 @@ def test_five_thousand_over_three_batches_one_expiring_half_way(endpoint: Start,
     assert log["batches"][:3] == ["completed", "expired", "completed"]
 
 
+@pytest.mark.slow
 def test_a_finished_batch_run_asks_nothing(endpoint: Start, folder: Path) -> None:
     server = endpoint({"batch": {"polls": 1}}, process=True)
     model = {"engine": "batch", "base_url": server.base_url}
