@@ -1,0 +1,189 @@
+"""Hand-sized sheets, whose every number can be worked out on paper."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from prefgen.analysis.agreement import estimate_agreement, far_apart, largest_camps
+from prefgen.analysis.bias import estimate_position_bias
+from prefgen.analysis.control import estimate_control_effects
+from prefgen.analysis.gaps import coordinates_held, estimate_counterfactual
+from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.slices import count_silence, estimate_length_sensitivity, estimate_profiles, estimate_shares
+from prefgen.judging.aggregate import measured
+from prefgen.seeds import rng_for
+from tests.analysis.planted import plant
+
+ITEMS = pl.DataFrame({
+    "item_id": ["w1", "m1", "w2", "m2"],
+    "prompt": ["?"] * 4,
+    "options": [["short", "rather longer", "neither"]] * 2 + [["a long option", "brief", "neither"]] * 2,
+    "neither": [2] * 4,
+    "group": ["women", "men", "women", "men"],
+    "topic": ["food", "food", "tax", "tax"],
+    "sort": ["good", "good", "burden", "burden"],
+})  # fmt: skip
+
+# For every persona: the option chosen on w1, m1, w2, m2, in the given and in the swapped order; R is a refusal.
+SAID = {"ada": ("ABAA", "ABAA"), "bea": ("ABBA", "ABAA"), "none": ("AACR", "BBCR")}
+
+
+def sheet(said=SAID, items=ITEMS, weights=None):
+    rows = []
+    for name, orders in said.items():
+        for n, item in enumerate(items["item_id"]):
+            for order, letters in zip(("given", "swapped"), orders, strict=True):
+                letter = letters[n]
+                slot = letter if order == "given" else {"A": "B", "B": "A"}.get(letter, letter)
+                p = {o: 0.8 if o == letter else 0.1 for o in "ABC"}
+                answer = (
+                    (None, "refusal", None, None)
+                    if letter == "R"
+                    else (letter, "na" if letter == "C" else "ok", slot, p)
+                )
+                rows.append((name, item, order, 0, *answer))
+    kinds = pl.Struct({"A": pl.Float64, "B": pl.Float64, "C": pl.Float64})
+    names = ["persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p"]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String) | {"repeat": pl.Int64, "p": kinds}, orient="row")
+    people = pl.DataFrame({
+        "persona_id": list(said), "control": [None if name != "none" else "none" for name in said],
+        "control_of": pl.Series([None] * len(said), dtype=pl.String), "weight": [(weights or {}).get(name, 1.0) for name in said],
+    })  # fmt: skip
+    return sheet_of([measured(frame)], item_facts(items.lazy()), people)
+
+
+def test_position_bias_by_hand():
+    found = estimate_position_bias(sheet())
+    by = {one.persona_id: one for one in found.by_persona}
+    # ada never changes; bea changes on w2 of four; the control on w1 and m1 of three that it answers in both orders
+    assert [by[name].follows_slot.value for name in ("ada", "bea", "none")] == pytest.approx([0.0, 1 / 4, 2 / 3])
+    assert found.follows_slot.value == pytest.approx(3 / 11)
+    # the control names the first slot in all four verdicts for a substantive option (its two Cs do not count)
+    assert by["none"].first_slot.value == 1.0
+    assert by["ada"].first_slot.value == 0.5
+    assert found.fair_first_slot == 0.5
+    assert [(one.item_id, one.follows_slot) for one in found.worst_items] == [
+        ("w1", 1 / 3),
+        ("m1", 1 / 3),
+        ("w2", 1 / 3),
+    ]
+
+
+def test_agreement_by_hand():
+    found = estimate_agreement(
+        sheet(dict.fromkeys(("x", "y"), SAID["ada"]) | {"z": ("BBAA", "BBAA")}), rng=rng_for(0, "t"), draws=50
+    )
+    assert [(camp.personas, camp.items) for camp in found.camps] == [(1, 0), (2, 1), (3, 3)]
+    assert found.unanimous.value == 0.75
+    by = {(pair.first, pair.second): pair for pair in found.pairs}
+    assert by["x", "y"].kappa.value == 1.0
+    # x: A B A A, z: B B A A; observed 3/4, chance 3/4 x 1/2 + 1/4 x 1/2 = 1/2
+    assert by["x", "z"].kappa.value == pytest.approx(0.5)
+    # x chooses A in 3 of 4, z in 2 of 4
+    assert by["x", "z"].overall == pytest.approx(0.0487949, abs=1e-6)
+
+
+def test_camps_count_only_items_that_all_answered():
+    import numpy as np
+
+    counts = np.array([[3, 0], [2, 1], [1, 1]])
+    assert [(camp.personas, camp.items) for camp in largest_camps(counts, 3)] == [(2, 1), (3, 1)]
+    assert largest_camps(counts, 1) == ()
+
+
+def test_shares_are_weighted_by_the_people():
+    weighted = sheet({"ada": ("AAAA", "AAAA"), "bea": ("BBBB", "BBBB")}, weights={"ada": 1.5, "bea": 0.5})
+    found = estimate_shares(weighted, option="A", rows="topic", columns="group")
+    assert found.overall.value == 0.75
+    assert {(one.row, one.column, one.share.value) for one in found.slices} == {
+        (topic, group, 0.75) for topic in ("food", "tax") for group in ("women", "men")
+    }
+
+
+def test_profiles_are_of_every_persona():
+    found = {
+        (one.persona_id, one.level): one.share.value
+        for one in estimate_profiles(sheet(), option="A", coordinate="topic")
+    }
+    assert found["ada", "food"] == 0.5
+    assert found["ada", "tax"] == 1.0
+    assert found["none", "tax"] == 0.0
+
+
+def test_what_cannot_stay_while_another_changes_is_not_held():
+    assert coordinates_held(ITEMS, ("group", "topic", "sort"), "group") == ("topic", "sort")
+    assert coordinates_held(ITEMS, ("group", "topic", "sort"), "topic") == ("group",)
+
+
+def test_a_gap_is_a_persona_against_itself_within_a_context():
+    found = estimate_counterfactual(sheet(), "group")
+    assert (found.contexts, found.levels, found.compared) == (2, 2, 1)
+    # food: women A, men B for both personas (+1); tax: all A, for bea's w2 too, whose two orders tie: no choice
+    gap = found.gaps[0]
+    assert (gap.first, gap.second, gap.difference.value) == ("women", "men", 0.5)
+    assert found.flips.value == pytest.approx(2 / 3)  # ada 1 of 2, bea 1 of 1
+
+
+def test_length_is_measured_where_one_option_is_longest():
+    found = estimate_length_sensitivity(sheet({"ada": ("AABB", "AABB")}))
+    assert (found.longest.value, found.chance) == (0.0, 0.5)
+    same = ITEMS.with_columns(options=pl.lit(["equal", "alike", "neither"]))
+    assert estimate_length_sensitivity(sheet(items=same)) is None
+
+
+def test_silence_is_counted_by_status():
+    found = {(one.coordinate, one.level): one for one in count_silence(sheet(), ["group"])}
+    assert found["group", "men"].statuses == {"ok": 10, "refusal": 2}
+    assert found["group", "women"].statuses == {"ok": 10, "na": 2}
+    assert found["persona_id", "none"].share.value == 0.25
+
+
+def test_a_control_differs_where_both_chose():
+    found = {one.persona_id: one for one in estimate_control_effects(sheet(), rng=rng_for(0, "t"), draws=20)}
+    # the control chose on w2 alone (C): its w1 and m1 tie between the orders, m2 is refused
+    assert (found["ada"].differs.value, found["ada"].differs.n) == (1.0, 1)
+    assert found["bea"].differs.n == 0
+
+
+def test_a_control_of_one_persona_is_nobody_elses():
+    planted = plant()
+    wrong = planted.personas.with_columns(
+        control=pl.when(pl.col("persona_id") == "eve").then(pl.lit("wrong")).otherwise("control"),
+        control_of=pl.when(pl.col("persona_id") == "eve").then(pl.lit("ada")),
+    )
+    found = sheet_of([planted.judgments], item_facts(planted.items.lazy()), wrong)
+    effects = estimate_control_effects(found, rng=rng_for(0, "t"), draws=5)
+    assert [one.persona_id for one in effects if one.control == "wrong"] == ["ada"]
+
+
+def test_a_run_too_large_is_seen_through_a_seeded_draw():
+    planted = plant()
+    facts = item_facts(planted.items.lazy())
+    small = [
+        sheet_of([planted.judgments], facts, planted.personas, seed=5, most_personas=3, most_cells=400)
+        for _ in range(2)
+    ]
+    assert small[0].personas == small[1].personas
+    assert len(small[0].people) == 3
+    assert small[0].items.height == 100
+    assert small[0].drawn_from == (6, 288)
+    assert small[0].items["item_id"].to_list() == small[1].items["item_id"].to_list()
+    # what is left is as it was
+    whole = sheet_of([planted.judgments], facts, planted.personas)
+    at = [whole.items["item_id"].to_list().index(name) for name in small[0].items["item_id"]]
+    row, of = small[0].personas.index(small[0].personas[0]), whole.personas.index(small[0].personas[0])
+    assert small[0].choice[row].tolist() == whole.choice[of, at].tolist()
+
+
+def test_items_that_nobody_was_asked_are_no_part_of_it():
+    planted = plant()
+    some = planted.items["item_id"].head(40).implode()
+    rows = planted.judgments.filter(pl.col("item_id").is_in(some))
+    found = sheet_of([rows], item_facts(planted.items.lazy()), planted.personas)
+    assert (found.items.height, found.drawn_from) == (40, (6, 40))
+
+
+def test_the_personas_compared_are_far_from_each_other():
+    found = sheet({"a": ("AAAA",) * 2, "b": ("AAAA",) * 2, "c": ("BBBB",) * 2, "d": ("CCCC",) * 2})
+    assert [found.personas[row] for row in far_apart(found, found.people, 3)] == ["a", "c", "d"]
