@@ -166,10 +166,12 @@ def run_in(
     n_people: int = 4,
     n_items: int = 6,
     offset: int = 0,
+    says: str = "",
 ) -> RunFolder:
     """A finished run folder: tables, data, manifest and card, as `prefgen run` leaves them.
 
     offset    people are numbered from here, so that two runs have different ones
+    says      begins every portrait, so that two runs have different people with the same ids
     """
     folder.mkdir(parents=True, exist_ok=True)
     pipeline = pipeline_in(folder, exports=exports)
@@ -180,6 +182,11 @@ def run_in(
     renamed = pl.col("^(persona|judgment)_id$").str.replace("per-", f"per-{offset}-" if offset else "per-")
     for name, table in tables(n_people, n_items, least=least).items():
         frames = [frame.with_columns(renamed) if "persona_id" in frame.columns else frame for frame in table.frames()]
+        if says and "judgment_id" in frames[0].columns:  # a judgment's id is the hash of all that was asked
+            frames = [frame.with_columns(judgment_id=pl.lit(says) + pl.col("judgment_id")) for frame in frames]
+        if says and name == "people":
+            portrait = pl.when(pl.col("text") != "").then(pl.lit(says) + pl.col("text")).otherwise(pl.lit(""))
+            frames = [frame.with_columns(text=portrait) for frame in frames]
         account = _account(name, kinds[name], Table.of(name, frames))
         run.write_table(name, iter(frames), fingerprint=name, account=lambda _, account=account: account)
         accounts.append(account)

@@ -121,6 +121,28 @@ def test_a_night_with_new_questions_adds_questions_and_numbers_them_on(served: H
     assert table.select("persona_id", "item_id", "option").is_unique().all()
 
 
+def test_people_with_the_id_of_somebody_else_get_an_id_of_their_own(
+    served: Hub, nights: list[RunFolder], tmp_path: Path
+) -> None:
+    append_run(nights[0].path, NAME)
+    others = made.run_in(tmp_path, exports=EXPORTS, says="Tonight, ")
+    added = append_run(others.path, NAME)
+    assert (added.rows["personas"], added.skipped["personas"]) == (
+        4,
+        1,
+    )  # the control without a portrait is the same one
+    out = download(open_published(NAME), tmp_path / "out")
+    for name, key in (("personas", "persona_id"), ("judgments", "judgment_id"), ("dpo", "pair_id")):
+        assert pl.read_parquet(sorted((out / "data" / name).glob("*.parquet")))[key].is_unique().all(), name
+    texts = dict(
+        pl.read_parquet(sorted((out / "data/personas").glob("*.parquet"))).select("persona_id", "text").iter_rows()
+    )
+    pairs = pl.read_parquet(sorted((out / "data/dpo").glob("*.parquet")))
+    assert all(row["prompt"][0]["content"] == texts[row["persona_id"]] for row in pairs.iter_rows(named=True))
+    assert all(row["pair_id"].startswith(row["persona_id"] + "|") for row in pairs.iter_rows(named=True))
+    assert append_run(others.path, NAME).rows == {}
+
+
 def test_an_id_that_means_somebody_else_is_refused(served: Hub, nights: list[RunFolder], tmp_path: Path) -> None:
     append_run(nights[0].path, NAME)
     run = made.run_in(tmp_path, exports=EXPORTS, n_items=7)
@@ -133,7 +155,7 @@ def test_an_id_that_means_somebody_else_is_refused(served: Hub, nights: list[Run
     write_json(
         run.manifest_path, manifest | {"files": file_entries(run, [*run.data.rglob("*.parquet"), run.pipeline_path])}
     )
-    with pytest.raises(FileError, match="item_id 'itm-0' stands there for another prompt"):
+    with pytest.raises(FileError, match="item_id 'itm-0' stands there for another question"):
         append_run(run.path, NAME)
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from prefgen.errors import FileError
 from prefgen.ids import file_sha256
 from prefgen.publish.hub.pull import Published, pull_rows
+from prefgen.publish.hub.renamed import renamed, renamings
 from prefgen.store.folder import RunFolder
 from prefgen.store.shards import write_shards
 
@@ -22,8 +23,8 @@ _KEYS = {
 }  # fmt: skip
 _PAIR = ("pair_id",)
 _WHO = {"battle": ("judge", "question_id")}
-_SAME = {"personas": ("persona_id", "text"), "items": ("item_id", "prompt", "options")}
-"""What an id stands for: two runs that use it must mean the same."""
+_ITEM = ("item_id", "prompt", "options")
+"""What the id of a question stands for: two runs that use it must mean the same."""
 
 _SHARD_BYTES = 256_000_000
 
@@ -49,19 +50,21 @@ class _Known:
     people: pl.Series
     items: pl.Series
     numbers: tuple[pl.DataFrame, pl.DataFrame] | None
+    names: Mapping[str, str]  # new ids of people whose id stands for somebody else there
 
 
 def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Published, aside: Path) -> Growth:
     """Write the rows that `published` does not have into shards under `aside`."""
     ours = {config["name"]: config["splits"] for config in manifest["configs"]}
     _check_configs(ours, published)
-    for name, columns in _SAME.items():
-        if name in ours:
-            _check_same_meaning(folder, published, name, columns)
+    if "items" in ours:
+        _check_same_questions(folder, published)
+    names = renamings(folder, published)
     known = _Known(
         _column(published, "personas", "persona_id"),
         _column(published, "items", "item_id"),
-        _grown_ids(folder, published) if "table" in ours else None,
+        _grown_ids(folder, published, names) if "table" in ours else None,
+        names,
     )
     number = len(published.manifest.get("appended", [])) + 1
     files: dict[str, Path] = {}
@@ -158,7 +161,7 @@ class _New:
         for path in sorted((self.folder.data / self.name).glob(f"{split}-*.parquet")):
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):
-                rows = _frame(file.read_row_group(group))
+                rows = renamed(_frame(file.read_row_group(group)), self.known.names)
                 unseen = self._surely_new(rows)
                 if not unseen.all():
                     # Only now are the keys of published rows needed: people and questions that both are there.
@@ -190,11 +193,12 @@ class _New:
         return joined.with_columns(user=pl.col("_user"), item=item, time=pl.col("_time")).select(rows.columns)
 
 
-def _grown_ids(folder: RunFolder, published: Published) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _grown_ids(folder: RunFolder, published: Published, names: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Numbers of people, and of questions and their first answers, in the grown dataset."""
     frames = []
     for name, columns in (("personas", ["persona_id"]), ("items", ["item_id", "options"])):
         ours = pl.read_parquet(folder.data / name / "*.parquet", columns=columns)
+        ours = renamed(ours, names)
         both = pl.concat([*pull_rows(published, name, columns=columns), ours])
         frames.append(both.unique(columns[0], keep="first", maintain_order=True))
     people = frames[0].with_columns(_user=pl.int_range(pl.len(), dtype=pl.Int64))
@@ -211,15 +215,15 @@ def _check_configs(ours: Mapping[str, Any], published: Published) -> None:
                 fix="publish the same exports in every run, or push to another name")  # fmt: skip
 
 
-def _check_same_meaning(folder: RunFolder, published: Published, name: str, columns: tuple[str, ...]) -> None:
-    ours = pl.read_parquet(folder.data / name / "*.parquet", columns=list(columns))
-    key, *meanings = columns
-    for there in pull_rows(published, name, columns=columns):
+def _check_same_questions(folder: RunFolder, published: Published) -> None:
+    ours = pl.read_parquet(folder.data / "items" / "*.parquet", columns=list(_ITEM))
+    key, *meanings = _ITEM
+    for there in pull_rows(published, "items", columns=_ITEM):
         both = ours.join(there, on=key, suffix="_there")
         other = both.filter(pl.any_horizontal(pl.col(one).ne_missing(pl.col(f"{one}_there")) for one in meanings))
         if other.height:
-            raise FileError(f"{published.remote.repo_id}: {key} {other[key][0]!r} stands there for another {meanings[0]}",
-                fix="give new people and questions ids of their own")  # fmt: skip
+            raise FileError(f"{published.remote.repo_id}: {key} {other[key][0]!r} stands there for another question",
+                fix="give new questions ids of their own; without `item_id` they have the hash of their content")  # fmt: skip
 
 
 def _column(published: Published, config: str, column: str) -> pl.Series:
