@@ -130,6 +130,24 @@ def show(
     show_run_folder(run, rows=rows, as_json=json)
 
 
+@app.command()
+def place(
+    run: RunDir,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY=VALUE,...",
+            help="A model, e.g. engine=openai,model=NAME,base_url=URL,region=Europe; may be repeated.",
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Let models answer a run's questions without a persona, and place them among its personas."""
+    from prefgen.cli.commands import place_in_run
+
+    place_in_run(run, model, as_json=json)
+
+
 RepoId = Annotated[str, typer.Argument(metavar="REPO_ID", help="Dataset on the Hub: user/name.")]
 Tag = Annotated[str | None, typer.Option(help="Tag of this version; by default the hash of its data.")]
 Private = Annotated[bool, typer.Option("--private/--public", help="Of a dataset that is created now.")]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from prefgen.cli.screen import data_console, people, plan_grid, plan_notes, print_json
 from prefgen.errors import Complaint, SpecError, UsageError
 from prefgen.plan import foresee, load
+from prefgen.spec.pipeline import check_model
+
+if TYPE_CHECKING:
+    from prefgen.place import Candidate
 
 
 def check_files(files: Sequence[Path]) -> int:
@@ -120,3 +124,47 @@ def show_run_folder(run: Path, *, rows: int, as_json: bool) -> None:
         print_json(summary)
     else:
         show_run(run, Console(highlight=False), rows=rows)
+
+
+def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:
+    """Place models among a run's personas and say whom they are nearest to."""
+    from prefgen.cli.watch import watcher_for
+    from prefgen.place import place
+
+    candidates = [candidate_of(text) for text in models]
+    with watcher_for(people, as_json=False) as watcher:
+        placement = place(run, candidates, watcher.asks)
+    if as_json:
+        print_json(placement)
+        return
+    for one in candidates:
+        whole = [near for near in placement["nearness"] if near["model"] == one.name and not near["coordinate"]]
+        for near in sorted(whole, key=lambda near: near["divergence"]["value"] or 1.0):
+            kappa, divergence = near["kappa"], near["divergence"]
+            line = (
+                f"{one.name} beside {near['target']}: kappa {_estimate(kappa)}, divergence {_estimate(divergence)} bits"
+            )
+            people.print(line, markup=False, soft_wrap=True)
+    people.print(f"the map: {run / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def candidate_of(text: str) -> Candidate:
+    """A `--model` of the command line: `engine=openai,model=NAME,base_url=URL,name=SHOWN,region=WHERE`."""
+    from prefgen.place import Candidate
+
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(equals and key.strip() for key, equals, _ in pairs):
+        raise UsageError(f"--model {text!r} is not of the form key=value,key=value",
+            fix="write e.g. --model engine=openai,model=qwen3-8b,base_url=http://127.0.0.1:8000/v1,region=East Asia")  # fmt: skip
+    facts: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
+    region, name = facts.pop("region", None), facts.pop("name", None)
+    model = check_model(facts)
+    return Candidate(name or model.model, region, model)
+
+
+def _estimate(estimate: dict[str, float | None]) -> str:
+    if estimate["value"] is None:
+        return "unknown"
+    if estimate["low"] is None or estimate["high"] is None:
+        return f"{estimate['value']:.2f}"
+    return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"

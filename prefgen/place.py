@@ -1,0 +1,83 @@
+"""Placing: models answer a finished run's questions without a persona, and stand beside its personas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from prefgen.analysis.placement import PlacedModel, write_placement
+from prefgen.engines.ask import Asker
+from prefgen.engines.engine import Meter
+from prefgen.engines.prices import price_of
+from prefgen.engines.store import ResponseStore
+from prefgen.errors import FileError, UsageError
+from prefgen.plan import context_of, load
+from prefgen.publish.report import write_report
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Pipeline
+from prefgen.steps import kind, kind_of
+from prefgen.store.folder import RunFolder
+from prefgen.store.table import Table
+
+NOBODY = pl.DataFrame(
+    {"persona_id": ["none"], "control": ["none"], "weight": [1.0], "text": [""]},
+)
+"""The one who is asked: the model itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model to be placed. `region` is where it comes from, for the map; None when nobody said."""
+
+    name: str
+    region: str | None
+    model: ModelSpec
+
+
+def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Meter], None]) -> dict[str, Any]:
+    """Ask every model what the run's last judge step asked, without a persona; RUN/placement.json and the report follow.
+
+    Responses are kept in RUN/placements.sqlite, so a model is asked once and the command can be repeated.
+    Raises UsageError for a run without a judge step, FileError for one that is not finished, EngineError.
+    """
+    folder = RunFolder(run)
+    if folder.read_manifest()["status"] != "finished":
+        raise FileError(f"{run}: the run is not finished", fix="run its pipeline to the end first")
+    pipeline = load(folder.pipeline_path)
+    step = _judge_step(pipeline, run)
+    with folder.locked(), ResponseStore(folder.path / "placements.sqlite") as store:
+        placed = [
+            PlacedModel(one.name, one.region, _answers(folder, pipeline, step, one, store, watch)) for one in candidates
+        ]
+        placement = write_placement(folder, placed)
+        write_report(folder)
+    return placement
+
+
+def _judge_step(pipeline: Pipeline, run: Path) -> str:
+    steps = [name for name, spec in pipeline.steps.items() if kind_of(spec) == "judge"]
+    if not steps:
+        raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
+    return steps[-1]
+
+
+def _answers(
+    folder: RunFolder,
+    pipeline: Pipeline,
+    step: str,
+    candidate: Candidate,
+    store: ResponseStore,
+    watch: Callable[[str, Meter], None],
+) -> list[pl.DataFrame]:
+    """The judgments of one model, as the control `none`."""
+    spec = pipeline.steps[step]
+    asked = spec.asks()
+    assert asked is not None
+    read = dict(spec.reads())
+    tables = {read["items"]: folder.table(read["items"]), read["as"]: Table.of(read["as"], [NOBODY])}
+    ask = Asker(store, {asked: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter))
+    return list(kind(kind_of(spec)).make(spec, tables, context_of(pipeline, step, ask)))
