@@ -96,13 +96,7 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
     figure, axes = canvas.blank(
         step * len(rows) + 0.5 + legend, left=canvas.label_room([short(row, 26) for row in rows]), top=legend
     )
-    for at, column in enumerate(columns):
-        placed = [
-            (place, one["share"]) for place, row in enumerate(rows) for one in by_row[row] if one["column"] == column
-        ]
-        lift = 0.0 if len(columns) == 1 else (0.5 - at / (len(columns) - 1)) * 0.62
-        for place, share in placed:
-            _dot(axes, share, place + lift, SERIES[at], MARKERS[at], 4.2, False)
+    _dodged(axes, [by_row[row] for row in rows], columns)
     for place in range(len(rows) - 1):
         axes.axhline(place + 0.5, color=LINE, linewidth=0.7)
     axes.axvline(found["overall"]["value"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
@@ -121,6 +115,16 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
     by = f"{found['rows']} and {found['columns']}" if found["columns"] else found["rows"]
     return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals, items as clusters.",
         Table((found["rows"], found["columns"] or "", f"P({found['option']})"), table))  # fmt: skip
+
+
+def _dodged(axes: Axes, rows: Sequence[Sequence[Record]], columns: Sequence[str]) -> None:
+    """A line of dots a row, one a column, each a little lower than the one before."""
+    for at, column in enumerate(columns):
+        lift = 0.0 if len(columns) == 1 else (0.5 - at / (len(columns) - 1)) * 0.62
+        for place, slices in enumerate(rows):
+            for one in slices:
+                if one["column"] == column:
+                    _dot(axes, one["share"], place + lift, SERIES[at], MARKERS[at], 4.2, False)
 
 
 def draw_gaps(_: Record, findings: Record) -> Drawing | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.report import canvas
@@ -13,7 +13,7 @@ from prefgen.publish.report.charts import dots, key
 from prefgen.publish.report.words import Record, decimal, interval, short
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.axes import Axes
 
 MOST_FACES = 12
 MOST_AXES = 9
@@ -116,26 +116,14 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
     if found is None or len(found["pairs"]) < 3:
         return None
     names = [short(name, 22) for name in found["compared"]]
-    places = {name: place for place, name in enumerate(found["compared"])}
     n = len(names)
     margin = canvas.label_room(names, most=1.5)
     cell = min(0.5, (WIDTH - margin - 0.1) / n)
     figure, axes = canvas.blank(
         cell * n + margin + 0.1, left=margin, right=WIDTH - margin - cell * n, top=0.1, bottom=margin
     )
-    most = max(0.05, *((pair["divergence"]["value"] or 0.0) for pair in found["pairs"]))
-    places_shown = 2 if most > 0.05 else 3
     size = max(5.0, min(9.0, cell * 19))
-    from matplotlib.patches import Rectangle
-
-    for pair in found["pairs"]:
-        a, b = places[pair["first"]], places[pair["second"]]
-        far = pair["divergence"]["value"] or 0.0
-        axes.add_patch(
-            Rectangle((a - 0.48, b - 0.48), 0.96, 0.96, facecolor=BLUE, alpha=0.06 + 0.54 * far / most, linewidth=0)
-        )
-        axes.text(a, b, decimal(far, places_shown), ha="center", va="center", fontsize=size)
-        axes.text(b, a, decimal(pair["kappa"]["value"]), ha="center", va="center", fontsize=size, color=SOFT)
+    _fill(axes, found["pairs"], {name: place for place, name in enumerate(found["compared"])}, size)
     axes.set_xlim(-0.5, n - 0.5)
     axes.set_ylim(n - 0.5, -0.5)
     axes.set_xticks(range(n), names, rotation=90)
@@ -157,3 +145,18 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
     return Drawing(figure, "Below the diagonal, shaded: Jensen-Shannon divergence of their answers in bits, mean over items (0 alike, 1 nothing in common). "
         "Above: Cohen's kappa of their choices. The table has the 95 % intervals.",
         Table(("persona", "persona", "divergence (bits)", "kappa", "same choice"), rows))  # fmt: skip
+
+
+def _fill(axes: Axes, pairs: Sequence[Record], places: Mapping[str, int], size: float) -> None:
+    """Divergences below the diagonal, darker the farther; kappas above it."""
+    from matplotlib.patches import Rectangle
+
+    most = max(0.05, *((pair["divergence"]["value"] or 0.0) for pair in pairs))
+    digits = 2 if most > 0.05 else 3
+    for pair in pairs:
+        a, b = places[pair["first"]], places[pair["second"]]
+        far = pair["divergence"]["value"] or 0.0
+        shade = 0.06 + 0.54 * far / most
+        axes.add_patch(Rectangle((a - 0.48, b - 0.48), 0.96, 0.96, facecolor=BLUE, alpha=shade, linewidth=0))
+        axes.text(a, b, decimal(far, digits), ha="center", va="center", fontsize=size)
+        axes.text(b, a, decimal(pair["kappa"]["value"]), ha="center", va="center", fontsize=size, color=SOFT)
