@@ -118,8 +118,8 @@ class Audit:
         return {**row, "audit": row.pop("tables"), "parts": [part.to_json() for part in self.parts]}
 
     def lines(self) -> Iterator[str]:
-        """The audit as text for people, in rich markup."""
-        yield f"[bold]{self.population}[/bold]: {self.n:,} people, effective sample size {self.effective_n:,.0f}"
+        """The audit as text for people."""
+        yield f"{self.population}: {self.n:,} people, effective sample size {self.effective_n:,.0f}"
         width = max((len(row.table) for row in self.tables), default=5)
         if self.tables:
             yield f"{'realised against target':{width}}  cells  total variation  largest count error"
@@ -136,9 +136,9 @@ class Audit:
     def _fit_lines(self) -> Iterator[str]:
         if self.fit is not None:
             if self.fit.method == "joint" and not self.fit.converged:
-                yield f"[yellow]the tables do not fit exactly: the worst misses by {self.fit.residual:.5f}[/yellow]"
+                yield f"the tables do not fit exactly: the worst misses by {self.fit.residual:.5f}"
             for sentence in (*self.fit.disagreements[:5], *self.fit.notes):
-                yield f"[yellow]{sentence}[/yellow]"
+                yield f"{sentence}"
             if self.fit.repaired or self.fit.short:
                 short = f", {self.fit.short} could not be" if self.fit.short else ""
                 yield f"exact margins: {self.fit.repaired:,} changes{short}"

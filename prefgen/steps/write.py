@@ -20,8 +20,9 @@ from prefgen.personas.life import (
     life_messages,
     number_told_in,
     told_in,
+    whole_sentences,
 )
-from prefgen.records import Readout, Request
+from prefgen.records import Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, Forecast
@@ -138,20 +139,15 @@ def _written(
 ) -> dict[str, str]:
     """The lives by persona; one that failed, was refused or is empty is not there."""
     model = context.ask.spec(spec.model)
-    asked = {
-        row["persona_id"]: _request(
-            life_messages(row, facts, words=spec.words, voice=spec.voice), model, "prose", (), number
-        )
-        for row in rows
-    }
+    asked = {row["persona_id"]: _life_request(spec, row, facts, model, number) for row in rows}
     context.ask.send(spec.model, asked.values(), planned=len(asked))
     responses = context.ask.read([request.request_id for request in asked.values()])
     return {
-        name: response.text.strip()
+        name: life
         for name, response in zip(asked, responses, strict=True)
         if response.failure is None
-        and response.text.strip()
-        and response.finish not in ("content_filter", "refusal", "length")
+        and (life := whole_sentences(response.text) if response.finish == "length" else response.text.strip())
+        and response.finish not in ("content_filter", "refusal")
     }
 
 
@@ -173,9 +169,7 @@ def _read_back(
             if value is None:
                 continue
             if fact.levels:
-                asked.append(
-                    (row, fact, _request(check_messages(life, fact), model, "text", check_choices(fact), number))
-                )
+                asked.append((row, fact, _check_request(life, fact, model, number)))
             else:
                 told[row["persona_id"]][fact.name] = number_told_in(fact, float(value), life)
     context.ask.send(spec.model, (request for _, _, request in asked), planned=len(asked))
@@ -207,18 +201,18 @@ def _told(people: pl.DataFrame, lives: Mapping[str, str], tellings: Mapping[str,
     )
 
 
-def _request(
-    messages: tuple[tuple[str, str], ...], model: ModelSpec, readout: Readout, choices: tuple[str, ...], number: int
-) -> Request:
+def _life_request(spec: Spec, row: Mapping[str, Any], facts: Sequence[Fact], model: ModelSpec, number: int) -> Request:
+    room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
+    messages = life_messages(row, facts, words=spec.words, voice=spec.voice)
     return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=messages,
-        readout=readout,
-        choices=choices,
-        temperature=model.temperature if readout == "prose" else 0.0,
-        top_p=model.top_p,
-        max_tokens=(model.max_tokens or MAX_TOKENS["prose"]) if readout == "prose" else MAX_TOKENS["text"],
-        seed=model.seed,
+        model=model.model, revision=model.identity, messages=messages, readout="prose", choices=(),
+        temperature=model.temperature, top_p=model.top_p, max_tokens=room, seed=model.seed, repeat=number,
+    )  # fmt: skip
+
+
+def _check_request(life: str, fact: Fact, model: ModelSpec, number: int) -> Request:
+    return Request(
+        model=model.model, revision=model.identity, messages=check_messages(life, fact), readout="text",
+        choices=check_choices(fact), temperature=0.0, top_p=model.top_p, max_tokens=MAX_TOKENS["text"], seed=model.seed,
         repeat=number,
-    )
+    )  # fmt: skip

@@ -88,6 +88,16 @@ def test_a_life_that_failed_leaves_the_person_as_it_was():
     assert rows["text"].to_list()[2] == "You are 50, left."
 
 
+def test_a_life_cut_off_ends_with_its_last_whole_sentence():
+    def cut(request: Request) -> str | Response:
+        said = author(request)
+        if request.readout == "prose":
+            return Response(request.request_id, text=f"{said} And then you", finish="length")
+        return said
+
+    assert made(context(cut))["text"].to_list()[0] == "You are 30 years old and vote left."
+
+
 def test_an_answer_of_the_checker_that_cannot_be_read_is_no_yes():
     here = context(lambda request: author(request) if request.readout == "prose" else "hard to say")
     assert not made(here)["written"].any()
