@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.distance import Floats, alpha_columns, cohen_kappa, entropy, jensen_shannon, krippendorff_alpha
-from prefgen.analysis.estimate import NOTHING, Estimate, from_draws, resamples, wilson
+from prefgen.analysis.estimate import NOTHING, Estimate, clustered_share, from_draws, resampled_units, unit_starts
 from prefgen.analysis.sheet import Sheet
 
 MOST_COMPARED = 14
@@ -66,10 +66,10 @@ def estimate_agreement(
     """Agreement between the drawn persons; controls are left out."""
     people = sheet.people
     counts = sheet.options_chosen(people)
-    camps = largest_camps(counts, len(people))
+    camps = largest_camps(counts, sheet.unit_of, len(people))
     compared = far_apart(sheet, people, most_compared)
     return Agreement(
-        alpha=estimate_alpha(counts, rng=rng, draws=draws),
+        alpha=estimate_alpha(counts, sheet.unit_of, rng=rng, draws=draws),
         unanimous=camps[-1].share if camps else NOTHING,
         camps=camps,
         compared=tuple(sheet.personas[row] for row in compared),
@@ -77,24 +77,31 @@ def estimate_agreement(
     )  # fmt: skip
 
 
-def estimate_alpha(counts: NDArray[np.int64], *, rng: np.random.Generator, draws: int) -> Estimate:
+def estimate_alpha(
+    counts: NDArray[np.int64], unit_of: NDArray[np.intp], *, rng: np.random.Generator, draws: int
+) -> Estimate:
     """Krippendorff's nominal alpha from (items, options) counts, with its bootstrap interval over items."""
     columns = alpha_columns(counts)
     sums = np.zeros((1 + draws, columns.shape[1]))
-    for rows, weights in resamples(len(columns), rng=rng, draws=draws):
-        sums += weights @ columns[rows]
+    for rows, begins, weights in resampled_units(unit_of, rng=rng, draws=draws):
+        sums += weights @ np.add.reduceat(columns[rows], begins, axis=0)
     return from_draws(krippendorff_alpha(sums), int((counts.sum(axis=1) >= 2).sum()))
 
 
-def largest_camps(counts: NDArray[np.int64], n_people: int) -> tuple[Camp, ...]:
+def largest_camps(counts: NDArray[np.int64], unit_of: NDArray[np.intp], n_people: int) -> tuple[Camp, ...]:
     """Items by the size of their largest camp, smallest first; only items that all `n_people` answered."""
-    complete = counts[counts.sum(axis=1) == n_people]
-    if n_people < 2 or not len(complete):
+    complete = counts.sum(axis=1) == n_people
+    if n_people < 2 or not complete.any():
         return ()
-    sizes = np.bincount(complete.max(axis=1), minlength=n_people + 1)
+    starts = unit_starts(unit_of)
+    largest, of = np.where(complete, counts.max(axis=1), -1), np.add.reduceat(complete.astype(np.int64), starts)
     smallest = -(-n_people // counts.shape[1])
     return tuple(
-        Camp(size, int(sizes[size]), wilson(int(sizes[size]), len(complete)))
+        Camp(
+            size,
+            int((largest == size).sum()),
+            clustered_share(np.add.reduceat((largest == size).astype(np.int64), starts), of),
+        )
         for size in range(max(1, smallest), n_people + 1)
     )
 
@@ -132,15 +139,15 @@ def compare(
     sheet: Sheet, pairs: Sequence[tuple[int, int]], *, rng: np.random.Generator, draws: int
 ) -> tuple[PairAgreement, ...]:
     """The given pairs of rows against each other, all on the same bootstrap draws of items."""
-    o, n_items = len(sheet.options), sheet.items.height
+    o = len(sheet.options)
     sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for items, weights in resamples(n_items, rng=rng, draws=draws):
+    for items, begins, weights in resampled_units(sheet.unit_of, rng=rng, draws=draws):
         p = sheet.p[:, items].astype(np.float64)
         own = {row: entropy(p[row]) for row in {row for pair in pairs for row in pair}}
         for number, (a, b) in enumerate(pairs):
             between = entropy((p[a] + p[b]) / 2) - (own[a] + own[b]) / 2
             columns = pair_columns(sheet.choice[a, items], sheet.choice[b, items], between, o)
-            sums[number] += weights @ columns
+            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
     shares = choice_shares(sheet, np.arange(len(sheet.personas)))
     return tuple(_pair(sheet, a, b, sums[number], shares) for number, (a, b) in enumerate(pairs))
 
@@ -163,13 +170,21 @@ def read_pair_sums(sums: Floats, o: int) -> tuple[Floats, Floats, Floats, int]:
     return same, cohen_kappa(table), divergence, int(table[0].sum())
 
 
+def same_choices(sheet: Sheet, a: int, b: int, *, differ: bool = False) -> Estimate:
+    """Share of the items both answered on which two rows choose the same, or with `differ` do not."""
+    first, second = sheet.choice[a], sheet.choice[b]
+    both = (first >= 0) & (second >= 0)
+    wanted = both & ((first != second) if differ else (first == second))
+    return clustered_share(sheet.by_unit(wanted.astype(np.int64)), sheet.by_unit(both.astype(np.int64)))
+
+
 def _pair(sheet: Sheet, a: int, b: int, sums: Floats, shares: Floats) -> PairAgreement:
-    same, kappa, divergence, n = read_pair_sums(sums, len(sheet.options))
+    _, kappa, divergence, n = read_pair_sums(sums, len(sheet.options))
     overall = float(jensen_shannon(shares[a], shares[b]))
     return PairAgreement(
         first=sheet.personas[a],
         second=sheet.personas[b],
-        same=wilson(float(same[0]) * n, n) if n else NOTHING,
+        same=same_choices(sheet, a, b),
         kappa=from_draws(kappa, n),
         divergence=from_draws(divergence, int(sums[0, -1])),
         overall=None if np.isnan(overall) else overall,

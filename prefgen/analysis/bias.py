@@ -64,12 +64,12 @@ def estimate_position_bias(sheet: Sheet, *, most_items: int = 5) -> PositionBias
         np.bincount(np.searchsorted(_EDGES, known, side="right") - 1, minlength=5) if known.size else np.zeros(5, int)
     )
     return PositionBias(
-        follows_slot=clustered_share(of_item, pairs_of_item),
-        first_slot=clustered_share(first.sum(axis=0), verdicts.sum(axis=0)),
+        follows_slot=clustered_share(sheet.by_unit(of_item), sheet.by_unit(pairs_of_item)),
+        first_slot=clustered_share(sheet.by_unit(first.sum(axis=0)), sheet.by_unit(verdicts.sum(axis=0))),
         fair_first_slot=_fair_share(sheet, verdicts.sum(axis=0)) if pairs.any() else None,
         by_persona=tuple(
-            PersonaBias(name, sheet.controls[row], clustered_share(follows[row], pairs[row]) if pairs[row].any() else NOTHING,
-                clustered_share(first[row], verdicts[row]))
+            PersonaBias(name, sheet.controls[row], clustered_share(sheet.by_unit(follows[row]), sheet.by_unit(pairs[row])) if pairs[row].any() else NOTHING,
+                clustered_share(sheet.by_unit(first[row]), sheet.by_unit(verdicts[row])))
             for row, name in enumerate(sheet.personas)
         ),
         items_by_bias=tuple(int(count) for count in steps),

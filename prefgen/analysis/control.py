@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefgen.analysis.agreement import choice_shares, pair_columns, read_pair_sums
+from prefgen.analysis.agreement import choice_shares, pair_columns, read_pair_sums, same_choices
 from prefgen.analysis.distance import Floats, entropy, jensen_shannon
-from prefgen.analysis.estimate import Estimate, clustered_share, from_draws, resamples, wilson
+from prefgen.analysis.estimate import Estimate, clustered_share, from_draws, resampled_units
 from prefgen.analysis.sheet import Sheet
 
 
@@ -50,11 +50,12 @@ def estimate_control_effects(
         return ()
     o = len(sheet.options)
     sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for items, weights in resamples(sheet.items.height, rng=rng, draws=draws):
+    for items, begins, weights in resampled_units(sheet.unit_of, rng=rng, draws=draws):
         for number, (a, b) in enumerate(pairs):
             p, q = sheet.p[a, items].astype(np.float64), sheet.p[b, items].astype(np.float64)
             between = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-            sums[number] += weights @ pair_columns(sheet.choice[a, items], sheet.choice[b, items], between, o)
+            columns = pair_columns(sheet.choice[a, items], sheet.choice[b, items], between, o)
+            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
     shares = choice_shares(sheet, np.arange(len(sheet.personas)))
     halves = {a: half_divergence(sheet, a, rng=rng, halvings=halvings) for a in dict.fromkeys(a for a, _ in pairs)}
     return tuple(_effect(sheet, a, b, sums[number], shares, halves[a]) for number, (a, b) in enumerate(pairs))
@@ -75,15 +76,17 @@ def half_divergence(sheet: Sheet, row: int, *, rng: np.random.Generator, halving
 
 
 def _effect(sheet: Sheet, a: int, b: int, sums: Floats, shares: Floats, halves: float | None) -> ControlEffect:
-    same, _, divergence, n = read_pair_sums(sums, len(sheet.options))
+    _, _, divergence, _ = read_pair_sums(sums, len(sheet.options))
     overall = float(jensen_shannon(shares[a], shares[b]))
     return ControlEffect(
         persona_id=sheet.personas[a],
         control=sheet.controls[b] or "",
         control_id=sheet.personas[b],
-        differs=wilson((1 - float(same[0])) * n if n else 0.0, n),
+        differs=same_choices(sheet, a, b, differ=True),
         divergence=from_draws(divergence, int(sums[0, -1])),
         overall=None if np.isnan(overall) else overall,
         halves=halves,
-        changes_mind=clustered_share(sheet.follows[a], sheet.pairs[a]),
+        changes_mind=clustered_share(
+            sheet.by_unit(sheet.follows[a].astype(np.int64)), sheet.by_unit(sheet.pairs[a].astype(np.int64))
+        ),
     )

@@ -125,6 +125,27 @@ def resamples(n: int, *, rng: np.random.Generator, draws: int) -> Iterator[tuple
         yield slice(start, start + size), weights
 
 
+def unit_starts(unit_of: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where each unit begins among rows that stand unit by unit."""
+    if not unit_of.size:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.concatenate([[True], unit_of[1:] != unit_of[:-1]]))
+
+
+def resampled_units(
+    unit_of: NDArray[np.intp], *, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[slice, NDArray[np.intp], Floats]]:
+    """`resamples` of whole units: (rows, where each of their units begins within them, weights of the units).
+
+    Summing `weights @ np.add.reduceat(columns[rows], begins, axis=0)` gives the sums in every draw.
+    """
+    starts = unit_starts(unit_of)
+    for units, weights in resamples(len(starts), rng=rng, draws=draws):
+        begin = int(starts[units.start])
+        end = int(starts[units.stop]) if units.stop < len(starts) else len(unit_of)
+        yield slice(begin, end), starts[units] - begin, weights
+
+
 def from_draws(values: Floats, n: int, *, level: float = 0.95) -> Estimate:
     """The estimate whose value is `values[0]` and whose draws are the rest; NaN draws are left out."""
     draws = values[1:][~np.isnan(values[1:])]

@@ -176,7 +176,7 @@ def _kept(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any] | None:
     answered, kept = sheet.options_chosen(people), sheet.options_chosen(people, kept_only=True)
     if kept.sum() == answered.sum() or len(people) < 2:
         return None
-    alpha = estimate_alpha(kept, rng=rng_for(seed, "findings", "kept"), draws=draws)
+    alpha = estimate_alpha(kept, sheet.unit_of, rng=rng_for(seed, "findings", "kept"), draws=draws)
     return {"preferences": int(kept.sum()), "of": int(answered.sum()), "alpha": asdict(alpha)}
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.analysis.estimate import Estimate, clustered_share, mean_difference
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.sheet import FORM, Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 
 
@@ -94,19 +94,20 @@ def estimate_counterfactual(
     if not matched.any():
         return None
     shares = shares[matched]
-    gaps = _gaps(shares, names)
+    unit_of = _units(sheet, held, context_of)[matched]
+    gaps = _gaps(shares, unit_of, names)
     return Counterfactual(
         coordinate=coordinate,
         held=held,
         contexts=int(matched.sum()),
         levels=len(names),
-        flips=_flips(counts[matched]),
+        flips=_flips(counts[matched], unit_of),
         by_chance=_by_chance(counts[matched]),
         option=option,
         compared=len(gaps),
         significant=sum(gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0) for gap in gaps),
         gaps=tuple(sorted(gaps, key=lambda gap: -abs(gap.difference.value or 0.0))[:most_gaps]),
-        deviations=_deviations(shares, names),
+        deviations=_deviations(shares, unit_of, names),
     )  # fmt: skip
 
 
@@ -138,12 +139,29 @@ def _cells(
         return chose / choices, counts
 
 
-def _gaps(shares: NDArray[np.float64], names: tuple[str, ...]) -> list[Gap]:
+def _units(sheet: Sheet, held: tuple[str, ...], context_of: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Per context the unit it belongs to: contexts that part by the form alone hang together."""
+    if FORM not in held or len(np.unique(sheet.unit_of)) == sheet.items.height:
+        return np.arange(int(context_of.max()) + 1)
+    unit_of = np.zeros(int(context_of.max()) + 1, np.intp)
+    unit_of[context_of] = _contexts(sheet.items, tuple(name for name in held if name != FORM))
+    return unit_of
+
+
+def _mean_of_units(differences: NDArray[np.float64], unit_of: NDArray[np.intp]) -> NDArray[np.float64]:
+    """One difference a unit: the mean of its contexts that have one, NaN without any."""
+    known = ~np.isnan(differences)
+    counts = np.bincount(unit_of, weights=known)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.bincount(unit_of, weights=np.where(known, differences, 0.0)) / counts, np.float64)
+
+
+def _gaps(shares: NDArray[np.float64], unit_of: NDArray[np.intp], names: tuple[str, ...]) -> list[Gap]:
     pairs = [(a, b) for a in range(len(names)) for b in range(a + 1, len(names))]
     level = (1 - 0.05) ** (1 / len(pairs))
     found = []
     for a, b in pairs:
-        difference = mean_difference(_mean_known(shares[:, a] - shares[:, b]), level=level)
+        difference = mean_difference(_mean_of_units(_mean_known(shares[:, a] - shares[:, b]), unit_of), level=level)
         if difference.value is not None:
             first, second = (a, b) if difference.value >= 0 else (b, a)
             found.append(Gap(names[first], names[second], difference if first == a else _turned(difference)))
@@ -155,15 +173,19 @@ def _turned(difference: Estimate) -> Estimate:
     return Estimate(value, low, high, difference.n)
 
 
-def _deviations(shares: NDArray[np.float64], names: tuple[str, ...]) -> tuple[Deviation, ...]:
+def _deviations(
+    shares: NDArray[np.float64], unit_of: NDArray[np.intp], names: tuple[str, ...]
+) -> tuple[Deviation, ...]:
     """Each level against the mean of all levels of its context; only contexts in which every level occurs."""
-    full = shares[~np.any(np.all(np.isnan(shares), axis=2), axis=1)]
+    whole = ~np.any(np.all(np.isnan(shares), axis=2), axis=1)
+    full, unit_of = shares[whole], unit_of[whole]
     if not len(full):
         return ()
     apart = full - _mean_known(np.moveaxis(full, 1, 2))[:, None, :]
     level = (1 - 0.05) ** (1 / len(names))
     return tuple(
-        Deviation(name, mean_difference(_mean_known(apart[:, at]), level=level)) for at, name in enumerate(names)
+        Deviation(name, mean_difference(_mean_of_units(_mean_known(apart[:, at]), unit_of), level=level))
+        for at, name in enumerate(names)
     )
 
 
@@ -174,12 +196,13 @@ def _mean_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1), np.float64)
 
 
-def _flips(counts: NDArray[np.int32]) -> Estimate:
+def _flips(counts: NDArray[np.int32], unit_of: NDArray[np.intp]) -> Estimate:
     """Chance that two different choices of one persona within a context differ, contexts as clusters."""
     n = counts.sum(axis=2).astype(np.float64)
     pairs = n * (n - 1) / 2
     same = (counts * (counts - 1.0) / 2).sum(axis=2)
-    return clustered_share((pairs - same).sum(axis=1), pairs.sum(axis=1))
+    changed, of = (np.bincount(unit_of, weights=x.sum(axis=1)) for x in (pairs - same, pairs))
+    return clustered_share(changed, of)
 
 
 def _by_chance(counts: NDArray[np.int32]) -> float | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.agreement import pair_columns, read_pair_sums
 from prefgen.analysis.distance import Floats, entropy
-from prefgen.analysis.estimate import Estimate, from_draws, resamples
+from prefgen.analysis.estimate import Estimate, from_draws, resampled_units
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 
@@ -150,7 +150,7 @@ def place_models(
     targets = [*persona_answers(sheet, controls=False), majority_answers(sheet)]
     nearness = []
     for coordinate, level, items in _slices_of(sheet, by):
-        nearness += _nearness(models, targets, items, coordinate, level, rng=rng, draws=draws)
+        nearness += _nearness(models, targets, items, sheet.unit_of[items], coordinate, level, rng=rng, draws=draws)
     return Placement(tuple(nearness), draw_map([*persona_answers(sheet), *models, targets[-1]]))
 
 
@@ -164,20 +164,21 @@ def _slices_of(sheet: Sheet, by: Sequence[str]) -> list[tuple[str, str, NDArray[
 
 
 def _nearness(
-    models: Sequence[Answers], targets: Sequence[Answers], items: NDArray[np.intp], coordinate: str, level: str,
-    *, rng: np.random.Generator, draws: int,
+    models: Sequence[Answers], targets: Sequence[Answers], items: NDArray[np.intp], unit_of: NDArray[np.intp],
+    coordinate: str, level: str, *, rng: np.random.Generator, draws: int,
 ) -> list[Nearness]:  # fmt: skip
     pairs = [(model, target) for model in models for target in targets]
     if not pairs:
         return []
     o = pairs[0][0].p.shape[1]
     sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for stretch, weights in resamples(len(items), rng=rng, draws=draws):
+    for stretch, begins, weights in resampled_units(unit_of, rng=rng, draws=draws):
         at = items[stretch]
         for number, (model, target) in enumerate(pairs):
             p, q = model.p[at].astype(np.float64), target.p[at].astype(np.float64)
             between = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-            sums[number] += weights @ pair_columns(model.choice[at], target.choice[at], between, o)
+            columns = pair_columns(model.choice[at], target.choice[at], between, o)
+            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
     found = []
     for number, (model, target) in enumerate(pairs):
         same, kappa, divergence, n = read_pair_sums(sums[number], o)

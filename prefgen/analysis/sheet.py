@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from prefgen.analysis.estimate import unit_starts
 from prefgen.judging.presentations import LETTERS
 from prefgen.records import Status
 from prefgen.seeds import unit_for
@@ -19,6 +20,9 @@ MOST_PERSONAS = 240
 """People looked at one by one; beyond, a seeded draw of them stands for all."""
 MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
+
+FORM = "form"
+"""The coordinate that says in which wording a question is asked."""
 
 _ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
 _JUDGMENT_COLUMNS = ("persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice")
@@ -33,6 +37,8 @@ class Sheet:
     control_of   per persona the one it stands beside, or None
     items        one row an item: item_id, n_options, neither, longest (index of the one longest substantive
                  option, null when two tie), stretch (its characters over the shortest's), then coordinates
+    unit_of      (I,) which unit each item belongs to, in order: the forms of one question are one unit, since who
+                 has an opinion on one has it on the other; else every item is its own
     choice       (K, I) index of the order-debiased choice, -1 for none
     p            (K, I, O) order-debiased probability of each option, NaN where there is no answer
     verdicts, first    (K, I) verdicts for a substantive option, and those of them that named the first slot
@@ -50,6 +56,7 @@ class Sheet:
     items: pl.DataFrame
     coordinates: tuple[str, ...]
     options: tuple[str, ...]
+    unit_of: NDArray[np.intp]
     choice: NDArray[np.int8]
     p: NDArray[np.float32]
     verdicts: NDArray[np.uint8]
@@ -64,6 +71,10 @@ class Sheet:
     def people(self) -> NDArray[np.intp]:
         """Rows of the drawn persons, controls left out."""
         return np.flatnonzero([control is None for control in self.controls])
+
+    def by_unit(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(I, ...) numbers of items, added up within each unit."""
+        return np.asarray(np.add.reduceat(values, unit_starts(self.unit_of), axis=0)) if len(values) else values
 
     def options_chosen(self, rows: NDArray[np.intp], *, kept_only: bool = False) -> NDArray[np.int64]:
         """(items, options): how many of the personas in `rows` chose each option."""
@@ -137,13 +148,13 @@ def sheet_of(
     Memory grows with personas x items up to `most_cells`, not with the judgments.
     """
     people = _drawn_people(personas, most_personas, seed)
-    asked = _drawn_items(items, max(1, most_cells // max(1, people.height)), seed)
+    asked, unit_of = _in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "follows")}
     sheet = Sheet(
         personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
         control_of=tuple(people["control_of"]), weights=people["weight"].to_numpy(),
-        items=asked, coordinates=coordinates_of(asked), options=tuple(LETTERS[:o]),
+        items=asked, coordinates=coordinates_of(asked), options=tuple(LETTERS[:o]), unit_of=unit_of,
         choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32),
         statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height), **empty,
     )  # fmt: skip
@@ -163,11 +174,12 @@ def _asked_only(sheet: Sheet) -> Sheet:
     asked = sheet.statuses.any(axis=(0, 2))
     if asked.all():
         return sheet
-    items = sheet.items.filter(pl.Series(asked))
+    items, unit_of = sheet.items.filter(pl.Series(asked)), sheet.unit_of[asked]
     whole = sheet.items.height == sheet.drawn_from[1]
     return replace(
         sheet,
         items=items,
+        unit_of=unit_of,
         coordinates=coordinates_of(items),
         drawn_from=(sheet.drawn_from[0], items.height if whole else sheet.drawn_from[1]),
         **{name: getattr(sheet, name)[:, asked] for name in _BY_ITEM},
@@ -193,6 +205,21 @@ def _drawn_items(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
         return items
     drawn = np.array([unit_for(seed, "sheet", "item", name) for name in items["item_id"]])
     return items[np.sort(np.argsort(drawn, kind="stable")[:most])]
+
+
+def _in_units(items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.intp]]:
+    """Items with those side by side that ask one question in several forms, and the unit of each.
+
+    They are told by their coordinates, where all of them together name one item and without the form several.
+    """
+    rest = [name for name in coordinates_of(items) if name != FORM]
+    named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
+    if named != items.height:
+        return items, np.arange(items.height)
+    units = items.with_columns(unit=pl.struct(rest).rank("dense")).with_columns(
+        unit=pl.int_range(pl.len()).min().over("unit")  # in order of first appearance
+    ).sort("unit", maintain_order=True)  # fmt: skip
+    return units.drop("unit"), units["unit"].to_numpy().astype(np.intp)
 
 
 def _fill_choices(sheet: Sheet, rows: pl.DataFrame) -> None:

@@ -91,17 +91,21 @@ def estimate_shares(sheet: Sheet, *, option: str, rows: str, columns: str | None
         for c, column in enumerate(column_names):
             at = (row_of == r) & (column_of == c)
             if choices[at].any():
-                slices.append(Slice(row, column, clustered_share(chose[at], choices[at])))
-    return OptionShares(option, rows, columns, clustered_share(chose, choices), tuple(slices))
+                slices.append(
+                    Slice(row, column, clustered_share(sheet.by_unit(chose * at), sheet.by_unit(choices * at)))
+                )
+    return OptionShares(
+        option, rows, columns, clustered_share(sheet.by_unit(chose), sheet.by_unit(choices)), tuple(slices)
+    )
 
 
 def estimate_profiles(sheet: Sheet, *, option: str, coordinate: str) -> tuple[PersonaSlice, ...]:
     """Every persona's P(option) by level of one coordinate; controls included."""
     wanted = sheet.options.index(option)
     names, level_of = levels_of(sheet, coordinate)
-    chose, choices = sheet.choice == wanted, sheet.choice >= 0
+    chose, choices = (sheet.choice == wanted).astype(np.int64), (sheet.choice >= 0).astype(np.int64)
     return tuple(
-        PersonaSlice(persona, sheet.controls[k], level, clustered_share(chose[k, level_of == at], choices[k, level_of == at]))
+        PersonaSlice(persona, sheet.controls[k], level, clustered_share(sheet.by_unit(chose[k] * (level_of == at)), sheet.by_unit(choices[k] * (level_of == at))))
         for k, persona in enumerate(sheet.personas)
         for at, level in enumerate(names)
     )  # fmt: skip
@@ -132,7 +136,7 @@ def estimate_length_sensitivity(sheet: Sheet, *, steps: int = 3) -> LengthSensit
     ranked = ranked[np.argsort(stretch[ranked], kind="stable")]
     parts = [part for part in np.array_split(ranked, steps) if part.size >= 5]
     return LengthSensitivity(
-        longest=clustered_share(won, of),
+        longest=clustered_share(sheet.by_unit(won), sheet.by_unit(of)),
         chance=float((of / n_real).sum() / of.sum()),
         steps=tuple(
             (float(stretch[part[0]]), float(stretch[part[-1]]), clustered_share(won[part], of[part])) for part in parts
@@ -145,21 +149,24 @@ def count_silence(sheet: Sheet, coordinates: Sequence[str]) -> tuple[Silence, ..
     silent = [STATUSES.index(status) for status in NO_CHOICE]
     found = []
     for k, persona in enumerate(sheet.personas):
-        found.append(_silence("persona_id", persona, sheet.statuses[k].astype(np.int64), silent))
+        found.append(_silence("persona_id", persona, sheet.by_unit(sheet.statuses[k].astype(np.int64)), silent))
     by_item = sheet.statuses.sum(axis=0, dtype=np.int64)
     for coordinate in coordinates:
         names, level_of = levels_of(sheet, coordinate)
         if len(names) <= MOST_LEVELS:
-            found += [_silence(coordinate, level, by_item[level_of == at], silent) for at, level in enumerate(names)]
+            found += [
+                _silence(coordinate, level, sheet.by_unit(by_item * (level_of == at)[:, None]), silent)
+                for at, level in enumerate(names)
+            ]
     return tuple(found)
 
 
-def _silence(coordinate: str, level: str, by_item: NDArray[np.int64], silent: list[int]) -> Silence:
-    totals = by_item.sum(axis=0)
+def _silence(coordinate: str, level: str, by_unit: NDArray[np.int64], silent: list[int]) -> Silence:
+    totals = by_unit.sum(axis=0)
     return Silence(
         coordinate=coordinate,
         level=level,
         judgments=int(totals.sum()),
         statuses={name: int(count) for name, count in zip(STATUSES, totals, strict=True) if count},
-        share=clustered_share(by_item[:, silent].sum(axis=1), by_item.sum(axis=1)),
+        share=clustered_share(by_unit[:, silent].sum(axis=1), by_unit.sum(axis=1)),
     )

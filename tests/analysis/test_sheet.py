@@ -88,8 +88,8 @@ def test_camps_count_only_items_that_all_answered():
     import numpy as np
 
     counts = np.array([[3, 0], [2, 1], [1, 1]])
-    assert [(camp.personas, camp.items) for camp in largest_camps(counts, 3)] == [(2, 1), (3, 1)]
-    assert largest_camps(counts, 1) == ()
+    assert [(camp.personas, camp.items) for camp in largest_camps(counts, np.arange(3), 3)] == [(2, 1), (3, 1)]
+    assert largest_camps(counts, np.arange(3), 1) == ()
 
 
 def test_shares_are_weighted_by_the_people():
