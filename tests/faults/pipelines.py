@@ -97,8 +97,8 @@ def _item(number: int, options: int) -> bytes:
 
 
 def command(pipeline: Path, out: Path, *more: str) -> list[str]:
-    """`prefgen run` as a scheduler would call it."""
-    return [COMMAND, "run", str(pipeline), "--out", str(out), *more]
+    """`prefgen run` as a scheduler would call it: the report page is made when somebody wants to look."""
+    return [COMMAND, "run", str(pipeline), "--out", str(out), "--no-report", *more]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,11 +59,24 @@ def test_kills_at_many_moments_leave_the_bytes_of_a_calm_run(endpoint: Start, fo
 
 
 @pytest.mark.slow
-def test_a_kill_after_the_last_answer_costs_no_request(endpoint: Start, folder: Path) -> None:
+def test_kills_while_tables_and_data_are_written_cost_no_request_and_no_byte(endpoint: Start, folder: Path) -> None:
     server = endpoint(process=True)
     pipeline = write_pipeline(folder, server.base_url, personas=20, items=50)
+    assert run(pipeline, folder / "calm").code == 0
+    server.reset()
     killed_when(pipeline, folder / "run", lambda: server.log()["answered_bodies"] >= 2_000)
+    resent = server.log()["requests"] - server.log()["bodies"]
+    kills = 0
+    for tenths in range(4, 60, 2):
+        began = time.monotonic()
+        until = began + tenths / 10
+        if killed_when(pipeline, folder / "run", lambda until=until: time.monotonic() >= until) == 0:
+            break
+        kills += 1
+    assert kills >= 2
     assert run(pipeline, folder / "run").code == 0
     log = server.log()
-    assert log["requests"] - log["bodies"] <= _IN_FLIGHT
-    assert judgments(folder / "run").height == 2_000
+    assert log["requests"] - log["bodies"] - resent <= _IN_FLIGHT  # of the first kill
+    assert data_bytes(folder / "run") == data_bytes(folder / "calm")
+    left = [path.name for path in (folder / "run").rglob("*") if ".aside" in path.name or ".old" in path.name]
+    assert left == []
