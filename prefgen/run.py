@@ -61,11 +61,18 @@ class Outcome:
 
 
 def run(
-    pipeline: Pipeline, out: Path, watcher: Watcher, *, budget_usd: float | None = None, retry_failed: bool = False
+    pipeline: Pipeline,
+    out: Path,
+    watcher: Watcher,
+    *,
+    budget_usd: float | None = None,
+    retry_failed: bool = False,
+    report: bool = True,
 ) -> Outcome:
     """Make the dataset in the folder `out`, going on wherever an earlier run of the same pipeline stopped.
 
     retry_failed    ask again what failed for a reason that may have passed (a server that was down, say)
+    report          also make the report page and its figures: some seconds, whatever the size of the run
 
     Raises SpecError before anything is asked; EngineError, FileError and NotFinished with everything answered so
     far stored; GateError when the finished data misses what `expect:` asks for.
@@ -76,7 +83,7 @@ def run(
     _check_same_dataset(folder, pipeline)
     folder.create()
     with folder.locked():
-        if not retry_failed and _is_finished(folder, prints[RUN]):
+        if not retry_failed and _is_finished(folder, prints[RUN]) and (folder.report_path.exists() or not report):
             return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
         log = RunLog(folder.log_path)
         log.event("run", name=pipeline.name, fingerprint=prints[RUN], planned_requests=plan.requests)
@@ -86,6 +93,9 @@ def run(
         except BaseException as error:
             log.event("stopped", why=type(error).__name__)
             raise
+        if report:
+            write_findings(folder)
+            write_report(folder)
         log.event("done", seconds=manifest["seconds"], gates=manifest["gates"])
     return _past_gates(Outcome(folder, manifest, fresh=True))
 
@@ -99,14 +109,14 @@ def _make(
     budget_usd: float | None,
     retry_failed: bool,
 ) -> dict[str, Any]:
-    """Everything a run folder holds, in the order in which it comes to be; returns the manifest."""
+    """All tables, the data and its card, in the order in which they come to be; returns the manifest."""
     begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     write_resolved(pipeline, folder)
     write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished", started))
     with ResponseStore(folder.responses_path) as store:
         making = _Making(pipeline, folder, store, prints, watcher, log, budget_usd, retry_failed)
         tables = {name: making.once(name) for name in pipeline.steps}
-    watcher.says("writing data, card and report")
+    watcher.says("writing data and card")
     configs = write_exports(pipeline, tables, making.grains, folder.data)
     manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
         "seconds": round(time.monotonic() - begun, 3),
@@ -117,8 +127,6 @@ def _make(
     }
     write_card(folder, manifest)
     write_json(folder.manifest_path, manifest)
-    write_findings(folder)
-    write_report(folder)
     return manifest
 
 
@@ -253,7 +261,7 @@ def _is_finished(folder: RunFolder, fingerprint: str) -> bool:
     if manifest["status"] != "finished" or manifest["fingerprint"] != fingerprint:
         return False
     files = [(folder.path / entry["path"], entry["bytes"]) for entry in manifest["files"]]
-    return folder.report_path.exists() and all(path.is_file() and path.stat().st_size == size for path, size in files)
+    return all(path.is_file() and path.stat().st_size == size for path, size in files)
 
 
 def _past_gates(outcome: Outcome) -> Outcome:

@@ -10,8 +10,9 @@ import pytest
 from prefgen.errors import GateError, NotFinished, SpecError, UsageError
 from prefgen.ids import file_sha256
 from prefgen.plan import Plan, foresee, load
-from prefgen.run import run
-from prefgen.spec.pipeline import replaying
+from prefgen.run import Outcome
+from prefgen.run import run as run_with_report
+from prefgen.spec.pipeline import Pipeline, replaying
 from prefgen.store.folder import Account, RunFolder
 from tests.faults.pipelines import write_pipeline
 from tests.servers.running import Served
@@ -30,6 +31,11 @@ class Nobody:
     def asks(self, step: str, meter: object) -> None: ...
     def made(self, account: Account) -> None: ...
     def says(self, sentence: str) -> None: ...
+
+
+def run(pipeline: Pipeline, out: Path, watcher: Nobody) -> Outcome:
+    """A run without its report page, which is made in a test of its own."""
+    return run_with_report(pipeline, out, watcher, report=False)
 
 
 Start = Callable[..., Served]
@@ -150,6 +156,19 @@ def test_a_folder_belongs_to_one_dataset_and_one_run(folder: Path, endpoint: Sta
         run(load(path, ["name=another"]), folder / "out", Nobody())
     with RunFolder(folder / "out").locked(), pytest.raises(NotFinished):
         run(load(path), folder / "out", Nobody())
+
+
+def test_a_report_that_is_missing_is_made_and_nothing_else(folder: Path, endpoint: Start) -> None:
+    served = endpoint()
+    path = written(folder, served.base_url)
+    run(load(path), folder / "out", Nobody())
+    asked, data = served.log()["answered"], digests(folder / "out")
+    assert not (folder / "out" / "report.html").exists()
+    watcher = Nobody()
+    run_with_report(load(path), folder / "out", watcher)
+    assert (folder / "out" / "report.html").exists()
+    assert watcher.steps == []
+    assert (served.log()["answered"], digests(folder / "out")) == (asked, data)
 
 
 def test_the_log_tells_what_happened_and_no_persona(folder: Path, endpoint: Start) -> None:

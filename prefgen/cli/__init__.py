@@ -65,6 +65,9 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option(help="Ask again what failed for a reason that may have passed.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Also make the report page; some seconds.")
+    ] = True,
     on: Annotated[str, typer.Option(metavar="local", help="Where to run.")] = "local",
     json: Json = False,
 ) -> None:
@@ -80,6 +83,7 @@ def run(
         budget_usd=budget,
         replay=replay,
         retry_failed=retry_failed,
+        report=report,
         on=on,
         as_json=json,
     )

@@ -60,7 +60,7 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
 
 def run_pipeline(
     path: Path, out: Path | None, overrides: Sequence[str], *, limit: int | None, budget_usd: float | None,
-    replay: Path | None, retry_failed: bool, on: str, as_json: bool,
+    replay: Path | None, retry_failed: bool, report: bool, on: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
     from prefgen.cli.watch import watcher_for
@@ -79,7 +79,7 @@ def run_pipeline(
         pipeline = replaying(pipeline, responses)
     folder = out or Path("outputs") / (pipeline.name if limit is None else f"{pipeline.name}-limit-{limit}")
     with watcher_for(people, as_json=as_json) as watcher:
-        outcome = run(pipeline, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed)
+        outcome = run(pipeline, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
         watcher.done(outcome)
 
 

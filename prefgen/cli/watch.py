@@ -193,7 +193,8 @@ def outcome_lines(outcome: Outcome) -> Sequence[str]:
     for config in manifest["configs"]:
         splits = ", ".join(f"{split} {rows:,}" for split, rows in config["splits"].items())
         lines.append(f"data/{config['name']}: {splits}")
-    lines.append(f"{manifest['seconds']:.0f} s; report: {folder.report_path}; card: {folder.card_path}")
+    report = f"; report: {folder.report_path}" if folder.report_path.exists() else ""
+    lines.append(f"{manifest['seconds']:.0f} s; card: {folder.card_path}{report}")
     lines.append(f"load it: datasets.load_dataset({str(folder.path)!r}, {_main_config(manifest)!r})")
     return lines
 
