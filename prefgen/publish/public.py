@@ -23,9 +23,12 @@ def public_pipeline(text: str) -> str:
 
 
 def public_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest without addresses, and with the files that are published as data only."""
+    """A manifest without addresses, and with the files that are published as data only.
+
+    Adds `version`, the hash of the data of the run that began the dataset.
+    """
     files = [entry for entry in manifest["files"] if entry["path"].startswith("data/")]
-    return {**manifest, "models": _public_models(manifest["models"]), "files": files}
+    return {**manifest, "models": _public_models(manifest["models"]), "files": files, "version": version_of(manifest)}
 
 
 def version_of(manifest: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, name
             f"{remote.repo_id}: holds data that prefgen did not publish", fix="append to a dataset of prefgen"
         )
     version = version_of(manifest)
-    if version in (one["version"] for one in there.get("appended", [])) or version == version_of(there):
+    if version in (there.get("version"), *(one["version"] for one in there.get("appended", []))):
         return Appended(remote.repo_id, remote.url, state.commit, named or version_of(there), {}, {})
     with tempfile.TemporaryDirectory(prefix="prefgen-append-") as aside:
         growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), Path(aside))

@@ -132,7 +132,8 @@ def _both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _added(old: Any, new: Any, weights: tuple[int, int], key: str) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
-        return {name: old.get(name, 0) + new.get(name, 0) for name in {**old, **new} if _is_number(old.get(name, 0))}
+        counts = all(map(_is_number, [*old.values(), *new.values()]))
+        return {name: old.get(name, 0) + new.get(name, 0) for name in {**old, **new}} if counts else {**old, **new}
     if key in ("n", "judgments", "effective_n") and _is_number(old) and _is_number(new):
         return old + new
     if isinstance(old, float) and isinstance(new, float) and (weights[0] + weights[1]):
