@@ -73,7 +73,13 @@ def coordinates_held(items: pl.DataFrame, coordinates: Sequence[str], changing: 
         together = items.select(pl.struct(changing, other).n_unique()).item()
         if together not in (items[changing].n_unique(), items[other].n_unique()):
             held.append(other)
-    return tuple(held)
+    # What follows from another that is held need not be named: the topic says the theme.
+    finest = sorted(held, key=lambda name: (-items[name].n_unique(), held.index(name)))
+    told: list[str] = []
+    for name in finest:
+        if all(items.select(pl.struct(name, finer).n_unique()).item() > items[finer].n_unique() for finer in told):
+            told.append(name)
+    return tuple(name for name in held if name in told)
 
 
 def estimate_counterfactual(

@@ -216,10 +216,10 @@ def _in_units(items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.intp]]:
     named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
     if named != items.height:
         return items, np.arange(items.height)
-    units = items.with_columns(unit=pl.struct(rest).rank("dense")).with_columns(
-        unit=pl.int_range(pl.len()).min().over("unit")  # in order of first appearance
-    ).sort("unit", maintain_order=True)  # fmt: skip
-    return units.drop("unit"), units["unit"].to_numpy().astype(np.intp)
+    places = items.with_row_index("place").with_columns(unit=pl.col("place").min().over(rest))
+    order = places.sort("unit", "place")
+    starts = order["unit"].rle_id()
+    return order.drop("place", "unit"), starts.to_numpy().astype(np.intp)
 
 
 def _fill_choices(sheet: Sheet, rows: pl.DataFrame) -> None:

@@ -112,7 +112,7 @@ def test_profiles_are_of_every_persona():
 
 
 def test_what_cannot_stay_while_another_changes_is_not_held():
-    assert coordinates_held(ITEMS, ("group", "topic", "sort"), "group") == ("topic", "sort")
+    assert coordinates_held(ITEMS, ("group", "topic", "sort"), "group") == ("topic",)
     assert coordinates_held(ITEMS, ("group", "topic", "sort"), "topic") == ("group",)
 
 
@@ -187,3 +187,29 @@ def test_items_that_nobody_was_asked_are_no_part_of_it():
 def test_the_personas_compared_are_far_from_each_other():
     found = sheet({"a": ("AAAA",) * 2, "b": ("AAAA",) * 2, "c": ("BBBB",) * 2, "d": ("CCCC",) * 2})
     assert [found.personas[row] for row in far_apart(found, found.people, 3)] == ["a", "c", "d"]
+
+
+def test_the_forms_of_one_question_are_one_unit():
+    planted = plant()
+    mixed = planted.items.sample(fraction=1.0, shuffle=True, seed=1)
+    found = sheet_of([planted.judgments], item_facts(mixed.lazy()), planted.personas)
+    assert found.unit_of.tolist() == [n // 2 for n in range(288)]
+    forms = found.items.with_columns(unit=pl.Series(found.unit_of)).group_by("unit").agg(
+        pl.col("form").n_unique(), pl.struct("topic", "group", "dimension").n_unique().alias("questions")
+    )  # fmt: skip
+    assert forms["form"].unique().to_list() == [2]
+    assert forms["questions"].unique().to_list() == [1]
+    # whoever stands where, the answers are still those of the same items
+    at = found.items["item_id"].to_list()
+    given = sheet_of([planted.judgments], item_facts(planted.items.lazy()), planted.personas)
+    assert (
+        found.choice[0].tolist()
+        == given.choice[0, [given.items["item_id"].to_list().index(name) for name in at]].tolist()
+    )
+
+
+def test_questions_that_share_their_coordinates_are_not_forms_of_each_other():
+    planted = plant()
+    few = planted.items.drop("topic", "dimension")
+    found = sheet_of([planted.judgments], item_facts(few.lazy()), planted.personas)
+    assert found.unit_of.tolist() == list(range(288))

@@ -125,7 +125,8 @@ def _step(step: Record) -> dict[str, str]:
 
 def _gate(gate: Record) -> str:
     found = decimal(gate["found"], 3) if isinstance(gate["found"], float) else count(gate["found"])
-    return f"{gate['step']}: {gate['gate']} {gate['wanted']}, found {found}"
+    wanted = gate["wanted"] if isinstance(gate["wanted"], float) else count(gate["wanted"])
+    return f"{gate['step']}: {gate['gate']} {wanted}, found {found}"
 
 
 def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | None:
