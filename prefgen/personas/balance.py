@@ -37,8 +37,10 @@ def balanced_counts(
     movable = float(left_over.sum())
     if movable < 2 or not tables:
         return counts
-    combs = [systematic_counts(left_over, round(movable), rng.random()) for _ in range(_COMBS)]
-    pool = np.flatnonzero((np.sum(combs, axis=0) > 0) | (counts > expected))
+    chosen = counts > expected
+    for _ in range(_COMBS):
+        chosen |= systematic_counts(left_over, round(movable), rng.random()) > 0
+    pool = np.flatnonzero(chosen)
     place = {axis.name: index for index, axis in enumerate(cells.axes)}
     errors, indexes = [], []
     for names in tables:

@@ -83,7 +83,7 @@ def tabulate(axes: Sequence[Axis], codes: Sequence[Codes], names: Sequence[str],
     return summed(flat, weights, size).reshape(shape)
 
 
-def summed(index: NDArray[np.intp], weights: Shares | None, size: int) -> Shares:
+def summed(index: NDArray[np.integer[Any]], weights: Shares | None, size: int) -> Shares:
     """Weights (or rows) summed by position."""
     return np.bincount(index, weights=weights, minlength=size).astype(np.float64, copy=False)
 

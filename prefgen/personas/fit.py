@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefgen.personas.cells import Cells, Codes, Shares, Target, flat_index, summed
+from prefgen.personas.cells import Cells, Codes, Target
+from prefgen.personas.raking import TOLERANCE, Raking, blocks_of, raked
 from prefgen.personas.targets import Disagreement, Targets, disagreements
 from prefgen.spec.population import Population
 
 MOST_CELLS = 10_000_000
 """Above this many cells a joint distribution is not held; see network.py."""
-
-_TOLERANCE = 1e-5  # total variation of the worst table: ten times below what a million people can show
-_MOST_ROUNDS = 500
-_INDEX_BYTES = 400_000_000  # positions of cells in tables are kept up to here, else computed each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +45,9 @@ def fitted(population: Population, targets: Targets) -> Fit:
     """
     contradictions = tuple(disagreements(targets.tables))
     if contradictions and contradictions[0].total_variation > population.max_disagreement:
-        worst = contradictions[0]
         raise population.error(
-            worst.second.key,
-            str(worst),
+            contradictions[0].second.key,
+            str(contradictions[0]),
             "mend one of the two, or raise `max_disagreement` if the sources really differ",
         )
     tables = _finest(targets.tables)
@@ -61,21 +56,21 @@ def fitted(population: Population, targets: Targets) -> Fit:
         raise population.error(
             ("impossible",), "nobody is left: every combination is impossible", "take some combinations out"
         )
-    rakings = [_Raking(table, targets, codes) for table in tables]
-    for raking in rakings:
-        _check_room(population, targets, raking)
-    share, rounds, residuals = _raked(rakings, len(codes[0]))
-    worst_at = max(range(len(tables)), key=lambda i: residuals[i])
-    residual = residuals[worst_at]
-    if residual > max(population.max_disagreement, _TOLERANCE):
-        other = max((i for i in range(len(tables)) if i != worst_at), key=lambda i: residuals[i], default=worst_at)
-        problem = f"no population has all these tables: {tables[worst_at].label} misses by {residual:.4f}, {tables[other].label} by {residuals[other]:.4f}"
-        raise population.error(
-            tables[worst_at].key, problem, "mend one of the two tables, or the impossible combinations"
-        )
+    by_name = {axis.name: code for axis, code in zip(targets.axes, codes, strict=True)}
+    blocks = blocks_of(tables, by_name, {axis.name: len(axis.levels) for axis in targets.axes})
+    for block in blocks:
+        for raking in block.rakings:
+            _check_room(population, targets, raking, block.room(raking))
+    found = raked(blocks, len(codes[0]))
+    worst, other = (*sorted(range(len(found.tables)), key=lambda i: -found.residuals[i]), 0)[:2]
+    residual, share = found.residuals[worst], found.share
+    if residual > max(population.max_disagreement, TOLERANCE):
+        first, second = found.tables[worst], found.tables[other]
+        problem = f"no population has all these tables: {first.label} misses by {residual:.4f}, {second.label} by {found.residuals[other]:.4f}"
+        raise population.error(first.key, problem, "mend one of the two tables, or the impossible combinations")
     some = share > 0
     cells = Cells(targets.axes, tuple(code[some] for code in codes), share[some] / share.sum())
-    return Fit(cells, rounds, residual, tables[worst_at].label, residual <= _TOLERANCE, contradictions)
+    return Fit(cells, found.rounds, residual, found.tables[worst].label, residual <= TOLERANCE, contradictions)
 
 
 def _finest(tables: Sequence[Target]) -> list[Target]:
@@ -117,65 +112,8 @@ def _possible(targets: Targets) -> tuple[Codes, ...]:
     return tuple(codes)
 
 
-class _Raking:
-    """One table, ready to be fitted to."""
-
-    __slots__ = ("_codes", "_index", "_shape", "n_given", "size", "table", "target")
-
-    def __init__(self, table: Target, targets: Targets, codes: tuple[Codes, ...]) -> None:
-        place = {axis.name: index for index, axis in enumerate(targets.axes)}
-        self.table = table
-        self.target = table.share.reshape(-1)
-        self.size = self.target.size
-        self.n_given = math.prod(table.share.shape[: table.n_given]) if table.n_given else 0
-        self._shape = table.share.shape
-        self._codes = [codes[place[name]] for name in table.names]
-        small = len(codes[0]) * len(targets.tables) * 8 <= _INDEX_BYTES
-        self._index = flat_index(self._codes, self._shape) if small else None
-
-    @property
-    def index(self) -> NDArray[np.intp]:
-        """Position of every cell of the joint in this table."""
-        return flat_index(self._codes, self._shape) if self._index is None else self._index
-
-    def wanted(self, found: Shares) -> Shares:
-        """The table aimed at: fixed, or for a conditional what it makes of the given attributes as found."""
-        if not self.n_given:
-            return self.target
-        given = found.reshape(self.n_given, -1).sum(axis=1, keepdims=True)
-        return np.asarray((self.target.reshape(self.n_given, -1) * given).reshape(-1), dtype=np.float64)
-
-    def apply(self, share: Shares) -> float:
-        """Scale `share` in place to this table; returns the total variation before."""
-        index = self.index
-        found = summed(index, share, self.size)
-        wanted = self.wanted(found)
-        factor = np.divide(wanted, found, out=np.zeros(self.size), where=found > 0)
-        share *= factor[index]
-        return float(np.abs(wanted - found).sum() / 2)
-
-
-def _raked(rakings: Sequence[_Raking], n_cells: int) -> tuple[Shares, int, list[float]]:
-    """Shares, rounds, and the last residual of every table."""
-    share = np.full(n_cells, 1 / n_cells)
-    residuals, best, stale, rounds = [1.0] * len(rakings), math.inf, 0, 0
-    while (
-        rounds < _MOST_ROUNDS and stale < 20
-    ):  # tables that contradict each other never settle: stop when nothing gains
-        residuals = [raking.apply(share) for raking in rakings]
-        share /= share.sum()
-        rounds += 1
-        worst = max(residuals)
-        if worst <= _TOLERANCE:
-            break
-        stale = 0 if worst < best * 0.99 else stale + 1
-        best = min(best, worst)
-    return share, rounds, residuals
-
-
-def _check_room(population: Population, targets: Targets, raking: _Raking) -> None:
+def _check_room(population: Population, targets: Targets, raking: Raking, room: NDArray[np.bool_]) -> None:
     """Every cell that a table fills must be possible."""
-    room = np.bincount(raking.index, minlength=raking.size) > 0
     lost = np.where(room, 0.0, raking.target)
     if raking.n_given:
         blocked = ~room.reshape(raking.n_given, -1).any(axis=1)  # nobody is like that at all: nothing to condition on

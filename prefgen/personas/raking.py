@@ -1,0 +1,145 @@
+"""The arithmetic of raking: tables over the cells of a joint, fitted block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefgen.personas.cells import Codes, Shares, Target, flat_index, summed
+
+TOLERANCE = 1e-5
+"""Total variation of the worst table at which a fit is done: ten times below what a million people can show."""
+
+_MOST_ROUNDS = 500
+_INNER = 2  # sweeps over the tables of one block before the next block
+_SMALL = 1_000_000  # cells; above, positions take half the memory and a little more time
+_BLOCK_CELLS = 1_024  # cells of a block: small beside the joint, large enough to hold many tables
+
+
+class Raking:
+    """One table over cells given by their codes.
+
+    index    position of every cell in the table
+    """
+
+    __slots__ = ("index", "n_given", "size", "table", "target")
+
+    def __init__(self, table: Target, codes: Mapping[str, Codes]) -> None:
+        self.table = table
+        self.target = table.share.reshape(-1)
+        self.size = self.target.size
+        self.n_given = math.prod(table.share.shape[: table.n_given]) if table.n_given else 0
+        self.index = flat_index([codes[name] for name in table.names], table.share.shape)
+
+    def wanted(self, found: Shares) -> Shares:
+        """The table aimed at: fixed, or for a conditional what it makes of the given attributes as found."""
+        if not self.n_given:
+            return self.target
+        given = found.reshape(self.n_given, -1).sum(axis=1, keepdims=True)
+        return np.asarray((self.target.reshape(self.n_given, -1) * given).reshape(-1), dtype=np.float64)
+
+    def apply(self, share: Shares) -> float:
+        """Scale `share` in place to this table; returns the total variation before."""
+        found = summed(self.index, share, self.size)
+        wanted = self.wanted(found)
+        share *= np.divide(wanted, found, out=np.zeros(self.size), where=found > 0)[self.index]
+        return float(np.abs(wanted - found).sum() / 2)
+
+
+class Block:
+    """Some axes, and the tables that lie within them.
+
+    Raking to a table changes a cell by a factor that depends on the table's axes alone. So all tables of a block
+    are raked on the block's marginal, which is small, and the whole joint is passed over once for all of them.
+    """
+
+    __slots__ = ("index", "rakings", "size")
+
+    def __init__(
+        self, names: Sequence[str], tables: Sequence[Target], codes: Mapping[str, Codes], sizes: Mapping[str, int]
+    ) -> None:
+        shape = tuple(sizes[name] for name in names)
+        self.size = math.prod(shape)
+        inner = np.unravel_index(np.arange(self.size), shape)
+        self.rakings = [Raking(table, dict(zip(names, inner, strict=True))) for table in tables]
+        flat = flat_index([codes[name] for name in names], shape)
+        self.index: NDArray[np.integer[Any]] = flat.astype(np.int32) if len(flat) > _SMALL else flat
+
+    def room(self, raking: Raking) -> NDArray[np.bool_]:
+        """Which cells of a table of this block have any possible cell of the joint."""
+        possible = summed(self.index, None, self.size)
+        return summed(raking.index, possible, raking.size) > 0
+
+    def apply(self, share: Shares) -> list[float]:
+        """Rake `share` in place to every table of the block; returns the total variation of each before."""
+        before = summed(self.index, share, self.size)
+        after = before.copy()
+        residuals = [raking.apply(after) for raking in self.rakings]
+        for _ in range(_INNER - 1):
+            for raking in self.rakings:
+                raking.apply(after)
+        share *= np.divide(after, before, out=np.zeros(self.size), where=before > 0)[self.index]
+        return residuals
+
+
+def blocks_of(tables: Sequence[Target], codes: Mapping[str, Codes], sizes: Mapping[str, int]) -> list[Block]:
+    """Blocks that hold every table once, as few as a greedy choice finds."""
+    n_cells = len(next(iter(codes.values())))
+    most = max(_BLOCK_CELLS, n_cells // 64)
+    left, blocks = list(tables), []
+    while left:
+        names = list(max(left, key=lambda table: (math.prod(table.share.shape), table.label)).names)
+        while True:
+            room = {
+                name: _held(left, [*names, name])
+                for name in sizes
+                if name not in names and _cells([*names, name], sizes) <= most
+            }
+            best = max(room, key=lambda name: (room[name], -sizes[name], name), default=None)
+            if best is None or room[best] == 0:
+                break
+            names.append(best)
+        inside = [table for table in left if set(table.names) <= set(names)]
+        left = [table for table in left if not set(table.names) <= set(names)]
+        blocks.append(Block(names, inside, codes, sizes))
+    return blocks
+
+
+def _cells(names: Sequence[str], sizes: Mapping[str, int]) -> int:
+    return math.prod(sizes[name] for name in names)
+
+
+def _held(tables: Sequence[Target], names: Sequence[str]) -> int:
+    return sum(set(table.names) <= set(names) for table in tables if names[-1] in table.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Raked:
+    """Shares of cells after raking, and the last total variation of every table, in the order of `tables`."""
+
+    share: Shares
+    rounds: int
+    tables: tuple[Target, ...]
+    residuals: tuple[float, ...]
+
+
+def raked(blocks: Sequence[Block], n_cells: int) -> Raked:
+    """Rake uniform shares to all blocks until the worst table is within TOLERANCE, or nothing gains any more."""
+    share = np.full(n_cells, 1 / n_cells)
+    residuals: list[float] = []
+    best, stale, rounds = math.inf, 0, 0
+    while rounds < _MOST_ROUNDS and stale < 20:  # tables that contradict each other never settle
+        residuals = [residual for block in blocks for residual in block.apply(share)]
+        share /= share.sum()
+        rounds += 1
+        worst = max(residuals)
+        if worst <= TOLERANCE:
+            break
+        stale = 0 if worst < best * 0.99 else stale + 1
+        best = min(best, worst)
+    return Raked(share, rounds, tuple(raking.table for block in blocks for raking in block.rakings), tuple(residuals))
