@@ -133,7 +133,7 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
     if found is None or not found["gaps"]:
         return None
     gaps = found["gaps"][:10]
-    names = [f"{short(gap['first'], 20)} − {short(gap['second'], 20)}" for gap in gaps]
+    names = [f"{short(gap['first'], 16)} − {short(gap['second'], 16)}" for gap in gaps]
     figure, axes = canvas.blank(0.29 * len(names) + 0.6, left=canvas.label_room(names, most=2.2))
     dots(axes, [gap["difference"] for gap in gaps], names)
     axes.axvline(0, color=SOFT, linewidth=1)
