@@ -94,13 +94,13 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
     step = max(0.3, 0.085 * len(columns) + 0.1)
     legend = 0.2 * -(-len(columns) // 3) + 0.1 if len(columns) > 1 else 0.1
     figure, axes = canvas.blank(
-        step * len(rows) + 0.5 + legend, left=canvas.label_room([short(row, 26) for row in rows]), top=legend
+        step * len(rows) + 0.5 + legend, left=canvas.label_room([short(row, 24) for row in rows]), top=legend
     )
     _dodged(axes, [by_row[row] for row in rows], columns)
     for place in range(len(rows) - 1):
         axes.axhline(place + 0.5, color=LINE, linewidth=0.7)
     axes.axvline(found["overall"]["value"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
-    axes.set_yticks(range(len(rows)), [short(row, 26) for row in rows])
+    axes.set_yticks(range(len(rows)), [short(row, 24) for row in rows])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     ends = [one["share"] for row in rows for one in by_row[row]]
     canvas.percent_axis(
