@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from prefgen.engines.prices import price_of
 from prefgen.engines.tokens import estimate_tokens
-from prefgen.publish.exports import wanted_exports
+from prefgen.publish.exports.presets import wanted_exports
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline

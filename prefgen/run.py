@@ -22,7 +22,7 @@ from prefgen.engines.store import ResponseStore
 from prefgen.errors import GateError, UsageError
 from prefgen.plan import Plan, context_of, foresee, grain_of
 from prefgen.publish.card import write_card
-from prefgen.publish.exports import write_exports
+from prefgen.publish.exports.write import write_exports
 from prefgen.publish.report import write_report
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of

@@ -97,7 +97,7 @@ def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: b
 
 def export_preset(run: Path, preset: str, out: Path, *, jsonl: bool) -> None:
     """Write one export of a finished run."""
-    from prefgen.publish.exports import export_run
+    from prefgen.publish.exports.one import export_run
 
     config = export_run(run, preset, out, jsonl=jsonl)
     for split, rows in config["splits"].items():

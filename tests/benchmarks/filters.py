@@ -71,7 +71,7 @@ def _no_account(_: object) -> dict[str, object]:
 def ours(folder: Path) -> None:
     """keep, pair and the exports, from and to files; seconds of each into seconds.json."""
     from prefgen.plan import context_of, load
-    from prefgen.publish.exports import write_exports
+    from prefgen.publish.exports.write import write_exports
     from prefgen.steps import kind, kind_of
     from prefgen.store.folder import RunFolder
     from tests.benchmarks.replayed import AtOnce

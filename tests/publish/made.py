@@ -11,7 +11,7 @@ from prefgen.judging.aggregate import measured
 from prefgen.judging.pairs import pairs
 from prefgen.judging.presentations import by_option, shown
 from prefgen.publish.card import write_card
-from prefgen.publish.exports import write_exports
+from prefgen.publish.exports.write import write_exports
 from prefgen.seeds import unit_for
 from prefgen.spec.pipeline import Pipeline, load_pipeline
 from prefgen.steps import KINDS, kind

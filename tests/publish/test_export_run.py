@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError, UsageError
-from prefgen.publish.exports import export_run
+from prefgen.publish.exports.one import export_run
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
 

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.publish.exports import PRESETS, wanted_exports, write_exports
+from prefgen.publish.exports.presets import PRESETS, wanted_exports
+from prefgen.publish.exports.write import write_exports
 from tests.publish import made
 
 ALL = "judgments, preferences, dpo, margin, kto, cond, fewshot, table, battle"
