@@ -15,7 +15,7 @@ import orjson
 import polars as pl
 
 from prefgen.errors import FileError, NotFinished, PrefgenError
-from prefgen.store.table import Table
+from prefgen.store.table import PartFiles, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ _DONE = "done.json"
 
 
 def _table(step: str, folder: Path, n_rows: int) -> Table:
-    return Table(step, tuple(pl.scan_parquet(part) for part in sorted(folder.glob("part-*.parquet"))), n_rows)
+    return Table(step, PartFiles(sorted(folder.glob("part-*.parquet"))), n_rows)
 
 
 def write_aside(path: Path, content: bytes) -> None:
