@@ -1,0 +1,35 @@
+"""Everything that can be wrong with a population, tables and survey rows included, without drawing anybody."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from prefgen.personas.fit import MOST_CELLS, fitted
+from prefgen.personas.network import network
+from prefgen.personas.targets import targets_of
+from prefgen.spec.population import Population, read_population
+
+
+def check_population(path: Path) -> Population:
+    """Read a persona spec and the files it names, and fit it; SpecError for whatever a draw would stumble over.
+
+    What needs drawn people (a template that fails on a value, a filter that leaves nobody) is found by a draw.
+    """
+    population = read_population(path)
+    _check(population)
+    return population
+
+
+def _check(population: Population) -> None:
+    for part in population.parts:
+        _check(part)
+    if population.portraits or population.combine:
+        return
+    targets = targets_of(population)
+    if not targets.axes:
+        return
+    if math.prod(targets.shape) > MOST_CELLS:
+        network(population, targets)
+    else:
+        fitted(population, targets)
