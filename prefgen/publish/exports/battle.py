@@ -9,7 +9,7 @@ import polars as pl
 
 from prefgen.judging.judgments import RESERVED
 from prefgen.judging.presentations import LETTERS, shown
-from prefgen.publish.exports.messages import answered
+from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
 
@@ -72,10 +72,10 @@ def battles_of(
 
 
 def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
-    def conversation(at: str) -> pl.Expr:
-        user = pl.concat_list(pl.struct(pl.lit("user").alias("role"), pl.col("_prompt").alias("content")))
-        return user.list.concat(answered(pl.col("_options").list.get(pl.col(at), null_on_oob=True)))
-
+    answer_a, answer_b = (
+        frame.select(pl.col("_options").list.get(pl.col(at), null_on_oob=True).alias("answer"))["answer"]
+        for at in ("_a", "_b")
+    )
     known = {
         "model_a": pl.col("_sources").list.get(pl.col("_a"), null_on_oob=True),
         "model_b": pl.col("_sources").list.get(pl.col("_b"), null_on_oob=True),
@@ -86,7 +86,7 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(
         pl.col("item_id").alias("question_id"), *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
         pl.col("persona_id").alias("judge"), pl.lit(1, pl.Int64).alias("turn"),
-        conversation("_a").alias("conversation_a"), conversation("_b").alias("conversation_b"),
+        conversation(("user", frame["_prompt"]), ("assistant", answer_a)).alias("conversation_a"), conversation(("user", frame["_prompt"]), ("assistant", answer_b)).alias("conversation_b"),
         "order", "repeat", "judgment_id",
         *(pl.col(name).alias(f"item_{name}" if name in taken else name) for name in others),
         *(["split"] if "split" in frame.columns else []),

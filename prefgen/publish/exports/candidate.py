@@ -8,7 +8,7 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY
 from prefgen.judging.presentations import LETTERS
-from prefgen.publish.exports.messages import answered, asked
+from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.pair import coordinates
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
@@ -61,8 +61,9 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
         "level": pl.col("label").cast(pl.Int64),
         "time": pl.col("_time").cast(pl.Int64),
     }
+    system, user, answer = ("system", frame["_persona"]), ("user", frame["_prompt"]), ("assistant", frame["_text"])
     texts = (
-        [asked(pl.col("_persona"), pl.col("_prompt")).alias("prompt"), answered(pl.col("_text")).alias("completion")]
+        [conversation(system, user).alias("prompt"), conversation(answer).alias("completion")]
         if preset.context == "profile"
         else []
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from prefgen.publish.exports.messages import answered, asked
+from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.shots import said_before, with_shots
 from prefgen.publish.exports.source import Source
@@ -48,25 +48,28 @@ def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
 
 
 def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
-    system = {"none": pl.lit(""), "shots": said_before(pl.col("shots"))}.get(preset.context, pl.col("_persona"))
-    prompt, chosen, rejected = (
-        asked(system, pl.col("_prompt")),
-        answered(pl.col("chosen_text")),
-        answered(pl.col("rejected_text")),
-    )
+    if preset.context == "condition":
+        frame = frame.filter(_condition().is_not_null())
+    said = {"none": pl.lit(""), "shots": said_before(pl.col("shots"))}.get(preset.context, pl.col("_persona"))
+    system = frame.select(said.alias("system"))["system"] if frame.height else pl.Series([], dtype=pl.String)
+    asked = (("system", system), ("user", frame["_prompt"]))
+    chosen, rejected = (("assistant", frame[f"{side}_text"]) for side in ("chosen", "rejected"))
     texts = (
-        [prompt.list.concat(chosen).alias("chosen"), prompt.list.concat(rejected).alias("rejected")]
+        [conversation(*asked, chosen).alias("chosen"), conversation(*asked, rejected).alias("rejected")]
         if preset.implicit
-        else [prompt.alias("prompt"), chosen.alias("chosen"), rejected.alias("rejected")]
+        else [
+            conversation(*asked).alias("prompt"),
+            conversation(chosen).alias("chosen"),
+            conversation(rejected).alias("rejected"),
+        ]
     )
     context = {"condition": [_condition().alias("condition")], "shots": [pl.col("shots")]}.get(preset.context, [])
     known = {"p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("margin"))}
     labels = [
         known.get(name, pl.col(name)).alias(name) for name in preset.labels if name in known or name in frame.columns
     ]
-    kept = frame.filter(_condition().is_not_null()) if preset.context == "condition" else frame
     taken = {"prompt", "condition", "shots", *preset.labels, "chosen_option", "rejected_option"}
-    return kept.select(
+    return frame.select(
         *texts, *context, *labels,
         pl.col("chosen").alias("chosen_option"), pl.col("rejected").alias("rejected_option"),
         "persona_id", "item_id", "pair_id",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from prefgen.seeds import unit_for
+
+Places = npt.NDArray[np.int64]
+Present = npt.NDArray[np.bool_]
 
 _SHOT = pl.List(pl.Struct({"prompt": pl.String, "chosen": pl.String, "rejected": pl.String}))
 
@@ -56,7 +61,7 @@ def _whole_personas(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _of_whole_personas(frame: pl.DataFrame, n: int, seed: int) -> pl.DataFrame:
-    rows = frame.with_row_index("_row").with_columns(
+    rows = frame.with_columns(
         _run=pl.col("persona_id").rle_id(),
         _place=pl.Series(
             [
@@ -68,22 +73,13 @@ def _of_whole_personas(frame: pl.DataFrame, n: int, seed: int) -> pl.DataFrame:
     )
     pool = rows.filter(_least_held_out()) if "split" in rows.columns else rows
     ring = pool.unique(subset=["_run", "item_id"], keep="first", maintain_order=True).sort("_run", "_place", "item_id")
-    found = _next_in_ring(rows, ring, n)
-    taken = ring.select(
-        pl.struct(pl.col("_prompt").alias("prompt"), pl.col("chosen_text").alias("chosen"),
-                  pl.col("rejected_text").alias("rejected")).alias("_shot")
-    )["_shot"]  # fmt: skip
-    lists = pl.DataFrame({"_row": [row for row, _ in found], "_at": [at for _, at in found]},
-                         schema={"_row": pl.UInt32, "_at": pl.UInt32})  # fmt: skip
-    listed = (
-        lists.with_columns(taken.gather(lists["_at"]).alias("shots")).group_by("_row", maintain_order=True).agg("shots")
-    )
-    empty = pl.lit([], dtype=_SHOT)
-    return (
-        rows.join(listed.select("_row", pl.col("shots").cast(_SHOT)), on="_row", how="left", maintain_order="left")
-        .with_columns(pl.col("shots").fill_null(empty))
-        .drop("_row", "_run", "_place")
-    )
+    at, present = _next_in_ring(rows, ring, n)
+    said = [ring[name].gather(at[present]).to_arrow() for name in ("_prompt", "chosen_text", "rejected_text")]
+    taken = pa.StructArray.from_arrays(said, ["prompt", "chosen", "rejected"])
+    ends = np.concatenate([[0], present.sum(axis=1).cumsum()])
+    shots = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), taken))
+    assert isinstance(shots, pl.Series)
+    return frame.with_columns(shots.cast(_SHOT).alias("shots"))
 
 
 def _least_held_out() -> pl.Expr:
@@ -93,19 +89,22 @@ def _least_held_out() -> pl.Expr:
     return rank == rank.min().over("_run")
 
 
-def _next_in_ring(rows: pl.DataFrame, ring: pl.DataFrame, n: int) -> list[tuple[int, int]]:
-    """(row, place in `ring`) for every shot of every row."""
-    places, runs, ids = ring["_place"].to_numpy(), ring["_run"].to_numpy(), ring["item_id"].to_list()
-    found: list[tuple[int, int]] = []
-    for row, run, place, item in rows.select("_row", "_run", "_place", "item_id").iter_rows():
-        first, last = (int(np.searchsorted(runs, run, side)) for side in ("left", "right"))
-        here = first + int(np.searchsorted(places[first:last], place, "right"))
-        size, taken = last - first, 0
-        for step in range(size):
-            at = first + (here - first + step) % size
-            if ids[at] != item:
-                found.append((row, at))
-                taken += 1
-            if taken == n:
-                break
-    return found
+def _next_in_ring(rows: pl.DataFrame, ring: pl.DataFrame, n: int) -> tuple[Places, Present]:
+    """For every row, places in `ring` of up to `n` shots, and which of the columns are shots."""
+    runs = ring["_run"].to_numpy()
+    first, last = (np.searchsorted(runs, rows["_run"].to_numpy(), side) for side in ("left", "right"))
+    # A place is below 1, so that run and place together sort as they do one after the other.
+    placed = runs + ring["_place"].to_numpy()
+    here = np.searchsorted(placed, rows["_run"].to_numpy() + rows["_place"].to_numpy(), "right")
+    size = last - first
+    steps = np.arange(n + 1)  # one more than wanted: a row's own question is passed over, and stands once in the ring
+    at = first[:, None] + (here - first)[:, None] + steps
+    at = first[:, None] + (at - first[:, None]) % np.maximum(size, 1)[:, None]
+    present = steps < size[:, None]
+    items = pl.concat([ring["item_id"], rows["item_id"]]).rank("dense").to_numpy()
+    of_ring, of_row = items[: ring.height], items[ring.height :]
+    at = np.where(present, at, 0)
+    if ring.height:
+        present &= of_ring[at] != of_row[:, None]
+    present &= present.cumsum(axis=1) <= n
+    return at, present
