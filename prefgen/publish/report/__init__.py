@@ -49,11 +49,16 @@ def write_report(folder: RunFolder) -> ReportFiles:
 
 
 def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """RUN/report.json when it speaks of just this run, else NO_FINDINGS; with RUN/placement.json as `placement`."""
+    """RUN/report.json when it speaks of just this run, else NO_FINDINGS.
+
+    RUN/placement.json is added as `placement` and RUN/calibration.json (what `Calibration.to_json` gives, with the
+    run's `fingerprint`) as `calibration`, where they are there and speak of just this run.
+    """
     findings = _read_json(folder.path / "report.json", manifest)
     if findings is None:
         return NO_FINDINGS
-    return findings | {"placement": _read_json(folder.path / "placement.json", manifest)}
+    beside = {name: _read_json(folder.path / f"{name}.json", manifest) for name in ("placement", "calibration")}
+    return findings | beside
 
 
 def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -71,7 +76,7 @@ def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
     """Every figure that the run has something for, in the order of the page."""
-    from prefgen.publish.report import bars, charts, placing, portraits
+    from prefgen.publish.report import bars, calibrating, charts, placing, portraits
     from prefgen.publish.report.canvas import ink, printed
     from prefgen.publish.report.titles import title_of
 
@@ -87,6 +92,7 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
         "shares": charts.draw_shares,
         "gaps": charts.draw_gaps,
         "silence": charts.draw_silence,
+        "calibration": calibrating.draw_calibration,
     }
     prints = []
     with ink():
