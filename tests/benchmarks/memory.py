@@ -27,7 +27,7 @@ def replay(n_judgments: int) -> Usage:
         pipeline = write_pipeline(folder, personas=n_judgments // (2 * _ITEMS), items=_ITEMS, model=model)
         filling = [sys.executable, "-m", "tests.benchmarks.replayed", str(pipeline), str(folder / "responses.sqlite")]
         measured(filling, cwd=_ROOT)
-        return measured(command(pipeline, folder / "run"), env=environment())
+        return measured(command(pipeline, folder / "run", "--report"), env=environment())
 
 
 def rows(n_judgments: int = 1_000_000, grow: int = 10) -> list[Row]:
