@@ -61,9 +61,14 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
 
-def report_of(folder: Path, **texts) -> RunFolder:
+def found_in(folder: Path, **texts) -> RunFolder:
     run = RunFolder(plant_run(folder, plant(texts=texts)))
     write_findings(run, draws=40)
+    return run
+
+
+def report_of(folder: Path, **texts) -> RunFolder:
+    run = found_in(folder, **texts)
     write_report(run)
     return run
 
@@ -143,7 +148,7 @@ def test_the_report_says_what_was_planted(plain):
 
 
 def test_findings_of_another_run_are_not_shown(tmp_path):
-    run = report_of(tmp_path / "run")
+    run = found_in(tmp_path / "run")
     path = run.path / "report.json"
     path.write_bytes(path.read_bytes().replace(b'"fingerprint": "planted"', b'"fingerprint": "another"'))
     write_report(run)
@@ -223,7 +228,7 @@ def test_a_title_with_markup_stays_a_label():
 
 
 def test_a_calibration_stands_in_the_report_when_there_is_one(tmp_path):
-    run = report_of(tmp_path / "run")
+    run = found_in(tmp_path / "run")
     one = {"attribute": "party", "n_items": 3, "jensen_shannon": 0.1, "noise_total_variation": 0.05}
     summary = [
         one | {"source": name, "total_variation": far, "gain": gain}
