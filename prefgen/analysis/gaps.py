@@ -85,15 +85,18 @@ def coordinates_held(items: pl.DataFrame, coordinates: Sequence[str], changing: 
 def estimate_counterfactual(
     sheet: Sheet, coordinate: str, *, option: str = "A", most_gaps: int = 12
 ) -> Counterfactual | None:
-    """Gaps and flips along one coordinate, over drawn persons; None without two levels in any context.
+    """Gaps and flips along one coordinate, over drawn persons.
 
-    Two items with the same coordinates in all but wording count as one cell: the mean of their answers.
+    None without two levels in any context, and where items with the same context and level are different questions:
+    then more changes than the coordinate (the theme changes with the topic, a subject with everything).
     """
     names, level_of = levels_of(sheet, coordinate)
     held = coordinates_held(sheet.items, sheet.coordinates, coordinate)
     if not 2 <= len(names) <= MOST_LEVELS:
         return None
     context_of = _contexts(sheet.items, held)
+    if not held or len(np.unique(context_of * len(names) + level_of)) < sheet.items.height:
+        return None
     shares, counts = _cells(sheet, context_of, level_of, len(names), sheet.options.index(option))
     answered = np.asarray(~np.isnan(shares), np.int64).max(axis=2)
     matched = answered.sum(axis=1) >= 2

@@ -77,7 +77,7 @@ def draw_camps(_: Record, findings: Record) -> Drawing | None:
     axes.set_xticks(
         range(len(shown)), [camp["label"] if "label" in camp else f"{camp['personas']} of {n}" for camp in shown]
     )
-    axes.set_ylim(0, min(1.12, max(max((c["share"]["high"] or 0) for c in shown) + 0.12, 0.2)))
+    axes.set_ylim(0, min(1.12, max(max(c["share"]["high"] or c["share"]["value"] for c in shown) + 0.12, 0.2)))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("personas in the largest camp")

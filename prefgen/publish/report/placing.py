@@ -88,7 +88,8 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
     axes.set_yticks([])
     axes.set_xlabel(f"first direction, {percent(found['explained'][0])} of what divides the personas")
     axes.set_ylabel(f"second direction, {percent(found['explained'][1])}")
-    _label(axes, shown[:40], reach)
+    told = (findings.get("agreement") or {"compared": []})["compared"]
+    _label(axes, [one for one in shown if one["kind"] != "persona" or one["name"] in told], shown, reach)
     rows = tuple(
         (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
     )
@@ -99,13 +100,13 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), *((dx, dy) for dy in (1, -1, 2, -2, 3, -3, 4, -4) for dx in (1, -1)))
 
 
-def _label(axes: Axes, shown: Sequence[Record], reach: float) -> None:
+def _label(axes: Axes, named: Sequence[Record], shown: Sequence[Record], reach: float) -> None:
     """Names beside their points, each at the nearest place where it hides nothing; a thin line where that is far."""
     taken = [
         (one["x"] - 0.03 * reach, one["x"] + 0.03 * reach, one["y"] - 0.03 * reach, one["y"] + 0.03 * reach)
         for one in shown
     ]
-    for one in sorted(shown, key=lambda one: (one["y"], one["x"], one["name"])):
+    for one in sorted(named, key=lambda one: (one["y"], one["x"], one["name"])):
         name = "no persona" if one["kind"] == "control" and one["name"] == "none" else one["name"]
         text = short(name, 22) + (f" · {one['region']}" if one["region"] else "")
         wide, high = 0.034 * reach * len(text), 0.075 * reach

@@ -9,6 +9,8 @@ from prefgen.publish.report.calibrating import calibration_title
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
 from prefgen.publish.report.words import Record, interval, percent, short
 
+_FEW = 14
+
 
 def title_of(figure: str, manifest: Record, findings: Record) -> str:
     """The finding that a figure shows, as its title."""
@@ -22,8 +24,11 @@ def _flow_title(manifest: Record, _: Record) -> str:
 
 def _camps_title(_: Record, findings: Record) -> str:
     camps = findings["agreement"]["camps"]
-    n = camps[-1]["personas"]
-    return f"All {n} personas agree on {percent(camps[-1]['share']['value'])} of items"
+    n, total = camps[-1]["personas"], sum(camp["items"] for camp in camps)
+    if n <= _FEW:
+        return f"All {n} personas agree on {percent(camps[-1]['share']['value'])} of items"
+    many = sum(camp["items"] for camp in camps if camp["personas"] >= 0.8 * n)
+    return f"Four in five of the {n} personas agree on {percent(many / total)} of items"
 
 
 def _pairs_title(_: Record, findings: Record) -> str:
