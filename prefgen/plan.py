@@ -9,8 +9,10 @@ from typing import Any, NoReturn
 
 from prefgen.engines.prices import price_of
 from prefgen.engines.tokens import estimate_tokens
+from prefgen.errors import one_of
 from prefgen.publish.exports.presets import wanted_exports
 from prefgen.records import Request, Response
+from prefgen.spec.calibration import read_calibration
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
@@ -93,6 +95,7 @@ def foresee(pipeline: Pipeline) -> Plan:
         summaries[name] = context.summary
         _check_expected(pipeline, plan)
     wanted_exports(pipeline, grains)
+    _check_calibration(pipeline, grains)
     return Plan(tuple(plans), methods[0] if methods else None, summaries)
 
 
@@ -154,6 +157,19 @@ def _check_expected(pipeline: Pipeline, plan: StepPlan) -> None:
             ("expect", plan.name),
             f"{plan.rows:,} rows, expected {gate.rows:,}",
             "mend the step, or what is expected of it",
+        )
+
+
+def _check_calibration(pipeline: Pipeline, grains: Mapping[str, str]) -> None:
+    if pipeline.calibrate is None:
+        return
+    answers = read_calibration(pipeline.calibrate).answers
+    if grains.get(answers) != "judgments":
+        judged = [name for name, grain in grains.items() if grain == "judgments"]
+        raise pipeline.document.error(
+            ("calibrate",),
+            f"its `answers: {answers}` is no step with judgments",
+            f"name {one_of(answers, judged)} there",
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from prefgen import __version__
+from prefgen.analysis.calibration import gate_rows, write_calibration
 from prefgen.analysis.findings import write_findings
 from prefgen.engines.ask import Asker
 from prefgen.engines.engine import Meter
@@ -24,6 +25,7 @@ from prefgen.plan import Plan, context_of, foresee, grain_of
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
 from prefgen.publish.report import write_report
+from prefgen.spec.calibration import read_calibration
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
 from prefgen.store.folder import Account, RunFolder, write_json
@@ -125,6 +127,9 @@ def _make(
         "configs": configs,
         "files": file_entries(folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path]),
     }
+    if pipeline.calibrate is not None:
+        spec = read_calibration(pipeline.calibrate)
+        manifest["gates"] += gate_rows(write_calibration(folder, spec, manifest), spec)
     write_card(folder, manifest)
     write_json(folder.manifest_path, manifest)
     return manifest

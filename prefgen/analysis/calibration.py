@@ -1,11 +1,7 @@
-"""A finished run held against a survey: its tables read, the findings written, the gates told.
-
-python -m prefgen.analysis.calibration RUN SURVEY.yaml    writes RUN/calibration.json, prints the page as text
-"""
+"""A finished run held against a survey: its tables read, the findings written, the gates told."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +10,10 @@ import polars as pl
 
 from prefgen.analysis.calibrate import PERSONAS, Calibration, calibrate
 from prefgen.analysis.survey import EVERYBODY, Question
-from prefgen.errors import FileError, GateError, PrefgenError, UsageError
+from prefgen.errors import FileError, UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS
-from prefgen.spec.calibration import CalibrationSpec, read_calibration
+from prefgen.spec.calibration import CalibrationSpec
 from prefgen.store.folder import RunFolder, write_json
 from prefgen.store.table import Table
 
@@ -76,9 +72,15 @@ def read_survey_rows(path: Path) -> pl.DataFrame:
         raise FileError(f"{path}: cannot be read: {words}", fix="give a CSV with a header, or Parquet") from None
 
 
-def calibrate_run(folder: RunFolder, spec: CalibrationSpec) -> Calibration:
-    """`calibrate_tables` over a run folder."""
-    manifest = folder.read_manifest()
+def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[str, Any]) -> Calibration:
+    """`calibrate_tables` over a run folder, also written to RUN/calibration.json, where the report finds it."""
+    calibration = calibrate_run(folder, spec, manifest)
+    write_json(folder.path / "calibration.json", calibration.to_json() | {"fingerprint": manifest["fingerprint"]})
+    return calibration
+
+
+def calibrate_run(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[str, Any]) -> Calibration:
+    """`calibrate_tables` over a run folder, whose manifest need not be written yet."""
     steps = {step["name"]: step for step in manifest["steps"]}
     if spec.answers not in steps:
         raise UsageError(f"the run has no step {spec.answers!r}", fix=f"`answers:` may be one of {', '.join(steps)}")
@@ -151,27 +153,3 @@ def lines(calibration: Calibration) -> Iterator[str]:
 
 def _number(value: float | None) -> str:
     return f"{'-':>6}" if value is None else f"{value:6.2f}"
-
-
-def main(words: list[str]) -> int:
-    """The command above; returns its exit code (5 when a gate is missed)."""
-    if len(words) != 2:
-        print(__doc__, file=sys.stderr)  # noqa: T201 - a command
-        return 2
-    try:
-        folder, spec = RunFolder(Path(words[0])), read_calibration(Path(words[1]))
-        calibration = calibrate_run(folder, spec)
-        write_json(folder.path / "calibration.json", calibration.to_json())
-        print("\n".join(lines(calibration)))  # noqa: T201 - a command
-        missed = [gate for gate in gate_rows(calibration, spec) if not gate["passed"]]
-        if missed:
-            said = ", ".join(f"{gate['gate']} is {gate['found']:.3f}, wanted {gate['wanted']}" for gate in missed)
-            raise GateError(f"calibration: {said}", fix="use a judge that holds its persona better, or ask for less")
-    except PrefgenError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

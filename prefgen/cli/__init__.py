@@ -152,6 +152,20 @@ def place(
     place_in_run(run, model, as_json=json)
 
 
+@app.command()
+def calibrate(
+    run: RunDir,
+    survey: Annotated[
+        Path, typer.Argument(metavar="SURVEY", help="A YAML file that names the survey and what is compared.")
+    ],
+    json: Json = False,
+) -> None:
+    """Hold a run's answers against what real people said; exits 5 where a gate of the file is missed."""
+    from prefgen.cli.commands import calibrate_against
+
+    calibrate_against(run, survey, as_json=json)
+
+
 RepoId = Annotated[str, typer.Argument(metavar="REPO_ID", help="Dataset on the Hub: user/name.")]
 Tag = Annotated[str | None, typer.Option(help="Tag of this version; by default the hash of its data.")]
 Private = Annotated[bool, typer.Option("--private/--public", help="Of a dataset that is created now.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from prefgen.cli.screen import data_console, people, plan_grid, plan_notes, print_json
-from prefgen.errors import Complaint, SpecError, UsageError
+from prefgen.errors import Complaint, GateError, SpecError, UsageError
 from prefgen.plan import foresee, load
 from prefgen.spec.pipeline import check_model
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 def check_files(files: Sequence[Path]) -> int:
     """Check pipelines and persona specs, and print every complaint on stdout. Returns the exit code."""
+    from prefgen.personas import check_population
     from prefgen.spec.document import read_document
-    from prefgen.spec.population import read_population
 
     code = 0
     for path in files:
         try:
             content = read_document(path).data
             if isinstance(content, dict) and "population" in content and "steps" not in content:
-                read_population(path)
+                check_population(path)
             else:
                 foresee(load(path))
         except SpecError as error:
@@ -146,6 +146,27 @@ def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:
             )
             people.print(line, markup=False, soft_wrap=True)
     people.print(f"the map: {run / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
+    """Write RUN/calibration.json and the report, and print what was found. Raises GateError for missed gates."""
+    from prefgen.analysis.calibration import gate_rows, lines, write_calibration
+    from prefgen.publish.report import write_report
+    from prefgen.spec.calibration import read_calibration
+    from prefgen.store.folder import RunFolder
+
+    folder, spec = RunFolder(run), read_calibration(survey)
+    calibration = write_calibration(folder, spec, folder.read_manifest())
+    write_report(folder)
+    if as_json:
+        print_json(calibration.to_json())
+    else:
+        for line in lines(calibration):
+            print(line)
+    missed = [gate for gate in gate_rows(calibration, spec) if not gate["passed"]]
+    if missed:
+        said = ", ".join(f"{gate['gate']} is {gate['found']}, wanted {gate['wanted']}" for gate in missed)
+        raise GateError(f"calibration: {said}", fix="use a judge that holds its persona better, or ask for less")
 
 
 def candidate_of(text: str) -> Candidate:

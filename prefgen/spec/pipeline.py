@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationE
 
 from prefgen.errors import SpecError, UsageError, one_of
 from prefgen.spec.document import Document, Key, dotted, read_document, validated
-from prefgen.spec.fields import Name, Spec
+from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
 
 Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
@@ -87,6 +87,9 @@ class Pipeline(Spec):
     )
     expect: dict[Name, Gate] = Field(
         default_factory=dict, description="Gates by step; a bare number is the exact number of rows."
+    )
+    calibrate: InputPath | None = Field(
+        None, description="A calibration file: the survey that the answers are held against, and its gates."
     )
     publish: Publish = Field(default_factory=lambda: Publish(), description="Exports and licence.")
     document: Document = Field(exclude=True, description="Where it was read from.")

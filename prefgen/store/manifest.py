@@ -45,7 +45,9 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
                 "above": [prints[read] for _, read in step.reads()],
             },
         )
-    prints[RUN] = content_id("run", [pipeline.name, pipeline.publish.model_dump(mode="json"), list(prints.values())])
+    published, gates = pipeline.publish.model_dump(mode="json"), pipeline.model_dump(mode="json", include={"expect"})
+    survey = None if pipeline.calibrate is None else file_sha256(pipeline.calibrate)
+    prints[RUN] = content_id("run", [pipeline.name, published, gates, survey, list(prints.values())])
     return prints
 
 
@@ -124,6 +126,7 @@ def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:
         for key in ("gguf", "responses")
         if (path := getattr(model, key, None))
     ]
+    files += [pipeline.calibrate] if pipeline.calibrate is not None else []
     moved = {str(path): Path(os.path.relpath(path.resolve(), folder.path.resolve())).as_posix() for path in files}
     text = yaml.safe_dump(_replaced(said, moved), sort_keys=False, allow_unicode=True, width=100)
     write_aside(folder.pipeline_path, text.encode())

@@ -10,13 +10,14 @@ import orjson
 import polars as pl
 import pytest
 
-from prefgen.analysis.calibrate import NOBODY, OVERALL, PERSONAS, UNIFORM
-from prefgen.analysis.calibration import calibrate_run, lines, main
+from prefgen.analysis.calibrate import NOBODY, OVERALL, PERSONAS, UNIFORM, Calibration
+from prefgen.analysis.calibration import calibrate_run, lines
 from prefgen.analysis.survey import EVERYBODY
 from prefgen.errors import SpecError, UsageError
 from prefgen.spec.calibration import read_calibration
 from prefgen.store.folder import RunFolder
 from tests.analysis.planted import plant, plant_run
+from tests.faults.pipelines import prefgen
 
 PARTY = {"ada": "left", "bea": "left", "cyd": "right", "dan": "right", "eve": "right", "none": None}
 SPEC = "survey: survey.parquet\nby: [party]\ncolumn: asks\nlevels: [first, second, null]\n"
@@ -42,9 +43,14 @@ def spec_file(folder: Path, text: str = SPEC) -> Path:
     return path
 
 
+def calibrated(run: Path, spec: Path) -> Calibration:
+    folder = RunFolder(run)
+    return calibrate_run(folder, read_calibration(spec), folder.read_manifest())
+
+
 def test_a_run_is_held_against_the_survey_by_subgroup(tmp_path):
     run = run_and_survey(tmp_path)
-    calibration = calibrate_run(RunFolder(run), read_calibration(spec_file(tmp_path)))
+    calibration = calibrated(run, spec_file(tmp_path))
     assert set(calibration.cells["source"]) == {PERSONAS, NOBODY, UNIFORM, OVERALL}
     assert calibration.cells["item_id"].n_unique() == 4
     assert set(calibration.cells["level"]) == {EVERYBODY, "left", "right"}
@@ -54,17 +60,18 @@ def test_a_run_is_held_against_the_survey_by_subgroup(tmp_path):
     assert any(line.startswith("party") and PERSONAS in line for line in lines(calibration))
 
 
-def test_the_command_writes_the_findings_and_leaves_by_the_gates(tmp_path, capsys):
+def test_the_command_writes_the_findings_and_leaves_by_the_gates(tmp_path):
     run = run_and_survey(tmp_path)
-    assert main([str(run), str(spec_file(tmp_path))]) == 0
-    assert "noise" in capsys.readouterr().out
+    said = prefgen("calibrate", str(run), str(spec_file(tmp_path)))
+    assert said.code == 0, said.err
+    assert "noise" in said.out
     written = orjson.loads((run / "calibration.json").read_bytes())
     assert written["figures"]["total_variation"] > written["figures"]["noise"]
-    assert main([str(run), str(spec_file(tmp_path, SPEC + "min_gain: 0.99\n"))]) == 5
-    assert "min_gain is" in capsys.readouterr().err
-    assert main([str(run), str(spec_file(tmp_path, SPEC + "max_excess: 1\n"))]) == 0
-    assert main([str(run)]) == 2
-    assert main([str(tmp_path / "nowhere"), str(spec_file(tmp_path))]) == 4
+    assert "calibration" in (run / "report.html").read_text().lower()
+    missed = prefgen("calibrate", str(run), str(spec_file(tmp_path, SPEC + "min_gain: 0.99\n")))
+    assert missed.code == 5
+    assert "min_gain" in missed.err
+    assert prefgen("calibrate", str(tmp_path / "nowhere"), str(spec_file(tmp_path))).code == 4
 
 
 WRONG_SPEC = {
@@ -97,4 +104,4 @@ def test_a_survey_that_does_not_meet_the_run_is_refused(case, tmp_path):
     run = run_and_survey(tmp_path)
     text, sentence = WRONG_RUN[case]
     with pytest.raises(UsageError, match=sentence):
-        calibrate_run(RunFolder(run), read_calibration(spec_file(tmp_path, text if "survey:" in text else SPEC + text)))
+        calibrated(run, spec_file(tmp_path, text if "survey:" in text else SPEC + text))

@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 
 from prefgen.errors import FileError, UsageError, one_of
 from prefgen.publish.exports.chat import chat_template
+from prefgen.publish.exports.line import line_of
 from prefgen.publish.exports.presets import PRESETS, want
 from prefgen.publish.exports.source import source_of
 from prefgen.publish.exports.write import check_out, swap, write_config
-from prefgen.spec.pipeline import load_pipeline
-from prefgen.steps import KINDS, kind
 from prefgen.store.folder import RunFolder, file_errors
 from prefgen.store.shards import ShardFile
 
@@ -42,17 +41,17 @@ def export_run(
     manifest = folder.read_manifest()
     if manifest["status"] != "finished":
         raise FileError(f"{run}: the run is not finished", fix="run the pipeline again; it goes on where it stopped")
-    pipeline = load_pipeline(folder.pipeline_path, kinds=KINDS, spec_of=lambda name: kind(name).Spec)
+    line = line_of(folder, seed=manifest["seed"])
     grains = {step["name"]: step["grain"] for step in manifest["steps"]}
     options = {"shots": shots} | ({"from": from_step} if from_step else {})
-    wanted = want(pipeline, grains, preset, options, at=("publish", "exports"))
+    wanted = want(line, grains, preset, options, at=("publish", "exports"))
     tables = {step: folder.table(step) for step in grains}
-    source = source_of(pipeline, tables, wanted.step, shots=shots)
+    source = source_of(line, tables, wanted.step, shots=shots)
     aside = out.with_name(f".{out.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        config = write_config(wanted, source, aside, pipeline.publish.shard_mb * 1_000_000, render=render)
+        config = write_config(wanted, source, aside, int(manifest["publish"]["shard_mb"]) * 1_000_000, render=render)
         for shard in config.shards if jsonl else ():
             _write_jsonl(shard)
         swap(aside, out)

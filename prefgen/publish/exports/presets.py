@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prefgen.errors import SpecError, one_of
+from prefgen.publish.exports.line import Line
 from prefgen.spec.pipeline import Pipeline
 
 Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item"]
@@ -103,7 +104,7 @@ def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted
 
 
 def want(
-    pipeline: Pipeline, grains: Mapping[str, str], name: str, options: Any, *, at: tuple[str | int, ...] = ()
+    pipeline: Line, grains: Mapping[str, str], name: str, options: Any, *, at: tuple[str | int, ...] = ()
 ) -> Wanted:
     """One export, checked; SpecError at key `at`."""
     preset = _preset(pipeline, name, at)
@@ -122,7 +123,7 @@ def _entries(entry: str | dict[str, Any]) -> list[tuple[str, Any]]:
     return [(entry, None)] if isinstance(entry, str) else list(entry.items())
 
 
-def _preset(pipeline: Pipeline, name: str, at: tuple[str | int, ...]) -> Preset:
+def _preset(pipeline: Line, name: str, at: tuple[str | int, ...]) -> Preset:
     if name in PRESETS:
         return PRESETS[name]
     if name in FORESEEN:
@@ -133,9 +134,9 @@ def _preset(pipeline: Pipeline, name: str, at: tuple[str | int, ...]) -> Preset:
 
 
 def _step(
-    pipeline: Pipeline, grains: Mapping[str, str], name: str, preset: Preset, named: Any, at: tuple[str | int, ...]
+    pipeline: Line, grains: Mapping[str, str], name: str, preset: Preset, named: Any, at: tuple[str | int, ...]
 ) -> str:
-    usable = [step for grain in preset.needs for step in reversed(pipeline.steps) if grains.get(step) == grain]
+    usable = [step for grain in preset.needs for step in reversed(list(pipeline.steps)) if grains.get(step) == grain]
     if named is not None:
         if named in usable:
             return str(named)
@@ -146,7 +147,7 @@ def _step(
     if usable:
         return usable[0]
     if preset.unit == "item" and "rows" in grains.values():
-        return next(step for step in reversed(pipeline.steps) if grains.get(step) == "rows")
+        return next(step for step in reversed(list(pipeline.steps)) if grains.get(step) == "rows")
     step_kind = {"personas": "draw", "judgments": "judge", "items": "table"}[preset.needs[-1]]
     raise pipeline.document.error(
         at, f"export {name!r} needs {' or '.join(preset.needs)}, and no step makes them", f"add a `{step_kind}` step"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from prefgen.judging.pairs import pairs
-from prefgen.spec.pipeline import Pipeline
+from prefgen.publish.exports.line import Line
 from prefgen.store.table import Table
 
 _PERSONA = {"persona_id": pl.String, "text": pl.String}
@@ -54,7 +54,7 @@ class Source:
         return (_kept(_drawn(frame)) for frame in self.judgments())
 
 
-def source_of(pipeline: Pipeline, tables: Mapping[str, Table], step: str, *, shots: int = 4) -> Source:
+def source_of(pipeline: Line, tables: Mapping[str, Table], step: str, *, shots: int = 4) -> Source:
     """The table of `step`, and the people and questions nearest above it."""
     personas = nearest(pipeline, tables, step, "personas")
     items = nearest(pipeline, tables, step, "items")
@@ -67,7 +67,7 @@ def source_of(pipeline: Pipeline, tables: Mapping[str, Table], step: str, *, sho
     )
 
 
-def nearest(pipeline: Pipeline, tables: Mapping[str, Table], step: str, what: str) -> Table | None:
+def nearest(pipeline: Line, tables: Mapping[str, Table], step: str, what: str) -> Table | None:
     """The table of people (or questions) that `step` was made from, however many steps lie between."""
     waiting, seen = [step], set[str]()
     while waiting:
