@@ -48,6 +48,11 @@ def test_a_template_can_be_a_file(run: RunFolder, tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "out/*.parquet")["chosen"][0].startswith("[system]You are person")
 
 
+def test_a_run_folder_can_be_moved_away_from_the_files_that_it_was_made_from(tmp_path: Path) -> None:
+    made.run_in(tmp_path / "here", exports="judgments").path.rename(tmp_path / "moved")
+    assert export_run(tmp_path / "moved", "dpo", tmp_path / "out")["splits"]["train"] > 0
+
+
 def test_complaints_name_what_is_allowed(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--to 'dppo': no such export\n  fix: use one of 'dpo'"):
         export_run(run.path, "dppo", tmp_path / "out")
