@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from prefgen.analysis.findings import write_findings
 from prefgen.analysis.placement import PlacedModel, write_placement
 from prefgen.engines.ask import Asker
 from prefgen.engines.engine import Meter
@@ -54,6 +55,7 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
             PlacedModel(one.name, one.region, _answers(folder, pipeline, step, one, store, watch)) for one in candidates
         ]
         placement = write_placement(folder, placed)
+        write_findings(folder)
         write_report(folder)
     return placement
 

@@ -151,12 +151,14 @@ def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:
 def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
     """Write RUN/calibration.json and the report, and print what was found. Raises GateError for missed gates."""
     from prefgen.analysis.calibration import gate_rows, lines, write_calibration
+    from prefgen.analysis.findings import write_findings
     from prefgen.publish.report import write_report
     from prefgen.spec.calibration import read_calibration
     from prefgen.store.folder import RunFolder
 
     folder, spec = RunFolder(run), read_calibration(survey)
     calibration = write_calibration(folder, spec, folder.read_manifest())
+    write_findings(folder)
     write_report(folder)
     if as_json:
         print_json(calibration.to_json())
