@@ -15,6 +15,8 @@ from prefgen.store.folder import RunFolder, write_aside
 if TYPE_CHECKING:
     from prefgen.publish.report.canvas import Drawing, Print
 
+_ALONE = ("flow", "calibration")
+"""Figures that need no findings of the analyses."""
 NO_FINDINGS: dict[str, Any] = {"sheet": None}
 
 
@@ -54,9 +56,7 @@ def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, A
     RUN/placement.json is added as `placement` and RUN/calibration.json (what `Calibration.to_json` gives, with the
     run's `fingerprint`) as `calibration`, where they are there and speak of just this run.
     """
-    findings = _read_json(folder.path / "report.json", manifest)
-    if findings is None:
-        return NO_FINDINGS
+    findings = _read_json(folder.path / "report.json", manifest) or NO_FINDINGS
     beside = {name: _read_json(folder.path / f"{name}.json", manifest) for name in ("placement", "calibration")}
     return findings | beside
 
@@ -97,7 +97,7 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
     prints = []
     with ink():
         for key, one in draw.items():
-            drawing = one(manifest, findings) if findings.get("sheet") or key == "flow" else None
+            drawing = one(manifest, findings) if findings.get("sheet") or key in _ALONE else None
             if drawing is not None:
                 prints.append(printed(key, title_of(key, manifest, findings), drawing))
     return prints
