@@ -109,11 +109,18 @@ def export(
     to: Annotated[str, typer.Option(metavar="PRESET", help="Name of the export, e.g. dpo.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     jsonl: Annotated[bool, typer.Option(help="Write JSON lines beside the Parquet files.")] = False,
+    template: Annotated[
+        str | None, typer.Option(help="Chat template (a name or a file): conversations become texts.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Step to export; by default the last that fits.")
+    ] = None,
+    shots: Annotated[int, typer.Option(min=1, help="Earlier choices beside each row of fewshot.")] = 4,
 ) -> None:
     """Write a finished run once more, in the columns of another trainer."""
     from prefgen.cli.commands import export_preset
 
-    export_preset(run, to, out, jsonl=jsonl)
+    export_preset(run, to, out, jsonl=jsonl, template=template, from_step=from_, shots=shots)
 
 
 @app.command()

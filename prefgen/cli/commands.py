@@ -95,11 +95,13 @@ def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: b
             people.print(line, markup=False)
 
 
-def export_preset(run: Path, preset: str, out: Path, *, jsonl: bool) -> None:
+def export_preset(
+    run: Path, preset: str, out: Path, *, jsonl: bool, template: str | None, from_step: str | None, shots: int
+) -> None:
     """Write one export of a finished run."""
     from prefgen.publish.exports.one import export_run
 
-    config = export_run(run, preset, out, jsonl=jsonl)
+    config = export_run(run, preset, out, jsonl=jsonl, template=template, from_step=from_step, shots=shots)
     for split, rows in config["splits"].items():
         people.print(f"{out}: {preset}/{split}: {rows:,} rows", markup=False)
 
