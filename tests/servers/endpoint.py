@@ -99,7 +99,7 @@ class Endpoint:
                 found = completion(orjson.loads(asked.body), script, entry.digest.hex())
                 body = orjson.dumps(found)
             elif path == "/v1/models":
-                body = orjson.dumps({"object": "list", "data": [_model(name) for name in script.models]})
+                body = orjson.dumps({"object": "list", "data": [_model(name, script) for name in script.models]})
             elif path.startswith(("/v1/files", "/v1/batches")) and entry.fault in (None, "lost"):
                 body = self.desk.answer(asked)
             else:
@@ -179,8 +179,10 @@ class Elsewhere:
         wire.deliver(Delivery(((0.0, reply(404, b"{}")),)))
 
 
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "tests"}
+def _model(name: str, script: Script) -> dict[str, Any]:
+    """One entry of GET /models; who owns it is how a client recognises the server."""
+    owner = "library" if script.personality == "plain" else script.personality
+    return {"id": name, "object": "model", "created": 1_760_000_000, "owned_by": owner}
 
 
 async def listen(script: Script, *, port: int = 0) -> tuple[Endpoint, dict[str, str]]:
