@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -246,6 +247,8 @@ def _overrides(set_: list[str] | None, limit: int | None) -> list[str]:
 
 def main() -> None:
     """Run the command line; complaints become sentences and exit codes, and only our own bugs a traceback."""
+    # systemd, Kubernetes and Slurm stop a job with SIGTERM: it ends as Ctrl-C does, with what has arrived stored.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(_guarded(lambda: app(standalone_mode=False)))
 
 

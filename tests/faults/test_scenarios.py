@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -155,9 +156,10 @@ def test_two_runs_at_once_do_not_share_a_folder(endpoint: Start, folder: Path) -
     assert server.log()["twice"] == 0
 
 
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(endpoint: Start, folder: Path) -> None:
-    import signal
-
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_scheduler_end_a_run_with_130_and_the_next_goes_on(
+    stop: signal.Signals, endpoint: Start, folder: Path
+) -> None:
     server = endpoint({"latency_s": 0.05}, process=True)
     pipeline = write_pipeline(folder, server.base_url, personas=10, items=20, model={"concurrency": 8})
     process = subprocess.Popen(
@@ -171,7 +173,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(endpoint: Start, folder: 
     while server.log()["answered"] < 40:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
