@@ -8,37 +8,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
-import huggingface_hub.constants
 import polars as pl
 import pytest
 
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.publish.hub import download, open_published, pull_rows, push_run, remote, write_rows
+from prefgen.publish.hub import download, open_published, pull_rows, push_run, write_rows
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
-from tests.servers.hub import Hub, hub
+from tests.servers.hub import Hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes")  # of the client itself
 
 NAME = "user/town"
 COMMIT = r"POST /api/datasets/user/town/commit"
 _ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(remote, "WAIT_S", 0.02)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # read when it was imported
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    with hub() as running:
-        for name, value in running.env(str(tmp_path / "home")).items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 @pytest.fixture(scope="module")

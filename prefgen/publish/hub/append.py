@@ -16,9 +16,9 @@ from prefgen.publish.card.facts import gather
 from prefgen.publish.hub.grow import Growth, grown, new_shards
 from prefgen.publish.hub.pull import Published
 from prefgen.publish.hub.push import Pushed, checked_tag, json_bytes, publishable, push_run, remote_manifest
-from prefgen.publish.hub.remote import Content, Remote, StaleError, State, connect
 from prefgen.publish.public import public_manifest, public_pipeline, version_of
 from prefgen.store.folder import RunFolder
+from prefgen.store.remote import Content, Remote, StaleError, State, connect
 
 _TRIES = 4
 """How often the additions are worked out anew because somebody else committed meanwhile."""

@@ -15,8 +15,8 @@ from prefgen.errors import FileError, UsageError, one_of
 from prefgen.ids import file_sha256
 from prefgen.publish.exports.write import check_out, swap
 from prefgen.publish.hub.push import json_bytes, remote_manifest
-from prefgen.publish.hub.remote import Remote, connect
 from prefgen.store.folder import file_errors
+from prefgen.store.remote import Remote, connect
 from prefgen.store.shards import write_shards
 
 _BLOCK_BYTES = 1 << 20

@@ -12,9 +12,9 @@ import orjson
 
 from prefgen.errors import FileError, GateError, UsageError
 from prefgen.ids import file_sha256
-from prefgen.publish.hub.remote import Content, Remote, StaleError, State, connect
 from prefgen.publish.public import public_manifest, public_pipeline, version_of
 from prefgen.store.folder import RunFolder
+from prefgen.store.remote import Content, Remote, StaleError, State, connect
 
 _OURS = ("data/", "figures/")
 _OUR_FILES = frozenset({"README.md", "manifest.json", "pipeline.yaml", "report.html"})
