@@ -30,7 +30,15 @@ from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
 from prefgen.store.folder import Account, RunFolder, write_json
 from prefgen.store.log import RunLog
-from prefgen.store.manifest import RUN, file_entries, fingerprints, gate_results, step_account, write_resolved
+from prefgen.store.manifest import (
+    RUN,
+    file_entries,
+    fingerprints,
+    gate_results,
+    step_account,
+    write_audit,
+    write_resolved,
+)
 from prefgen.store.table import Table
 
 
@@ -125,7 +133,9 @@ def _make(
         "steps": making.accounts,
         "gates": gate_results(pipeline, making.accounts),
         "configs": configs,
-        "files": file_entries(folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path]),
+        "files": file_entries(
+            folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path, *write_audit(folder, making.accounts)]
+        ),
     }
     if pipeline.calibrate is not None:
         spec = read_calibration(pipeline.calibrate)

@@ -85,14 +85,15 @@ def run_pipeline(
 
 def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: bool) -> None:
     """Draw people into a file and print how well they fit."""
+    from prefgen.cli.audit import audit_lines
     from prefgen.personas.write import write_personas
 
-    audit = write_personas(spec, n=n, seed=seed, out=out)
+    audit = write_personas(spec, n=n, seed=seed, out=out).to_json()
     if as_json:
-        print_json(audit.to_json())
-    else:
-        for line in audit.lines():
-            people.print(line, markup=False)
+        print_json(audit)
+        return
+    for line in (*audit_lines(audit), f"people: {out}; audit: {out.with_suffix('.audit.json')}"):
+        people.print(line, markup=False, soft_wrap=True)
 
 
 def export_preset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from prefgen.cli.audit import audit_lines
 from prefgen.cli.screen import plan_grid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
@@ -31,6 +33,10 @@ class Lines:
         self._line_at = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._asked: tuple[str, Meter] | None = None
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._look_again, daemon=True).start()
 
     def planned(self, plan: Plan, folder: Path) -> None:
         self._console.print(plan_grid(plan))
@@ -44,6 +50,18 @@ class Lines:
         self._line_at = time.monotonic()
 
     def asks(self, step: str, meter: Meter) -> None:
+        with self._lock:
+            self._asked = (step, meter)
+            self._show(step, meter)
+
+    def _look_again(self) -> None:
+        """Show the meter of a step whose server answers nothing, too: nobody else would move the line then."""
+        while not self._closed.wait(1.0):
+            with self._lock:
+                if self._asked is not None:
+                    self._show(*self._asked)
+
+    def _show(self, step: str, meter: Meter) -> None:
         text = self._pace.line(meter)
         if self._console.is_terminal:
             self._show_bar(step, meter, text)
@@ -67,11 +85,13 @@ class Lines:
         self._bar.update(self._task, completed=meter.stored + meter.answered + meter.failed, line=text)
 
     def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = self._task = None
 
     def made(self, account: Account) -> None:
+        self._asked = None
         self._end_bar()
         for line in account_lines(account):
             self.says(line)
@@ -87,6 +107,8 @@ class Lines:
             self.says(line)
 
     def close(self) -> None:
+        self._closed.set()
+        self._asked = None
         self._end_bar()
 
 
@@ -100,12 +122,13 @@ class Events(Lines):
         super().begins(step, kind)
         print_json({"event": "begin", "step": step, "kind": kind})
 
-    def asks(self, step: str, meter: Meter) -> None:
+    def _show(self, step: str, meter: Meter) -> None:
         if time.monotonic() - self._line_at >= 1.0:
             self._line_at = time.monotonic()
             print_json({"event": "progress", "step": step, **asdict(meter)})
 
     def made(self, account: Account) -> None:
+        self._asked = None
         print_json({"event": "made", **account})
 
     def says(self, sentence: str) -> None:
@@ -168,6 +191,9 @@ def account_lines(account: Account) -> Iterator[str]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         yield f"  kept {account['kept']:,}, dropped {sum(account['dropped'].values()):,}: {reasons}"
     yield from _measure_lines(account["summary"])
+    if account["kind"] == "draw" and "audit" in account["summary"]:
+        for text in audit_lines(account["summary"]):
+            yield f"  {text}"
 
 
 def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:

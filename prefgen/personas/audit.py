@@ -78,6 +78,8 @@ class Privacy:
 
     respondents      survey rows used
     smallest_cell    least respondents behind a cell, not empty, of the tables
+    min_cell         the floor that the spec sets under that
+    merged           levels that the floor merged into others
     holdout_share    share of people, fitted to one half of the survey, who are closer to that half than to the
                      other (ties count half): 0.5 when nothing of single respondents shows, more when rows leak;
                      null for surveys too small to halve
@@ -86,6 +88,8 @@ class Privacy:
 
     respondents: int
     smallest_cell: int
+    min_cell: int
+    merged: int
     holdout_share: float | None
     holdout_n: int
 
@@ -115,43 +119,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """The audit as plain values, for the manifest and audit.json; `audit` has one row a table."""
         row = asdict(self)
-        return {**row, "audit": row.pop("tables"), "parts": [part.to_json() for part in self.parts]}
-
-    def lines(self) -> Iterator[str]:
-        """The audit as text for people."""
-        yield f"{self.population}: {self.n:,} people, effective sample size {self.effective_n:,.0f}"
-        width = max((len(row.table) for row in self.tables), default=5)
-        if self.tables:
-            yield f"{'realised against target':{width}}  cells  total variation  largest count error"
-        for row in sorted(self.tables, key=lambda row: -row.total_variation)[:_SHOWN]:
-            yield f"{row.table:{width}}  {row.cells:5d}  {row.total_variation:15.5f}  {row.largest_count_error:19.1f}"
-        if len(self.tables) > _SHOWN:
-            yield f"... and {len(self.tables) - _SHOWN} tables that match better"
-        if self.v_difference_mean is not None:
-            yield f"difference of Cramer's V: mean {self.v_difference_mean:.4f}, largest {self.v_difference_max:.4f}"
-        yield from self._fit_lines()
-        for part in self.parts:
-            yield from part.lines()
-
-    def _fit_lines(self) -> Iterator[str]:
-        if self.fit is not None:
-            if self.fit.method == "joint" and not self.fit.converged:
-                yield f"the tables do not fit exactly: the worst misses by {self.fit.residual:.5f}"
-            for sentence in (*self.fit.disagreements[:5], *self.fit.notes):
-                yield f"{sentence}"
-            if self.fit.repaired or self.fit.short:
-                short = f", {self.fit.short} could not be" if self.fit.short else ""
-                yield f"exact margins: {self.fit.repaired:,} changes{short}"
-        if self.privacy is not None:
-            share = (
-                "not measured"
-                if self.privacy.holdout_share is None
-                else f"{self.privacy.holdout_share:.3f} (ideal 0.5)"
-            )
-            yield f"privacy: {self.privacy.respondents:,} respondents, smallest cell {self.privacy.smallest_cell}, closer to the fitted half {share}"
-
-
-_SHOWN = 12
+        return {"audit": row.pop("tables")} | row | {"parts": [part.to_json() for part in self.parts]}
 
 
 def effective_n(weight: Shares) -> float:

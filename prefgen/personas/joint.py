@@ -106,7 +106,7 @@ def privacy_of(population: Population, targets: Targets, rng: np.random.Generato
     order = rng.permutation(rows)
     train, holdout = survey.rows(order[:half]), survey.rows(order[half : 2 * half])
     if half < _LEAST_HALF or train.weight.sum() <= 0 or math.prod(targets.shape) > MOST_CELLS:
-        return Privacy(rows, least, None, 0)
+        return Privacy(rows, least, data.min_cell, survey.merged, None, 0)
     axes = {axis.name for axis in survey.axes}
     mine = Targets(tuple(axis for axis in targets.axes if axis.name in axes), survey_targets(data, train))
     fit = fitted(population, mine)
@@ -115,4 +115,4 @@ def privacy_of(population: Population, targets: Targets, rng: np.random.Generato
     people = [code[cell] for code in fit.cells.codes]
     place = [next(i for i, axis in enumerate(survey.axes) if axis.name == wanted.name) for wanted in mine.axes]
     share = holdout_share(people, [train.codes[i] for i in place], [holdout.codes[i] for i in place])
-    return Privacy(rows, least, share, _COMPARED)
+    return Privacy(rows, least, data.min_cell, survey.merged, share, _COMPARED)

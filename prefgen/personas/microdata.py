@@ -25,12 +25,14 @@ class Survey:
     codes     level of every row, by axis
     weight    survey weight of every row, 0 or more
     notes     what was dropped or merged, in sentences
+    merged    levels that `min_cell` merged into others
     """
 
     axes: tuple[Axis, ...]
     codes: tuple[Codes, ...]
     weight: Shares
     notes: tuple[str, ...] = ()
+    merged: int = 0
 
     def rows(self, chosen: NDArray[np.intp]) -> Survey:
         """Some of the rows."""
@@ -206,7 +208,7 @@ def _binned(population: Population, name: str, column: pl.Series, attribute: Att
 
 def _with_large_cells(population: Population, data: Microdata, survey: Survey) -> Survey:
     """`survey` with levels merged until every cell behind a table has `min_cell` respondents or none."""
-    notes = list(survey.notes)
+    before, notes = survey.notes, list(survey.notes)
     while data.min_cell > 1:
         found = _small_cell(data, survey)
         if found is None:
@@ -230,7 +232,7 @@ def _with_large_cells(population: Population, data: Microdata, survey: Survey) -
             )
         survey, note = _merged(survey, axis, level)
         notes.append(note)
-    return replace(survey, notes=tuple(notes))
+    return replace(survey, notes=tuple(notes), merged=len(notes) - len(before))
 
 
 def _small_cell(data: Microdata, survey: Survey) -> tuple[int, int, int, str] | None:

@@ -57,6 +57,10 @@ class RunFolder:
         return self.path / "README.md"
 
     @property
+    def audit_path(self) -> Path:
+        return self.path / "audit.json"
+
+    @property
     def log_path(self) -> Path:
         return self.path / "log.jsonl"
 

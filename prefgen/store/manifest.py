@@ -15,7 +15,7 @@ from prefgen import __version__
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import Pipeline
-from prefgen.store.folder import Account, RunFolder, write_aside
+from prefgen.store.folder import Account, RunFolder, write_aside, write_json
 from prefgen.store.table import Table
 
 RUN = ""
@@ -104,6 +104,16 @@ def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[s
             passed = bool(holds(have, wanted)) or (name == "rows" and pipeline.limit is not None)
             results.append({"step": account["name"], "gate": name, "wanted": wanted, "found": have, "passed": passed})
     return results
+
+
+def write_audit(folder: RunFolder, accounts: Sequence[Account]) -> list[Path]:
+    """RUN/audit.json, the audit of every draw, derived from their accounts; [] for a run that drew nobody."""
+    draws = [{"step": one["name"], **one["summary"]} for one in accounts if one["kind"] == "draw"]
+    if not draws:
+        folder.audit_path.unlink(missing_ok=True)
+        return []
+    write_json(folder.audit_path, {"format": 1, "draws": draws})
+    return [folder.audit_path]
 
 
 def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any]]:

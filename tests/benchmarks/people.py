@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -186,11 +187,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, nargs="*", default=[1_000, 10_000, 1_000_000])
     numbers = parser.parse_args().n
+    warnings.simplefilter("ignore")  # of the others: they would stand between the rows
     makers: list[Maker] = [prefgen, prefgen_exact, independent, bootstrap]
-    makers[2:2] = [maker for maker in (ipfn, humanleague, pgmpy) if importlib.util.find_spec(maker.__name__)]
+    others: tuple[Maker, ...] = (ipfn, humanleague, pgmpy)
+    makers[2:2] = [maker for maker in others if importlib.util.find_spec(maker.__name__)]
     with tempfile.TemporaryDirectory() as folder:
         population, targets = survey_of(Path(folder))
-        print(f"{len(targets.survey.weight):,} respondents, {np.prod(targets.shape):,} cells; {machine()}\n")  # type: ignore[union-attr]
+        print(f"{len(targets.survey.weight):,} respondents, {np.prod(targets.shape):,} cells; {machine()}")  # type: ignore[union-attr]
+        absent = [maker.__name__ for maker in others if maker not in makers]
+        print(f"not installed, so not compared: {', '.join(absent)}\n" if absent else "")
         print(
             "| people | way | seconds | CPU s | TV 1-D max | TV 2-D mean | TV 2-D max | V mean | V max | count error | privacy |"
         )

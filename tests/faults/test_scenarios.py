@@ -279,3 +279,12 @@ def test_json_on_stdout_is_one_event_a_line(endpoint: Start, folder: Path) -> No
     events = [json.loads(line) for line in ran.out.splitlines()]
     assert events
     assert manifest(folder / "run")["status"] == "finished"
+
+
+def test_a_server_that_does_not_answer_is_seen_to_be_waited_for(endpoint: Start, folder: Path) -> None:
+    server = endpoint({"latency_s": 2.5})
+    pipeline = write_pipeline(folder, server.base_url, personas=1, items=2, model={"concurrency": 4})
+    ran = run(pipeline, folder / "run", "--json")
+    assert ran.code == 0, ran.err
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert any(event["event"] == "progress" and event["in_flight"] and not event["answered"] for event in events)
