@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, and the misbehaving endpoint on request."""
+"""What every test stands on: a home of its own; the misbehaving endpoint and a Hub on loopback on request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers.hub import Hub, hub
 from tests.servers.running import Served, serve, thread
 
 
@@ -38,3 +39,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is also the working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty Hub; this process and those it starts use it, with a home of their own and short waits."""
+    import datasets
+    import huggingface_hub.constants
+
+    from prefgen.store import remote
+
+    monkeypatch.setattr(remote, "WAIT_S", 0.02)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # read when it was imported
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    with hub() as running:
+        for name, value in running.env(str(tmp_path / "home")).items():
+            monkeypatch.setenv(name, value)
+        yield running

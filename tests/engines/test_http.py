@@ -80,7 +80,7 @@ def calm() -> Iterator[dict[str, Response]]:
 def test_every_request_is_answered_once(calm):
     assert len(calm) == 400
     assert not calm.failures()
-    assert {response.method for response in calm.values()} == {"logprobs"}
+    assert {response.method for response in calm.values()} == {"logprobs+grammar"}
     assert all(response.prompt_tokens and response.completion_tokens == 1 for response in calm.values())
 
 

@@ -29,7 +29,7 @@ def by_cron(pipeline: Path, out: Path, *, most: int = 30) -> list[int]:
 
 def check_batches(endpoint: Start, folder: Path, script: dict[str, Any], *, requests: int, size: int) -> dict[str, Any]:
     """Run by batch to the end; complete, nothing answered twice, and the same data as asked one by one."""
-    server = endpoint({"key": KEY, **script}, process=True)
+    server = endpoint({"key": KEY, "personality": "openai", **script}, process=True)
     personas = requests // 100
     pipeline = write_pipeline(
         folder, personas=personas, items=50,
