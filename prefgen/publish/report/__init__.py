@@ -76,7 +76,7 @@ def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
     """Every figure that the run has something for, in the order of the page."""
-    from prefgen.publish.report import bars, calibrating, charts, placing, portraits
+    from prefgen.publish.report import bars, calibrating, charts, drawn, placing, portraits
     from prefgen.publish.report.canvas import ink, printed
     from prefgen.publish.report.titles import title_of
 
@@ -100,4 +100,5 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
             drawing = one(manifest, findings) if findings.get("sheet") or key in _ALONE else None
             if drawing is not None:
                 prints.append(printed(key, title_of(key, manifest, findings), drawing))
+        prints += [printed(key, title, drawing) for key, title, drawing in drawn.draw_draws(manifest)]
     return prints

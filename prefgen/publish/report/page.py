@@ -12,12 +12,13 @@ from typing import Any
 import jinja2
 
 from prefgen.publish.report.canvas import Print
+from prefgen.publish.report.drawn import KEYS
 from prefgen.publish.report.headlines import headlines, judged
-from prefgen.publish.report.readings import TO_READ, Reading, cut
+from prefgen.publish.report.people import describe_people
+from prefgen.publish.report.readings import TO_READ, Reading
 from prefgen.publish.report.words import Record, count, decimal, duration, listed, percent, size
 from prefgen.store.folder import RunFolder
 
-MOST_PEOPLE = 24
 NOTHING_ASKED = dict.fromkeys(("planned", "failed", "retries", "throttled", "prompt", "cached", "completion"), 0)
 """Requests and tokens of a step that asks no model."""
 _MOST_FILTER_VALUES = 60
@@ -35,12 +36,13 @@ def render_page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     places = _filter_coordinates(findings)
     people = describe_people(folder, manifest)
+    answers = [one for one in prints if not one.key.startswith(KEYS)]
     return environment.get_template("page.html.jinja").render(
         manifest=manifest, findings=findings, style=style, script=script, script_hash=f"sha256-{digest}",
         lead=lead_of(manifest, findings), tiles=tiles_of(manifest, findings), headlines=headlines(manifest, findings),
-        sections=_sections(manifest, findings, prints, readings, people), steps=[_step(step) for step in manifest["steps"]],
+        sections=_sections(manifest, findings, answers, readings, people), steps=[_step(step) for step in manifest["steps"]],
         gates=[{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
-        prints=prints, people=people, readings=readings, to_read=TO_READ, filter_places=places,
+        prints=answers, drawn=[one for one in prints if one not in answers], people=people, readings=readings, to_read=TO_READ, filter_places=places,
         filters=_filters(readings, places), n_judgments=count((judged(manifest) or {"rows": 0})["rows"]),
         limits=limits_of(findings), provenance=_provenance(manifest), models=_models(manifest),
         files=[{"path": f["path"], "rows": count(f["rows"]), "size": size(f["bytes"]), "sha256": f["sha256"]} for f in manifest.get("files", [])],
@@ -129,51 +131,6 @@ def _gate(gate: Record) -> str:
     return f"{gate['step']}: {gate['gate']} {wanted}, found {found}"
 
 
-def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | None:
-    """The personas to show: all of a few, else the first of many."""
-    draws = [step for step in manifest["steps"] if step["grain"] == "personas" and step["rows"]]
-    if not draws or not (folder.tables / draws[-1]["name"]).is_dir():
-        return None
-    table = folder.table(draws[-1]["name"])
-    if not {"persona_id", "text"} <= set(table.schema):
-        return None
-    rows = table.scan().head(MOST_PEOPLE).collect()
-    facts: Record = next((step["summary"] for step in draws if step["summary"].get("population")), {})
-    sources = [facts["source"]] if isinstance(facts.get("source"), str) else list(facts.get("source") or [])
-    source = f" Source: {'; '.join(sources).rstrip('.')}." if sources else " No source is given for the population."
-    lead = (
-        f"{count(draws[-1]['rows'])} personas of the population “{facts.get('population', draws[-1]['name'])}”."
-        + source
-    )
-    hidden = draws[-1]["rows"] - rows.height
-    return {
-        "lead": lead
-        + (f" The first {rows.height} are shown, {count(hidden)} more are in the tables." if hidden > 0 else ""),
-        "shown": [_person(row) for row in rows.iter_rows(named=True)],
-        "audit": [(name, value) for entry in facts.get("audit", [])[:40] for name, value in _audit(entry)],
-    }
-
-
-def _person(row: Record) -> dict[str, str]:
-    weight = row.get("weight")
-    notes = [f"control: {row['control']}"] if row.get("control") else []
-    notes += [f"weight {decimal(weight)}"] if isinstance(weight, float) and abs(weight - 1) > 1e-9 else []
-    said = row["text"] or "No text: the model answers as itself."
-    return {"name": str(row["persona_id"]), "note": ", ".join(notes), "text": cut(said)}
-
-
-def _audit(entry: Any) -> list[tuple[str, str]]:
-    if not isinstance(entry, dict):
-        return [("", str(entry))]
-    names = [str(value) for value in entry.values() if isinstance(value, str)]
-    numbers = [
-        f"{key.replace('_', ' ')} {value:.4g}"
-        for key, value in entry.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return [(", ".join(names), ", ".join(numbers))]
-
-
 def _filter_coordinates(findings: Record) -> dict[str, int]:
     """Coordinates to filter by, with the number of their data attribute (a coordinate's name may be anything)."""
     main = (findings.get("sheet") or {}).get("main", {})
@@ -252,4 +209,4 @@ def _models(manifest: Record) -> list[tuple[str, str]]:
     ]
 
 
-__all__ = ["describe_people", "lead_of", "limits_of", "render_page", "tiles_of"]
+__all__ = ["lead_of", "limits_of", "render_page", "tiles_of"]

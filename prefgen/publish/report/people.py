@@ -1,0 +1,74 @@
+"""Who was asked, on the page: portraits to read, and how well a draw has what was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from prefgen.personas.said import told_rest, told_size, told_tables
+from prefgen.publish.report.drawn import audits_of
+from prefgen.publish.report.readings import cut
+from prefgen.publish.report.words import Record, count, decimal
+from prefgen.store.folder import RunFolder
+from prefgen.store.table import Table
+
+MOST_PEOPLE = 24
+_MOST_TABLES = 12
+
+
+def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | None:
+    """The personas to show: all of a few, else the first of many; None for a run without personas.
+
+    lead      how many, of which population, from which sources
+    shown     name, note and text of each
+    audits    of each population drawn: sentences, rows of its tables, how many more there are
+    """
+    draws = [step for step in manifest["steps"] if step["grain"] == "personas" and step["rows"]]
+    if not draws or not (folder.tables / draws[-1]["name"]).is_dir():
+        return None
+    table = folder.table(draws[-1]["name"])
+    if not {"persona_id", "text"} <= set(table.schema):
+        return None
+    rows = table.scan().head(MOST_PEOPLE).collect()
+    facts: Record = next((step["summary"] for step in draws if step["summary"].get("population")), {})
+    sources = [facts["source"]] if isinstance(facts.get("source"), str) else list(facts.get("source") or [])
+    source = f" Source: {'; '.join(sources).rstrip('.')}." if sources else " No source is given for the population."
+    controls = _controls(table)
+    beside = f" and {count(controls)} control{'s' * (controls != 1)}" if controls else ""
+    hidden = table.n_rows - rows.height
+    return {
+        "lead": f"{count(table.n_rows - controls)} personas of the population “{facts.get('population', draws[-1]['name'])}”{beside}.{source}"
+        + (f" The first {rows.height} are shown, {count(hidden)} more are in the tables." if hidden > 0 else ""),
+        "shown": [_person(row) for row in rows.iter_rows(named=True)],
+        "audits": [one for audit in audits_of(manifest) if (one := _audit(audit)) is not None],
+    }  # fmt: skip
+
+
+def _controls(table: Table) -> int:
+    if "control" not in table.schema:
+        return 0
+    return int(table.scan().select(pl.col("control").is_not_null().sum()).collect().item())
+
+
+def _person(row: Record) -> dict[str, str]:
+    weight = row.get("weight")
+    notes = [f"control: {row['control']}"] if row.get("control") else []
+    notes += [f"weight {decimal(weight)}"] if isinstance(weight, float) and abs(weight - 1) > 1e-9 else []
+    said = row["text"] or "No text: the model answers as itself."
+    return {"name": str(row["persona_id"]), "note": ", ".join(notes), "text": cut(said)}
+
+
+def _audit(audit: Record) -> dict[str, Any] | None:
+    """None where every table is the target itself and there is nothing else to say."""
+    tables, rest = told_tables(audit), list(told_rest(audit))
+    if not tables and not rest:
+        return None
+    return {
+        "sentences": [f"{said[:1].upper()}{said[1:]}." for said in (told_size(audit), *rest)],
+        "rows": [
+            (row["table"], count(row["cells"]), f"{row['total_variation']:.5f}", f"{row['largest_count_error']:.1f}")
+            for row in tables[:_MOST_TABLES]
+        ],
+        "more": len(tables[_MOST_TABLES:]),
+    }
