@@ -44,9 +44,11 @@ def reference() -> str:
         lines += [f"### engine: {engine}", "", _first_paragraph(model), *_fields(model, seen, skip={"engine"}), ""]
     lines += ["## Kinds of step", ""]
     for name in KINDS:
-        spec = kind(name).Spec
-        lines += [f"### {name}", "", inspect.cleandoc(spec.__doc__ or ""), *_fields(spec, seen), ""]
-        lines += _parts(seen, _own_parts(spec))
+        presets: tuple[str, ...] = getattr(kind(name), "PRESETS", ())
+        said = [(f"{name}: {preset}", kind(name).Spec.preset(preset)) for preset in presets]
+        for title, spec in said or [(name, kind(name).Spec)]:
+            lines += [f"### {title}", "", inspect.cleandoc(spec.__doc__ or ""), *_fields(spec, seen), ""]
+            lines += _parts(seen, _own_parts(spec))
     lines += ["## Persona spec", ""]
     for part in _population_parts():
         lines += [f"### {part.__name__}", "", _first_paragraph(part), *_fields(part, seen), ""]
@@ -67,6 +69,8 @@ def _fields(model: type[BaseModel], seen: set[type[BaseModel]], *, skip: set[str
 
 def _default(field: FieldInfo) -> Any:
     value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, tuple):
+        return list(value)
     return {} if isinstance(value, BaseModel) else "none" if value is None else value
 
 

@@ -123,16 +123,6 @@ def numbers_in(text: str) -> set[float]:
     return found
 
 
-def whole_sentences(text: str) -> str:
-    """A text that was cut off, up to its last whole sentence; '' when it has none.
-
-    >>> whole_sentences("You walk. You rea")
-    'You walk.'
-    """
-    end = max(text.rfind(mark) for mark in ".!?")
-    return text[: end + 1].strip()
-
-
 def said(value: object) -> str:
     """A level as the checker's page shows it."""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

@@ -26,6 +26,14 @@ class StepSpec(Spec):
 
     grain: ClassVar[Grain | None] = "rows"
 
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:  # noqa: ARG003 - a kind with presets looks at it
+        """The class that a step is read as, from what is written behind its kind's name.
+
+        Raises ValueError, with a `fix:` on its second line, for a preset that there is not.
+        """
+        return cls
+
     def reads(self) -> tuple[tuple[str, str], ...]:
         """(key, name of an earlier step) for every table that this step reads."""
         return ()
@@ -48,6 +56,12 @@ class Gate(Spec):
     min_rows: int | None = Field(None, ge=0, description="Least number of rows.")
     min_yield: float | None = Field(None, ge=0, le=1, description="Least share of rows kept.")
     max_failed: float | None = Field(None, ge=0, le=1, description="Largest share of rows whose request failed.")
+    max_near_duplicates: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="`split`: largest share of held-out questions that are nearly the same as one of `train`; needs `prefgen[dedup]`.",
+    )
 
 
 class Publish(Spec):
@@ -83,7 +97,9 @@ class Pipeline(Spec):
         description="The steps, in order; each has the key of its kind."
     )
     limit: int | None = Field(
-        None, ge=1, description="Judge only the first items of every `judge` step; a preview of the whole."
+        None,
+        ge=1,
+        description="Judge only the first items of every `judge` step, and write anew only those; a preview of the whole.",
     )
     expect: dict[Name, Gate] = Field(
         default_factory=dict, description="Gates by step; a bare number is the exact number of rows."
@@ -168,7 +184,12 @@ def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of
             f"add {one_of(next(iter(raw), ''), kinds)}",
         )
     # `pair` reads `from: x` and `judge` has `items:`; the kind is the first kind name written.
-    return validated(spec_of(found[0]), document, raw, at, document.path.parent)
+    try:
+        spec = spec_of(found[0]).preset(raw[found[0]])
+    except ValueError as error:
+        problem, _, fix = str(error).partition("\nfix: ")
+        raise document.error((*at, found[0]), problem, fix) from None
+    return validated(spec, document, raw, at, document.path.parent)
 
 
 def _check_names(pipeline: Pipeline) -> None:

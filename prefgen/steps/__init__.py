@@ -1,7 +1,7 @@
 """One file per kind of step: rows -> rows.
 
 A kind is a module with `class Spec(StepSpec)` and `make(spec, tables, context)`; its name is the module's name.
-Adding a kind is adding a file.
+Adding a kind is adding a file. A kind with presets that have keys of their own is a folder: see `write`.
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ def kind(name: str) -> AskingKind:
 
 
 def kind_of(spec: StepSpec) -> str:
-    """The kind of a step: the name of the module its spec was written in."""
-    return type(spec).__module__.rpartition(".")[2]
+    """The kind of a step: the module of this folder, or the folder, that its spec was written in."""
+    return type(spec).__module__.removeprefix(f"{__name__}.").partition(".")[0]

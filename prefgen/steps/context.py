@@ -56,6 +56,7 @@ class Context:
     """Where a step stands.
 
     limit      most items a step that judges may take, or None
+    lineage    names of all steps that this one rests on, in their order
     summary    facts about the table made, for the manifest and the screen; the step fills it
     """
 
@@ -64,6 +65,7 @@ class Context:
     ask: Ask
     complain: Callable[[Key, str, str], SpecError]
     limit: int | None = None
+    lineage: tuple[str, ...] = ()
     summary: dict[str, Any] = field(default_factory=dict)
 
     def error(self, key: str | Key, problem: str, fix: str) -> SpecError:

@@ -25,7 +25,7 @@ from prefgen.store.table import PART_ROWS, Table
 
 
 class Spec(StepSpec):
-    """Judgments: one row per persona, item, order and repeat.
+    """Judgments: one row per persona, item, order and repeat. Items with a `reject_reason` are not asked about.
 
     ```yaml
     answers: {judge: pick, items: questions, as: personas, model: judge, orders: [given, swapped], readout: logprobs}
@@ -131,6 +131,11 @@ def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) ->
     if not {"item_id", "prompt", "options", "neither"} <= set(items.columns):
         raise context.error("items", f"{spec.items!r} has no items: it needs the columns `prompt` and `options`",
             "name a `table` step with `forms:`, or with rows that have both")  # fmt: skip
+    if "reject_reason" in items.columns:
+        items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
+    if items.is_empty():
+        raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
+    items = items.drop("retold", strict=False)  # it tells of the item, and is no coordinate
     taken = sorted(set(items.columns) & RESERVED)
     if taken:
         raise context.error(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta, nodes
 from pydantic import Field, ValidationInfo, field_validator
 
 from prefgen.ids import content_id
@@ -95,8 +95,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     if rows.is_empty():
         raise context.error("table", "it has no rows", "bring at least one row")
     for name, template in spec.set.items():
-        fill = _compiled(template, ("set", name), context)
-        rows = rows.with_columns(pl.Series(name, [fill(row) for row in rows.iter_rows(named=True)], pl.String))
+        rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
     if spec.forms is not None:
         rows = pl.concat([_in_form(rows, name, form, context) for name, form in spec.forms.items()])
         # All forms of a row side by side: what is cut off by --limit is then whole rows.
@@ -132,40 +131,60 @@ def _in_form(rows: pl.DataFrame, name: str, form: Form, context: Context) -> pl.
         raise context.error(
             (*at, "neither"), f"there is no option {form.neither}", f"name one of {LETTERS[: len(form.options)]}"
         )
-    prompt = _compiled(form.prompt, (*at, "prompt"), context)
-    options = [_compiled(text, (*at, "options", index), context) for index, text in enumerate(form.options)]
-    prompts, listed = [], []
-    for row in rows.iter_rows(named=True):
-        prompts.append(prompt(row))
-        listed.append([option(row) for option in options])
+    prompts = rendered(rows, form.prompt, (*at, "prompt"), context)
+    options = [rendered(rows, text, (*at, "options", index), context) for index, text in enumerate(form.options)]
     return rows.with_columns(
         pl.lit(name).alias("form"),
-        pl.Series("prompt", prompts, pl.String),
-        pl.Series("options", listed, pl.List(pl.String)),
+        prompts.alias("prompt"),
+        pl.concat_list(options).alias("options"),
         pl.lit(LETTERS.index(form.neither) if form.neither else None, dtype=pl.Int64).alias("neither"),
     )
 
 
-Fill = Callable[[Mapping[str, Any]], str]
+def rendered(rows: pl.DataFrame, template: str, at: str | tuple[str | int, ...], context: Context) -> pl.Series:
+    """A template filled with each row, stripped; a complaint about `at` where it cannot be read or filled.
 
-
-def _compiled(text: str, at: tuple[str | int, ...], context: Context) -> Fill:
-    """A template as a function of a row; a complaint about `at` for one that cannot be read or filled."""
-    if "{" not in text:
-        said = text.strip()
-        return lambda _: said
+    Rows that agree in all columns that it names are filled once: the options of a questionnaire are few.
+    """
+    if "{" not in template:
+        return pl.Series([template.strip()], dtype=pl.String).new_from_index(0, rows.height)
+    environment = sandbox()
     try:
-        template = sandbox().from_string(text)
+        compiled = environment.from_string(template)
+        names = _columns_named(environment.parse(template), rows.columns)
     except TemplateError as error:
         raise context.error(at, f"not a template: {error}", "write columns as {{ name }}") from None
 
     def fill(row: Mapping[str, Any]) -> str:
         try:
-            return filled(template, row).strip()
+            return filled(compiled, row).strip()
         except Exception as error:  # a stranger's template may raise anything
-            raise context.error(at, f"{type(error).__name__}: {error}", f"use the columns {', '.join(row)}") from None
+            known = ", ".join(rows.columns)
+            raise context.error(at, f"{type(error).__name__}: {error}", f"use the columns {known}") from None
 
-    return fill
+    if not names:
+        return pl.Series([fill({})], dtype=pl.String).new_from_index(0, rows.height)
+    used = rows.select(names)
+    # Equal numbers can be written differently (0.0 and -0.0), and lists are no keys.
+    once = all(kind.is_integer() or kind in (pl.String, pl.Boolean) for kind in used.dtypes)
+    said: dict[tuple[Any, ...], str] = {}
+    texts = []
+    for values in used.iter_rows():
+        text = said.get(values) if once else None
+        if text is None:
+            text = fill(dict(zip(names, values, strict=True)))
+            if once:
+                said[values] = text
+        texts.append(text)
+    return pl.Series(texts, dtype=pl.String)
+
+
+def _columns_named(template: nodes.Template, columns: Sequence[str]) -> list[str]:
+    """The columns that a template looks at; all of them where it takes in another template."""
+    if any(True for _ in meta.find_referenced_templates(template)):
+        return list(columns)
+    named = meta.find_undeclared_variables(template)
+    return [name for name in columns if name in named]
 
 
 def _as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
 from prefgen.steps import write
+from prefgen.steps.write import life
 from prefgen.store.table import Table
 from tests.steps.asking import Answering, context
 
@@ -27,8 +28,8 @@ PEOPLE = pl.DataFrame(
 TABLES = {"people": Table.of("people", [PEOPLE])}
 
 
-def spec(**facts: object) -> write.Spec:
-    return write.Spec.model_validate({"write": "life", "as": "people", "model": "m", **facts})
+def spec(**facts: object) -> life.Spec:
+    return life.Spec.model_validate({"write": "life", "as": "people", "model": "m", **facts})
 
 
 def author(request: Request, *, wrong: str = "", refuses: str = "") -> str | Response:
@@ -64,7 +65,13 @@ def test_lives_that_keep_the_facts_become_the_text():
     assert rows["facts"].to_list() == PEOPLE["text"].to_list()
     assert rows["written"].to_list() == [True, True, True, False]
     assert rows.columns == [*PEOPLE.columns[:-1], "facts", "written", "contradicted", "omitted", "text"]
-    assert here.summary == {"personas": 4, "written": 3, "kept_their_text": 0, "facts": {"kept": 6}}
+    assert here.summary == {
+        "personas": 4,
+        "written": 3,
+        "kept_their_text": 0,
+        "facts": {"kept": 6},
+        "statuses": {"ok": 3},
+    }
 
 
 def test_a_life_that_contradicts_a_fact_is_dropped_for_the_text_there_was():

@@ -1,0 +1,68 @@
+"""Free text that a model wrote: what of it can be used, or why nothing can."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from prefgen.records import Response
+
+Silence = Literal["failed", "refusal", "unparsed"]
+"""Why there is no text: the request failed, the model declined, or it said nothing that is a text."""
+
+_DECLINES = re.compile(
+    r"\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able)\b|sorry,|as an ai\b|as a language model\b"
+    r"|i (?:cannot|can['\u2019]t|can not|won['\u2019]t|will not|must decline to|refuse to) "
+    r"(?:help|assist|write|create|tell|produce|provide|comply|do|continue|generate|fulfil|retell)\b)",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A text on one line, or why there is none."""
+
+    text: str
+    silence: Silence | None = None
+
+
+def prose(response: Response) -> Prose:
+    """What a model wrote. A text that was cut off ends with its last whole sentence; only how it begins makes it a refusal.
+
+    >>> prose(Response("r", text="Ann smiles. Bob wa", finish="length")).text
+    'Ann smiles.'
+    >>> prose(Response("r", text="I'm sorry, but I can't write that.")).silence
+    'refusal'
+    """
+    if response.failure is not None:
+        return Prose("", "failed")
+    if response.finish in ("content_filter", "refusal") or _DECLINES.match(response.text):
+        return Prose("", "refusal")
+    text = whole_sentences(response.text) if response.finish == "length" else response.text.strip()
+    return Prose(text) if text else Prose("", "unparsed")
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut off, up to its last whole sentence; '' when it has none.
+
+    >>> whole_sentences("You walk. You rea")
+    'You walk.'
+    """
+    end = max(text.rfind(mark) for mark in ".!?")
+    return text[: end + 1].strip()
+
+
+def count_sentences(text: str) -> int:
+    """Sentences of a text; what somebody says inside one, and `Mr.` or `J.`, end none.
+
+    >>> count_sentences('Mrs. Lee waits. "At last!" she says. Then she smiles')
+    3
+    """
+    ends = [end for end in _SENTENCE_END.finditer(text) if not _ABBREVIATED.search(text[: end.start() + 1])]
+    rest = text[ends[-1].end() :] if ends else text
+    return len(ends) + bool(rest.strip())
+
+
+_SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s+[\"'\u201c\u2018(\[]?[A-Z0-9\u00c0-\u00de]|\s*\Z)")
+_ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|[A-Z])\.\Z")

@@ -1,0 +1,210 @@
+"""`split`: which part of the dataset a row belongs to, decided by names and times and not by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from prefgen.seeds import unit_for
+from prefgen.spec.fields import Name
+from prefgen.spec.fields import Spec as SpecPart
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.steps.context import Context
+from prefgen.steps.split.moments import Cuts, Moment, cuts_of
+from prefgen.store.leakage import can_measure, near_duplicate_leakage, question_texts
+from prefgen.store.table import Table
+
+_SHORT = {"persona": "persona_id", "item": "item_id"}
+_TEXT = ("item_id", "prompt")
+
+
+class Time(SpecPart):
+    """Where time is cut: `train` is what was before."""
+
+    column: Name = Field(
+        description="Column of the time: numbers, dates or times, or text like `2026-09-01` or `2026-09-01T12:00`."
+    )
+    test: Moment | None = Field(None, description="First moment that is held out, as in the column.")
+    validation: Moment | None = Field(
+        None, description="First moment of the split `validation`, which ends where `test` begins; without `by` only."
+    )
+    share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Instead of `test`: the latest rows, about this share. The cut moves when rows are added, and rows with it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_cut(self) -> Time:
+        if (self.test is None) == (self.share is None):
+            raise ValueError("time is cut by `test` or by `share`, by one of them\nfix: write e.g. test: 2026-09-01")
+        if self.validation is not None and self.test is None:
+            raise ValueError("`validation` ends where `test` begins\nfix: write `test` instead of `share`")
+        return self
+
+
+class Spec(StepSpec):
+    """The same rows with a column `split`.
+
+    ```yaml
+    parts: {split: pairs, by: [topic, persona], test: 0.1}
+    parts: {split: pairs, time: {column: asked, validation: 2026-06-01, test: 2026-09-01}}
+    parts: {split: pairs, by: [persona], test: 0.1, time: {column: asked, test: 2026-09-01}}
+    ```
+
+    A value of a `by` column is held out or not by a number that belongs to the value and the seed alone, and a moment
+    by the cut that is written here, so a row never changes side when rows are added (`time: {share: ...}` excepted).
+    With one column the splits are `train` and `test`. With several, or with time beside them, a row is in `train`
+    when nothing of it is held out, in `test` when all is, else in `test_<columns held out>`: no value of `train` is
+    ever seen held out. How many of the questions held out are nearly the same as one of `train` is measured where
+    `prefgen[dedup]` is installed; `expect: {parts: {max_near_duplicates: 0.01}}` is the gate.
+    """
+
+    split: str = Field(description="Name of the step whose rows are parted.")
+    by: list[Name] = Field(
+        default_factory=list, description="Columns whose values are held out whole; `persona` and `item` are the ids."
+    )
+    test: float | None = Field(
+        None, gt=0, lt=1, description="Share of the values of each column of `by` that is held out."
+    )
+    time: Time | None = Field(None, description="Hold out what is late.")
+
+    grain: ClassVar[Grain | None] = None
+
+    @field_validator("by")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len({_SHORT.get(name, name) for name in value}) < len(value):
+            raise ValueError("a column stands twice\nfix: name each once")
+        return value
+
+    @model_validator(mode="after")
+    def _something(self) -> Spec:
+        if not self.by and self.time is None:
+            raise ValueError("nothing to part the rows by\nfix: write `by: [persona]` and `test: 0.1`, or `time:`")
+        if self.by and self.test is None:
+            raise ValueError("which share of `by` is held out?\nfix: add e.g. `test: 0.1`")
+        if not self.by and self.test is not None:
+            raise ValueError("`test` is a share of the values of `by`, which is empty\nfix: name columns in `by`")
+        if self.by and self.time is not None and self.time.validation is not None:
+            raise ValueError("`time.validation` goes without `by`\nfix: leave one of them out")
+        return self
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("split", self.split),)
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The rows of the table read, with `split`."""
+    table = tables[spec.split]
+    parted = _split_of(spec, table, context)
+    texts = _texts(table, tables, context)
+    seen = _Seen()
+    for frame in table.frames():
+        made = frame.with_columns(parted)
+        if texts is not None:
+            seen.add(made)
+        yield made
+    if texts is not None:
+        context.summary["near_duplicates"] = None
+        if can_measure():
+            context.summary |= _leakage(seen.rows(), texts)
+
+
+def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
+    """The column `split` as an expression over the rows of the table."""
+    for index, name in enumerate(spec.by):
+        if _SHORT.get(name, name) not in table.schema:
+            fix = f"use one of {', '.join(table.schema)}"
+            raise context.error(("by", index), f"no column {_SHORT.get(name, name)!r} in {spec.split!r}", fix)
+    held_out: dict[str, pl.Expr] = {}
+    for name in spec.by:
+        column = _SHORT.get(name, name)
+        values = _held_out(table, column, spec.test or 0.0, context.seed)
+        context.summary[f"held_out_{column}"] = len(values)
+        held_out[{long: word for word, long in _SHORT.items()}.get(column, column)] = (
+            pl.col(column).is_in(values).fill_null(False)
+        )
+    if spec.time is not None:
+        time = spec.time
+        cuts = cuts_of(
+            table, time.column, test=time.test, validation=time.validation, share=time.share, context=context
+        )
+        if cuts.test is not None:
+            context.summary["held_out_from"] = str(cuts.test)
+        held_out["time"] = cuts.from_test()
+        if time.validation is not None:
+            return _three(cuts)
+    return _split_name(held_out)
+
+
+def _held_out(table: Table, name: str, share: float, seed: int) -> list[Any]:
+    values = table.scan().select(pl.col(name).unique()).collect(engine="streaming")[name].sort()
+    # An item or persona is the same one in every split step of every run with this seed.
+    return [value for value in values if unit_for(seed, "split", name, str(value)) < share]
+
+
+def _split_name(held_out: Mapping[str, pl.Expr]) -> pl.Expr:
+    every = pl.all_horizontal(held_out.values())
+    none = ~pl.any_horizontal(held_out.values())
+    named = pl.concat_str(
+        [pl.when(where).then(pl.lit(f"_{name}")).otherwise(pl.lit("")) for name, where in held_out.items()]
+    )
+    return (
+        pl.when(none)
+        .then(pl.lit("train"))
+        .when(every)
+        .then(pl.lit("test"))
+        .otherwise(pl.lit("test") + named)
+        .alias("split")
+    )
+
+
+def _three(cuts: Cuts) -> pl.Expr:
+    late = pl.when(cuts.from_validation()).then(pl.lit("validation")).otherwise(pl.lit("train"))
+    return pl.when(cuts.from_test()).then(pl.lit("test")).otherwise(late).alias("split")
+
+
+def _texts(table: Table, tables: Mapping[str, Table], context: Context) -> pl.DataFrame | None:
+    """item_id and text of the questions that the rows are about; None where there are none."""
+    if "item_id" not in table.schema:
+        return None
+    for source in (table, *(tables[name] for name in reversed(context.lineage))):
+        if set(_TEXT) <= set(source.schema):
+            columns = [name for name in (*_TEXT, "options") if name in source.schema]
+            rows = source.scan().select(columns).unique("item_id").collect(engine="streaming")
+            return question_texts(rows.sort("item_id"))
+    return None
+
+
+class _Seen:
+    """Which questions stand in which split; as many rows as there are of those, however many rows there were."""
+
+    def __init__(self) -> None:
+        self._rows: list[pl.DataFrame] = []
+        self._n_waiting = self._n_settled = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Note the rows that are not dropped."""
+        if "reject_reason" in frame.columns:
+            frame = frame.filter(pl.col("reject_reason").is_null())
+        self._rows.append(frame.select("item_id", "split").unique())
+        self._n_waiting += self._rows[-1].height
+        if self._n_waiting > max(self._n_settled, 100_000):
+            self._rows = [self.rows()]
+            self._n_settled, self._n_waiting = self._rows[0].height, 0
+
+    def rows(self) -> pl.DataFrame:
+        """item_id and split, each pair once, in the order of the ids."""
+        columns = pl.Schema({"item_id": pl.String, "split": pl.String})
+        return pl.concat(self._rows or [pl.DataFrame(schema=columns)]).unique().sort("item_id", "split")
+
+
+def _leakage(seen: pl.DataFrame, texts: pl.DataFrame) -> dict[str, Any]:
+    found = near_duplicate_leakage(seen.join(texts, on="item_id", how="inner", maintain_order="left"))
+    assert found is not None, "rensa is installed"
+    return found.to_summary()

@@ -1,0 +1,224 @@
+"""`write`: a model writes texts about the rows of a table, what it wrote is checked, and what fails is written anew.
+
+What is written and how it is checked is a preset: a module in this folder with a `Spec`. Adding a preset is adding a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import polars as pl
+from pydantic import Field
+
+from prefgen.errors import one_of
+from prefgen.judging.prompts import MAX_TOKENS, Messages
+from prefgen.judging.prose import Prose, prose
+from prefgen.judging.readout import read
+from prefgen.records import Reading, Request
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import StepSpec
+from prefgen.steps.context import Context, Forecast
+from prefgen.store.table import PART_ROWS, Table
+
+PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+"""Names of the presets."""
+
+_TOKENS_PER_WORD = 1.4
+_READ_AT_ONCE = 2_000  # rows whose answers are held while they are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a reader is asked about a text, and the letters it may answer."""
+
+    messages: Messages
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the last try made of one row.
+
+    texts       one for every page of the row; '' where there is none
+    reason      why they cannot be used, null where they can
+    readings    answers to the row's questions, in their order; empty where none were asked
+    """
+
+    texts: tuple[str, ...]
+    reason: str | None = None
+    readings: tuple[Reading, ...] = ()
+
+
+class Work(Protocol):
+    """The rows that a preset has texts written about, by number. Pure: what it is told decides what it says."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows to be written about."""
+        ...
+
+    def pages(self, row: int) -> Sequence[Messages]:
+        """What is asked to be written about a row: one text for each."""
+        ...
+
+    def fault(self, row: int, texts: Sequence[str]) -> str | None:
+        """Why the texts cannot be used, as far as it can be seen without asking anybody."""
+        ...
+
+    def questions(self, row: int, texts: Sequence[str]) -> Sequence[Question]:
+        """What a reader is asked about texts without such a fault."""
+        ...
+
+    def verdict(self, row: int, texts: Sequence[str], readings: Sequence[Reading]) -> str | None:
+        """Why texts that were read back so cannot be used, or None."""
+        ...
+
+    def table(self, tried: Mapping[int, Tried]) -> pl.DataFrame:
+        """The whole table."""
+        ...
+
+    def summary(self, tried: Mapping[int, Tried]) -> dict[str, Any]:
+        """Facts about the table, for the manifest."""
+        ...
+
+
+class Spec(StepSpec):
+    """What all presets share. Each has keys of its own besides."""
+
+    write: str = Field(description="Name of the preset.")
+    model: str = Field(description="Name of the model that writes and reads back, under `models:`.")
+    words: int = Field(ge=20, le=1000, description="Length asked for, in words.")
+    tries: int = Field(
+        1, ge=1, le=10, description="How often a text that fails a check is written anew; `plan` counts the first."
+    )
+
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:
+        """The spec class of the preset named `said`."""
+        if said not in PRESETS:
+            raise ValueError(f"{said!r} is nothing that can be written\nfix: use {one_of(str(said), PRESETS)}")
+        found: type[StepSpec] = importlib.import_module(f"{__name__}.{said}").Spec
+        return found
+
+    def asks(self) -> str:
+        return self.model
+
+    @abstractmethod
+    def work(self, tables: Mapping[str, Table], context: Context) -> Work:
+        """The rows to be written about, checked."""
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The preset's table; what was written and failed its checks is there with its reason."""
+    work = spec.work(tables, context)
+    tried: dict[int, Tried] = {}
+    pending: Sequence[int] = range(work.n_rows)
+    for number in range(spec.tries):
+        tried.update(_written(spec, work, pending, context, number))
+        _read_back(spec, work, [row for row in pending if tried[row].reason is None], tried, context, number)
+        pending = [row for row in pending if tried[row].reason is not None]
+        if not pending:
+            break
+    statuses = Counter(one.reason or "ok" for one in tried.values())
+    context.summary.update(work.summary(tried) | {"statuses": dict(sorted(statuses.items()))})
+    yield from work.table(tried).iter_slices(PART_ROWS)
+
+
+def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
+    """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
+    work = spec.work(tables, context)
+    filler = " word" * spec.words
+    numbers: dict[Messages, int] = {}
+    asked: set[int] = set()
+    chars = 0
+    tried: dict[int, Tried] = {}
+    for row in range(work.n_rows):
+        texts = []
+        for page in work.pages(row):
+            number = numbers.setdefault(page, len(numbers))
+            texts.append(f"{number}{filler[len(str(number)) :]}")  # as long as asked for, and told apart
+        tried[row] = Tried(tuple(texts))
+        for question in work.questions(row, texts):
+            if (known := hash(question)) not in asked:
+                asked.add(known)
+                chars += _chars(question.messages)
+    table = work.table(tried)
+    return Forecast(
+        rows=table.height,
+        requests=len(numbers) + len(asked),
+        prompt_chars=sum(map(_chars, numbers)) + chars,
+        completion_tokens=len(numbers) * round(spec.words * _TOKENS_PER_WORD) + 2 * len(asked),
+        sample=tuple(sorted(page[0][1] for page in numbers)[:32]),
+        empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
+    )
+
+
+def _chars(messages: Messages) -> int:
+    return sum(len(text) for _, text in messages)
+
+
+def _written(spec: Spec, work: Work, rows: Sequence[int], context: Context, number: int) -> Iterator[tuple[int, Tried]]:
+    """The texts of some rows, with the fault that can be seen without asking."""
+    model = context.ask.spec(spec.model)
+
+    def requests(some: Sequence[int]) -> Iterator[Request]:
+        return (_to_text(spec, page, model, number) for row in some for page in work.pages(row))
+
+    context.ask.send(spec.model, requests(rows), planned=sum(len(work.pages(row)) for row in rows))
+    for some in _portions(rows):
+        found = iter(context.ask.read([request.request_id for request in requests(some)]))
+        for row in some:
+            yield row, _first_look(work, row, [prose(next(found)) for _ in work.pages(row)])
+
+
+def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
+    texts = tuple(one.text for one in told)
+    silence = next((one.silence for one in told if one.silence is not None), None)
+    return Tried(texts, silence or work.fault(row, texts))
+
+
+def _read_back(
+    spec: Spec, work: Work, rows: Sequence[int], tried: dict[int, Tried], context: Context, number: int
+) -> None:
+    """Put what the readers say of these rows into `tried`."""
+    model = context.ask.spec(spec.model)
+
+    def questions(row: int) -> Sequence[Question]:
+        return work.questions(row, tried[row].texts)
+
+    def requests(some: Sequence[int]) -> Iterator[Request]:
+        return (_to_answer(question, model, number) for row in some for question in questions(row))
+
+    context.ask.send(spec.model, requests(rows), planned=sum(len(questions(row)) for row in rows))
+    for some in _portions(rows):
+        found = iter(context.ask.read([request.request_id for request in requests(some)]))
+        for row in some:
+            texts = tried[row].texts
+            readings = tuple(read(next(found), question.choices, "text") for question in questions(row))
+            tried[row] = Tried(texts, work.verdict(row, texts, readings), readings)
+
+
+def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (rows[start : start + _READ_AT_ONCE] for start in range(0, len(rows), _READ_AT_ONCE))
+
+
+def _to_text(spec: Spec, page: Messages, model: ModelSpec, number: int) -> Request:
+    room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
+    return Request(
+        model=model.model, revision=model.identity, messages=page, readout="prose", choices=(),
+        temperature=model.temperature, top_p=model.top_p, max_tokens=room, seed=model.seed, repeat=number,
+    )  # fmt: skip
+
+
+def _to_answer(question: Question, model: ModelSpec, number: int) -> Request:
+    return Request(
+        model=model.model, revision=model.identity, messages=question.messages, readout="text",
+        choices=question.choices, temperature=0.0, top_p=model.top_p, max_tokens=MAX_TOKENS["text"], seed=model.seed,
+        repeat=number,
+    )  # fmt: skip
