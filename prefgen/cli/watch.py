@@ -167,7 +167,8 @@ class Pace:
         if meter.prompt_tokens:
             parts.append(f"{(meter.prompt_tokens + meter.completion_tokens) / 1000:,.0f}k tokens")
         if meter.cost_usd is not None:
-            parts.append(f"{meter.cost_usd:.2f} USD")
+            whole = meter.cost_usd * (meter.planned - meter.stored) / done if done else 0.0
+            parts.append(f"{meter.cost_usd:.2f} of about {whole:.2f} USD")
         if meter.throttled:
             parts.append(f"{meter.throttled} x 429")
         if meter.failed:
