@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def hub() -> Iterator[Hub]:
     class Bound(_Handler):
         state = made
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    server = _Server(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
     made.url = f"http://127.0.0.1:{server.server_address[1]}"
     made.elsewhere = f"http://localhost:{server.server_address[1]}"
@@ -95,6 +96,12 @@ def hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         running.join(10)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that was killed is no news
+            super().handle_error(request, client_address)
 
 
 class _RefusedError(Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def append_run(
 
     Published shards stay as they are; the new rows come in shards of their own, and the card and its totals follow.
     A row that the dataset has is not added again, so the same command can be repeated at any moment.
-    Raises FileError when an id means another person or question there, or when the columns differ.
+    Raises FileError when an id means another person or question there, or when the columns differ, and NotFinished
+    when another process works in the run's folder.
     """
     folder = RunFolder(run)
     manifest = publishable(folder, force=force)
@@ -65,7 +67,8 @@ def append_run(
 
     again = Retrying(stop=stop_after_attempt(_TRIES), retry=retry_if_exception_type(StaleError), reraise=True)
     try:
-        appended = again(lambda: remote.settle(attempt))
+        with folder.locked():
+            appended = again(lambda: remote.settle(attempt))
     except StaleError:
         raise FileError(f"{repo_id}: somebody else keeps committing", fix="run the same command again") from None
     remote.tag(appended.tag, appended.commit)
@@ -82,13 +85,24 @@ def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, name
     version = version_of(manifest)
     if version in (there.get("version"), *(one["version"] for one in there.get("appended", []))):
         return Appended(remote.repo_id, remote.url, state.commit, named or version_of(there), {}, {})
-    with tempfile.TemporaryDirectory(prefix="prefgen-append-") as aside:
-        growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), Path(aside))
+    with _aside(folder) as aside:
+        growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), aside)
         merged = grown(there, public_manifest(manifest), growth, version)
         if growth.files:
             _commit(folder, remote, state, merged, growth)
             state = remote.state()
     return Appended(remote.repo_id, remote.url, state.commit, named or version_of(merged), growth.rows, growth.skipped)
+
+
+@contextmanager
+def _aside(folder: RunFolder) -> Iterator[Path]:
+    """A folder for new shards inside the run's own, so that what a kill leaves behind is swept up by the next try."""
+    aside = folder.path / ".append.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _commit(folder: RunFolder, remote: Remote, state: State, merged: Mapping[str, Any], growth: Growth) -> None:
