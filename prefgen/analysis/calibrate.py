@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from prefgen.analysis.distance import jensen_shannon
-from prefgen.analysis.poststratify import raked_weights
+from prefgen.analysis.poststratify import raked_weights, unlike
 from prefgen.analysis.survey import EVERYBODY, Floats, Group, Question, SurveyAnswers
 from prefgen.errors import UsageError
 from prefgen.seeds import rng_for
@@ -18,7 +18,8 @@ from prefgen.seeds import rng_for
 PERSONAS, NOBODY, UNIFORM, OVERALL = "personas", "no persona", "uniform", "survey overall"
 """Sources of answers: the judge in a persona, and the three baselines."""
 
-_STEPS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
+_STEPS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0)
+_PARTS = (0.25, 0.5, 0.75, 0.9)
 _SPLITS = 200
 
 
@@ -37,10 +38,12 @@ class Calibration:
                jensen_shannon, rank_distance, noise_*, gain (1 - total_variation over that of `survey overall`:
                1 perfect, 0 as good as knowing the whole survey but not the person, below 0 worse)
     certainty  one row an attribute and threshold: measure (`certainty`, or `p_choice` where none was stated),
-               attribute, threshold (0..100), coverage (share of answers at or above it, 0..1), n, agreement (chance
+               attribute, threshold (0..100: round steps, and those that leave the surest three quarters, half, quarter
+               and tenth), coverage (share of answers at or above it, 0..1), n, agreement (chance
                that a respondent of the persona's subgroup gives the persona's answer), modal (share of answers that
                are their most frequent one); null without answers
     weights    one row a persona: persona_id, weight (as drawn), raked_weight (mean 1; attributes as in the survey)
+    reweighted total variation of everybody's answers from the survey's, mean over items, personas by `raked_weight`
     notes      what could not be compared, in sentences
     """
 
@@ -48,6 +51,7 @@ class Calibration:
     summary: pl.DataFrame
     certainty: pl.DataFrame
     weights: pl.DataFrame
+    reweighted: float | None
     notes: tuple[str, ...]
 
     def figures(self) -> dict[str, float | None]:
@@ -73,7 +77,25 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
         frames = {name: getattr(self, name).to_dicts() for name in ("cells", "summary", "certainty")}
-        return {**frames, "figures": self.figures(), "notes": list(self.notes)}
+        return {
+            **frames,
+            "figures": self.figures(),
+            "poststratification": self.poststratification(),
+            "notes": list(self.notes),
+        }
+
+    def poststratification(self) -> dict[str, float | None]:
+        """What raking the personas to the survey's marginals takes and gives.
+
+        personas; effective_n (Kish) and largest of `raked_weight`; total_variation of everybody as drawn, and reweighted
+        """
+        raked = self.weights["raked_weight"].to_numpy()
+        everybody = self.summary.filter(source=PERSONAS, attribute=EVERYBODY)["total_variation"]
+        return {
+            "personas": len(raked), "effective_n": float(raked.sum() ** 2 / max(float((raked**2).sum()), 1e-300)),
+            "largest": float(raked.max(initial=0.0)), "total_variation": everybody[0] if len(everybody) else None,
+            "reweighted": self.reweighted,
+        }  # fmt: skip
 
 
 def calibrate(
@@ -116,13 +138,30 @@ def calibrate(
         pl.col("rank_distance", "noise_rank_distance", "answered").cast(pl.Float64)
     )
     people = personas.filter(pl.col("control").is_null())
+    weights = raked_weights(people, survey, by=by, weight=weight)
+    notes = (*_notes(answers, judged, questions), *unlike(people, survey, by=by, weight=weight))
     return Calibration(
         cells,
         _summary(cells),
         _certainty(judged, answers, questions),
-        raked_weights(people, survey, by=by, weight=weight),
-        tuple(_notes(answers, judged, questions)),
+        weights,
+        _reweighted(judged, weights, answers, questions),
+        notes,
     )
+
+
+def _reweighted(
+    judged: pl.DataFrame, weights: pl.DataFrame, answers: SurveyAnswers, questions: Sequence[Question]
+) -> float | None:
+    """Mean total variation of everybody's answers from the survey's when personas weigh `raked_weight`."""
+    raked = weights.select("persona_id", pl.col("raked_weight").alias("weight"))
+    mine = judged.filter(source=PERSONAS).drop("weight").join(raked, on="persona_id", how="inner")
+    everybody, found = Group(EVERYBODY, EVERYBODY), []
+    for question in questions:
+        told = _answered(question, mine.filter(item_id=question.item_id), everybody).get(PERSONAS)
+        if told is not None:
+            found.append(float(np.abs(told[0] - answers.shares(question, everybody)).sum() / 2))
+    return float(np.mean(found)) if found else None
 
 
 def _judged(preferences: pl.DataFrame, personas: pl.DataFrame, answers: SurveyAnswers) -> pl.DataFrame:
@@ -258,13 +297,14 @@ def _certainty(judged: pl.DataFrame, answers: SurveyAnswers, questions: Sequence
             .join(held, on=["item_id", "level", "choice"], how="inner")
             .drop_nulls("sure")
         )
-        rows += [_above(scored, measure, attribute, threshold) for threshold in _STEPS]
+        ranks = [float(scored["sure"].quantile(part, "lower") or 0.0) for part in _PARTS] if scored.height else []
+        rows += [_above(scored, measure, attribute, threshold) for threshold in sorted({*_STEPS, *ranks})]
     return pl.DataFrame(rows, infer_schema_length=None).with_columns(
         pl.col("coverage", "agreement", "modal").cast(pl.Float64)
     )
 
 
-def _above(scored: pl.DataFrame, measure: str, attribute: str, threshold: int) -> dict[str, Any]:
+def _above(scored: pl.DataFrame, measure: str, attribute: str, threshold: float) -> dict[str, Any]:
     """The row of `Calibration.certainty` for answers at or above one threshold."""
     at = scored.filter(pl.col("sure") >= threshold)
     total, held = float(scored["weight"].sum()), float(at["weight"].sum())

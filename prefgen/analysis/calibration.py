@@ -14,7 +14,7 @@ from prefgen.errors import FileError, UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS
 from prefgen.spec.calibration import CalibrationSpec
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.folder import RunFolder, file_errors, write_json
 from prefgen.store.table import Table
 
 
@@ -73,8 +73,14 @@ def read_survey_rows(path: Path) -> pl.DataFrame:
 
 
 def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[str, Any]) -> Calibration:
-    """`calibrate_tables` over a run folder, also written to RUN/calibration.json, where the report finds it."""
+    """`calibrate_tables` over a run folder, written to RUN/calibration.json, where the report finds it.
+
+    The weights that make the personas the survey's people go to RUN/calibration_weights.parquet: persona_id, weight,
+    raked_weight.
+    """
     calibration = calibrate_run(folder, spec, manifest)
+    with file_errors(folder.path):
+        calibration.weights.write_parquet(folder.path / "calibration_weights.parquet")
     write_json(folder.path / "calibration.json", calibration.to_json() | {"fingerprint": manifest["fingerprint"]})
     return calibration
 
@@ -148,6 +154,13 @@ def lines(calibration: Calibration) -> Iterator[str]:
     )
     for row in means.iter_rows(named=True):
         yield f"{row['attribute']:14} {row['level']:16} {row['n_survey']:6} {row['n_personas']:8} {row['total_variation']:10.3f} {row['noise_total_variation']:7.3f}"
+    told = calibration.poststratification()
+    if told["reweighted"] is not None:
+        yield ""
+        yield (
+            f"raked to the survey's marginals, {told['personas']} personas are worth {told['effective_n']:.0f} (largest weight {told['largest']:.2f}), "
+            f"and everybody together is {told['reweighted']:.3f} from the survey instead of {told['total_variation']:.3f}"
+        )
     yield from calibration.notes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -23,9 +23,7 @@ def raked_weights(
     raked = people["weight"].to_numpy().astype(np.float64).copy()
     margins = []
     for attribute, column in by.items():
-        w = survey[weight].fill_null(0).cast(pl.Float64) if weight else pl.repeat(1.0, survey.height, eager=True)
-        frame = pl.DataFrame({"level": level_text(survey[column]), "w": w}).drop_nulls("level")
-        wanted = dict(frame.group_by("level").agg(pl.col("w").sum()).iter_rows())
+        wanted = _shares(survey, column, weight)
         levels = people[attribute].cast(pl.String).fill_null("")
         names = sorted(set(levels))
         code = levels.replace_strict({name: i for i, name in enumerate(names)}, return_dtype=pl.Int64).to_numpy()
@@ -41,3 +39,25 @@ def raked_weights(
             break
     mean = raked.mean() if len(raked) else 1.0
     return people.select("persona_id", "weight").with_columns(pl.Series("raked_weight", raked / (mean or 1.0)))
+
+
+def unlike(
+    people: pl.DataFrame, survey: pl.DataFrame, *, by: Mapping[str, str], weight: str | None = None
+) -> Iterator[str]:
+    """Levels that only one side has, which no weight can bring together, in sentences."""
+    for attribute, column in by.items():
+        wanted = _shares(survey, column, weight)
+        have = set(people[attribute].cast(pl.String).drop_nulls())
+        for level in sorted(set(wanted) - have):
+            yield f"no persona has {attribute} {level!r}, as {wanted[level]:.1%} of the survey have: weights cannot make up for it"
+        for level in sorted(have - {level for level, share in wanted.items() if share > 0}):
+            yield f"nobody in the survey has {attribute} {level!r}: its personas get the weight 0"
+
+
+def _shares(survey: pl.DataFrame, column: str, weight: str | None) -> dict[str, float]:
+    """Weighted share of every level among the respondents who told one."""
+    w = survey[weight].fill_null(0).cast(pl.Float64) if weight else pl.repeat(1.0, survey.height, eager=True)
+    frame = pl.DataFrame({"level": level_text(survey[column]), "w": w}).drop_nulls("level")
+    summed = dict(frame.group_by("level", maintain_order=True).agg(pl.col("w").sum()).iter_rows())
+    total = sum(summed.values())
+    return {level: share / total for level, share in summed.items()} if total > 0 else {}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefgen.analysis.calibrate import NOBODY, OVERALL, PERSONAS, UNIFORM, calibrate, differences
-from prefgen.analysis.poststratify import raked_weights
+from prefgen.analysis.poststratify import raked_weights, unlike
 from prefgen.analysis.survey import EVERYBODY, Group, Question, SurveyAnswers
 from prefgen.errors import UsageError
 
@@ -253,3 +253,20 @@ def test_numbers_in_the_survey_meet_levels_written_as_text():
     question = Question("i1", "q1", (("A", "1"), ("B", "0"), ("C", "-1")))
     calibration = calibrate(preferences(PERFECT), PEOPLE, frame, questions=[question], by={"party": "party"})
     assert found(calibration, PERSONAS) == pytest.approx(0, abs=1e-9)
+
+
+def test_levels_that_only_one_side_has_are_told_since_no_weight_brings_them_together():
+    survey = pl.DataFrame({"party": ["left"] * 60 + ["right"] * 30 + ["green"] * 10})
+    people = pl.DataFrame({"persona_id": ["a", "b", "c"], "party": ["left", "right", "purple"]})
+    told = list(unlike(people, survey, by={"party": "party"}))
+    assert told[0].startswith("no persona has party 'green', as 10.0% of the survey have")
+    assert told[1] == "nobody in the survey has party 'purple': its personas get the weight 0"
+
+
+def test_raking_brings_everybody_nearer_where_only_the_mix_of_people_is_wrong():
+    mixed = pl.concat([exact().filter(party="left"), *[exact().filter(party="right")] * 5])
+    found = calibrate(
+        preferences(PERFECT), PEOPLE, mixed, questions=[QUESTION], by={"party": "party"}
+    ).poststratification()
+    assert found["reweighted"] < found["total_variation"] / 10
+    assert found["effective_n"] < found["personas"]

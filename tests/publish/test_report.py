@@ -227,22 +227,6 @@ def test_a_title_with_markup_stays_a_label():
     assert svg == '<svg viewBox="0 0 1 1" role="img" aria-label="&#34;&gt;&lt;script&gt;"><g id="k-a"/></svg>'
 
 
-def test_a_calibration_stands_in_the_report_when_there_is_one(tmp_path):
-    run = found_in(tmp_path / "run")
-    one = {"attribute": "party", "n_items": 3, "jensen_shannon": 0.1, "noise_total_variation": 0.05}
-    summary = [
-        one | {"source": name, "total_variation": far, "gain": gain}
-        for name, far, gain in (("personas", 0.1, 0.5), ("survey overall", 0.2, 0.0))
-    ]
-    figures = {"total_variation": 0.1, "noise": 0.05, "excess": 0.05, "gain": 0.5, "gain_over_no_persona": None}
-    from prefgen.store.folder import write_json
-
-    write_json(run.path / "calibration.json", {"fingerprint": "planted", "summary": summary, "figures": figures})
-    write_report(run)
-    assert "Personas are .10 from people of their kind (noise .05), nearer than the survey as a whole" in html_of(run)
-    assert (run.figures / "calibration.png").is_file()
-
-
 def test_reading_about_a_run_does_not_load_the_plotting_library():
     import subprocess
     import sys

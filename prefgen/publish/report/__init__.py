@@ -15,7 +15,7 @@ from prefgen.store.folder import RunFolder, write_aside
 if TYPE_CHECKING:
     from prefgen.publish.report.canvas import Drawing, Print
 
-_ALONE = ("flow", "calibration")
+_ALONE = ("flow",)
 """Figures that need no findings of the analyses."""
 NO_FINDINGS: dict[str, Any] = {"sheet": None}
 
@@ -92,7 +92,6 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
         "shares": charts.draw_shares,
         "gaps": charts.draw_gaps,
         "silence": charts.draw_silence,
-        "calibration": calibrating.draw_calibration,
     }
     prints = []
     with ink():
@@ -100,5 +99,6 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
             drawing = one(manifest, findings) if findings.get("sheet") or key in _ALONE else None
             if drawing is not None:
                 prints.append(printed(key, title_of(key, manifest, findings), drawing))
-        prints += [printed(key, title, drawing) for key, title, drawing in drawn.draw_draws(manifest)]
+        more = (*calibrating.draw_calibrations(findings), *drawn.draw_draws(manifest))
+        prints += [printed(key, title, drawing) for key, title, drawing in more]
     return prints

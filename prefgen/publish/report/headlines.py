@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from prefgen.publish.report.words import Record, count, interval, listed, percent, points, short
+from prefgen.publish.report.words import Record, count, decimal, interval, listed, percent, points, short
 
 Weight = Literal["good", "plain", "grave"]
 
@@ -26,7 +26,7 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     speakers: list[Callable[[Record], Headline | None]] = [
         _position, _control, _agreement, _counterfactual, silence_line, _wording, _length,
     ]  # fmt: skip
-    said = [kept_line(manifest), _gates(manifest)]
+    said = [kept_line(manifest), _gates(manifest), _calibration(findings)]
     if findings.get("sheet"):
         said += [speaker(findings) for speaker in speakers]
     order = {"grave": 0, "plain": 1, "good": 2}
@@ -66,6 +66,20 @@ def _gates(manifest: Record) -> Headline | None:
         f"The run misses a gate: {names}.",
         "The data was made and does not reach what its pipeline asks for.",
     )
+
+
+def _calibration(findings: Record) -> Headline | None:
+    found = findings.get("calibration")
+    if not found or not found.get("figures"):
+        return None
+    figures = found["figures"]
+    gain = figures["gain"]
+    sentence = f"Held against a survey, personas are {decimal(figures['total_variation'])} from people of their kind (total variation), where {decimal(figures['noise'])} is noise"
+    if gain is None or gain <= 0:
+        meaning = "The survey as a whole would have told more about each group. These answers are not those of the people played."
+        return Headline("calibration", "grave", sentence + ".", meaning)
+    meaning = f"That is {percent(gain)} nearer than the survey as a whole."
+    return Headline("calibration", "good" if gain > 0.3 else "plain", sentence + ".", meaning)
 
 
 def _position(findings: Record) -> Headline | None:

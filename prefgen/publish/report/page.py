@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from prefgen.publish.report.calibrating import KEY, calibration_lines
 from prefgen.publish.report.canvas import Print
 from prefgen.publish.report.drawn import KEYS
 from prefgen.publish.report.headlines import headlines, judged
@@ -36,13 +37,15 @@ def render_page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     places = _filter_coordinates(findings)
     people = describe_people(folder, manifest)
-    answers = [one for one in prints if not one.key.startswith(KEYS)]
+    calibrated = [one for one in prints if one.key.startswith(KEY)]
+    drawn = [one for one in prints if one.key.startswith(KEYS)]
+    answers = [one for one in prints if one not in calibrated and one not in drawn]
     return environment.get_template("page.html.jinja").render(
         manifest=manifest, findings=findings, style=style, script=script, script_hash=f"sha256-{digest}",
         lead=lead_of(manifest, findings), tiles=tiles_of(manifest, findings), headlines=headlines(manifest, findings),
-        sections=_sections(manifest, findings, answers, readings, people), steps=[_step(step) for step in manifest["steps"]],
+        sections=_sections(manifest, findings, answers, calibrated, readings, people), steps=[_step(step) for step in manifest["steps"]],
         gates=[{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
-        prints=answers, drawn=[one for one in prints if one not in answers], people=people, readings=readings, to_read=TO_READ, filter_places=places,
+        prints=answers, drawn=drawn, calibrated=calibrated, calibration_lines=calibration_lines(findings), people=people, readings=readings, to_read=TO_READ, filter_places=places,
         filters=_filters(readings, places), n_judgments=count((judged(manifest) or {"rows": 0})["rows"]),
         limits=limits_of(findings), provenance=_provenance(manifest), models=_models(manifest),
         files=[{"path": f["path"], "rows": count(f["rows"]), "size": size(f["bytes"]), "sha256": f["sha256"]} for f in manifest.get("files", [])],
@@ -102,10 +105,12 @@ def tiles_of(manifest: Record, findings: Record) -> list[tuple[str, str]]:
     return tiles
 
 
-def _sections(manifest: Record, findings: Record, prints: Any, readings: Any, people: Any) -> list[tuple[str, str]]:
+def _sections(
+    manifest: Record, findings: Record, prints: Any, calibrated: Any, readings: Any, people: Any
+) -> list[tuple[str, str]]:
     wanted = [
         ("know", "What to know", bool(headlines(manifest, findings))), ("flow", "Made and dropped", True), ("figures", "Figures", bool(prints)),
-        ("people", "Personas", bool(people)), ("read", "Judgments to read", bool(readings)), ("limits", "Limits", True), ("provenance", "Provenance", True),
+        ("calibration", "Calibration", bool(calibrated)), ("people", "Personas", bool(people)), ("read", "Judgments to read", bool(readings)), ("limits", "Limits", True), ("provenance", "Provenance", True),
     ]  # fmt: skip
     return [(key, name) for key, name, there in wanted if there]
 

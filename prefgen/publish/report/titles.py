@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from prefgen.publish.report.calibrating import calibration_title
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
 from prefgen.publish.report.words import Record, interval, percent, short
 
@@ -115,6 +114,6 @@ def _silence_title(_: Record, findings: Record) -> str:
 
 
 _TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title, "silence": _silence_title, "calibration": calibration_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
+    "flow": _flow_title, "silence": _silence_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
     "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
 }  # fmt: skip
