@@ -11,10 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 import yaml
 
-from tests.analysis.utility_judge import CAMPS, DIMENSIONS, FOLLOWS, GAPS, LOYALTY, PIPELINE, REFUSES, chance, serving
+from tests.analysis.utility_judge import (
+    CAMPS,
+    DIMENSIONS,
+    FOLLOWS,
+    GAPS,
+    HOPELESS,
+    LOYALTY,
+    PIPELINE,
+    REFUSES,
+    VIGNETTES,
+    chance,
+    serving,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -89,48 +102,46 @@ def report(found: list[Check]) -> str:
     )
 
 
-def run_fair_pp(out: Path, base_url: str, *, topics_each: int | None = None) -> dict[str, Any]:
-    """The pipeline, asked of the utility model through the command line; the first topics of every category, or all of them."""
+def run_fair_pp(
+    out: Path, base_url: str, *, pipeline: Path = PIPELINE, topics_each: int | None = None
+) -> dict[str, Any]:
+    """A pipeline, asked of the utility model through the command line; the first topics of every category, or all of them."""
     from prefgen.cli import app
 
-    data = yaml.safe_load(PIPELINE.read_text("utf-8"))
-    data["models"]["judge"] = {"engine": "openai", "model": "utility", "base_url": base_url}
-    data["steps"]["personas"]["draw"] = str((PIPELINE.parent / data["steps"]["personas"]["draw"]).resolve())
-    if topics_each is not None:
-        tree = data["steps"]["cells"]["product"]["topic"]["tree"]
-        data["steps"]["cells"]["product"]["topic"]["tree"] = {
-            theme: {category: topics[:topics_each] for category, topics in below.items()}
-            for theme, below in tree.items()
-        }
-        del data["expect"]
+    data = yaml.safe_load(pipeline.read_text("utf-8"))
+    for model in data["models"].values():
+        model |= {"model": "utility", "base_url": base_url, "seed": 1}  # so that a second try is another draw
+    data["steps"]["personas"]["draw"] = str((pipeline.parent / data["steps"]["personas"]["draw"]).resolve())
     out.mkdir(parents=True, exist_ok=True)
+    for axis in data["steps"]["cells"]["product"].values():
+        axis["file"] = str((pipeline.parent / axis["file"]).resolve())
+    if topics_each is not None:
+        topic = data["steps"]["cells"]["product"]["topic"]
+        few = pl.read_csv(topic["file"]).group_by("category", maintain_order=True).head(topics_each)
+        topic["file"] = str(out / "topics.csv")
+        few.select("theme", "category", "topic").write_csv(topic["file"])
+        del data["expect"]
     written = out / "pipeline_asked.yaml"
     written.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
     app(["run", str(written), "--out", str(out / "run")], standalone_mode=False)
-    from prefgen.analysis.findings import write_findings
-    from prefgen.publish.report import write_report
-    from prefgen.store.folder import RunFolder
-
-    folder = RunFolder(out / "run")
-    path = write_findings(folder)
-    write_report(folder)
-    findings: dict[str, Any] = orjson.loads(path.read_bytes())
+    findings: dict[str, Any] = orjson.loads((out / "run" / "report.json").read_bytes())
     return findings
 
 
-def groups_of(data: dict[str, Any]) -> list[str]:
-    return [group for groups in data["steps"]["cells"]["product"]["group"]["tree"].values() for group in groups]
+def groups() -> list[str]:
+    return pl.read_csv(PIPELINE.parent / "fair_pp" / "groups.csv")["group"].to_list()
+
+
+def least(found: list[Check]) -> int:
+    """Of n intervals of 95 %, fewer than this many hold with a chance below 1 in 10,000, were they independent."""
+    return math.floor(0.95 * len(found) - 3.8 * math.sqrt(0.95 * 0.05 * len(found)))
 
 
 def test_what_was_planted_is_found_again_end_to_end(tmp_path):
     with serving() as base_url:
         findings = run_fair_pp(tmp_path, base_url, topics_each=1)
-    groups = groups_of(yaml.safe_load(PIPELINE.read_text("utf-8")))
-    found = list(checks(findings, groups))
-    held = sum(one.holds for one in found)
-    # Of n intervals of 95 %, fewer than this many hold with a chance below 1 in 10,000, were they independent.
-    least = math.floor(0.95 * len(found) - 3.8 * math.sqrt(0.95 * 0.05 * len(found)))
-    assert held >= least, report(found)
+    found = list(checks(findings, groups()))
+    assert sum(one.holds for one in found) >= least(found), report(found)
     pairs = {(one["first"], one["second"]): one["kappa"]["value"] for one in findings["agreement"]["pairs"]}
     alike = [
         pair for pair in combinations([name for name in CAMPS if name != "none"], 2) if CAMPS[pair[0]] == CAMPS[pair[1]]
@@ -139,7 +150,29 @@ def test_what_was_planted_is_found_again_end_to_end(tmp_path):
     assert {frozenset(pair) for pair in kappas} == {frozenset(pair) for pair in alike}
 
 
-if __name__ == "__main__":  # the whole questionnaire: python -m tests.analysis.test_fair_pp_recovered OUT
+def test_vignettes_are_written_checked_and_judged_end_to_end(tmp_path):
+    with serving() as base_url:
+        findings = run_fair_pp(tmp_path, base_url, pipeline=VIGNETTES, topics_each=2)
+    steps = {step["name"]: step for step in orjson.loads((tmp_path / "run" / "manifest.json").read_bytes())["steps"]}
+    retold = steps["vignettes"]
+    assert retold["rows"] == 28 * 2 * 15 * 5
+    hopeless = retold["dropped"]["unfaithful"] / retold["rows"]
+    assert abs(hopeless - HOPELESS) < 4 * math.sqrt(HOPELESS * (1 - HOPELESS) / retold["rows"])
+    assert set(retold["dropped"]) <= {"unfaithful", "leak", "unbalanced", "sentences", "refusal"}
+    assert steps["answers"]["rows"] == retold["kept"] * 8 * 2
+    found = list(checks(findings, groups()))
+    assert sum(one.holds for one in found) >= least(found), report(found)
+
+
+def main() -> None:
+    """The whole questionnaire: python -m tests.analysis.test_fair_pp_recovered OUT [vignettes]."""
+    out, pipeline = Path(sys.argv[1]), VIGNETTES if "vignettes" in sys.argv else PIPELINE
     with serving() as address:
-        said = run_fair_pp(Path(sys.argv[1]), address)
-    print(report(list(checks(said, groups_of(yaml.safe_load(PIPELINE.read_text("utf-8")))))))
+        said = run_fair_pp(out, address, pipeline=pipeline)
+    judged = pl.scan_parquet(out / "run" / "tables" / "answers" / "*.parquet").filter(pl.col("control").is_null())
+    records = judged.select("persona_id", "item_id").unique().select(pl.len()).collect().item()
+    print(f"{records:,} persona x item preference records\n{report(list(checks(said, groups())))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,15 @@
 
 It reads who is asked (the portrait), about whom, what and which dimension, and answers as planted below: camps of
 personas that think alike, groups that are judged otherwise, a leaning to the first slot, some refusals. So the truth of
-every statistic is known in closed form. `python -m tests.analysis.utility_judge` serves until it is stopped.
+every statistic is known in closed form. It also writes the vignettes of `fair_pp_vignettes.yaml`, some of them badly, and
+reads them back: what a scene tells stands in where it happens and what is carried there.
+`python -m tests.analysis.utility_judge` serves until it is stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import hashlib
 import math
 import re
@@ -26,6 +29,8 @@ from tests.servers.wire import Asked, Delivery, Wire, reply
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "fair_pp.yaml"
+VIGNETTES = ROOT / "pipelines" / "fair_pp_vignettes.yaml"
+WORDINGS = ROOT / "pipelines" / "fair_pp" / "wordings.csv"
 PEOPLE = ROOT / "persona_specs" / "britain_seven.yaml"
 
 DIMENSIONS = (
@@ -59,7 +64,19 @@ FOLLOWS = {
 """Chance that an item is answered by slot, the first in every order."""
 REFUSES = {"drug victims": 0.03}
 
-_ABOUT = re.compile(r"This is about (.+?) and one matter: (.+?)\. (In your view|Suppose)")
+HOPELESS = 0.04
+"""Share of the cells whose second vignette tells the first reason, however often it is written."""
+BAD = {"leak": 0.03, "long": 0.03, "short": 0.02, "other": 0.03, "refusal": 0.02}
+"""Chance of each fault of one vignette at one try."""
+
+_ABOUT = re.compile(
+    r"(?:This is|Two short scenes are) about (.+?) and one matter: (.+?)\. (In your view|Suppose|Which of them)"
+)
+_SHOWS = re.compile(r"^It shows this answer: (.+)$", re.M)
+_CUE = re.compile(r"meet at the (\w+), and \w+ carries an? (\w+)")
+_PLACES = ("harbour", "bakery", "station", "orchard", "library", "kitchen", "bridge", "garden", "market", "school")
+_THINGS = ("lantern", "basket", "ladder", "letter", "kettle", "blanket")
+_NAMES = ("Mara", "Tom", "Ines", "Femi", "Rosa", "Jan", "Leila", "Owen", "Asha", "Pavel")
 _OPTION = re.compile(r"^([A-C])\) (.+)$", re.M)
 
 
@@ -80,21 +97,29 @@ class Judge:
         portraits = yaml.safe_load(PEOPLE.read_text("utf-8"))["portraits"]
         self.people = {" ".join(one["text"].split())[:60]: one["id"] for one in portraits}
         self.poles: dict[str, tuple[str, int]] = {}
-        for one in yaml.safe_load(PIPELINE.read_text("utf-8"))["steps"]["cells"]["product"]["wording"]:
+        self.reasons: list[str] = []
+        self.other: dict[str, str] = {}
+        self.names_pole: dict[str, str] = {}
+        with WORDINGS.open(encoding="utf-8", newline="") as file:
+            wordings = list(csv.DictReader(file))
+        for one in wordings:
             for pole, (that, reason) in enumerate((("first", "first_reason"), ("second", "second_reason"))):
                 self.poles[f"It should matter more {one[that]}."] = (one["dimension"], pole)
                 self.poles[one[reason]] = (one["dimension"], pole)
+                self.reasons.append(one[reason])
+                self.names_pole[one[reason]] = one["pole_b" if pole else "pole_a"]
+                self.other[one[reason]] = one["first_reason" if pole else "second_reason"]
 
     def probabilities(self, messages: list[dict[str, str]]) -> dict[str, float] | None:
         """Of the letters on the page; None for a refusal."""
         persona = (
             self.people.get(" ".join(messages[0]["content"].split())[:60], "none") if len(messages) > 1 else "none"
         )
-        page = messages[-1]["content"]
+        page = next(one["content"] for one in reversed(messages) if one["role"] == "user")
         found = _ABOUT.search(page)
         assert found is not None, page
         group, topic, form = found.groups()
-        slots = dict(_OPTION.findall(page))
+        slots = {slot: self.told(text) for slot, text in _OPTION.findall(page)}
         dimension, pole_of_a = self.poles[slots["A"]]
         item = (group, topic, dimension, form)
         if unit("refuses", persona, *item) < REFUSES.get(group, 0.0):
@@ -107,6 +132,45 @@ class Judge:
         assert pole_of_a in (0, 1)
         return {slot: 0.85 if slot == chosen else 0.12 if slot != "C" else 0.03 for slot in "ABC"}
 
+    def told(self, text: str) -> str:
+        """The reason that a vignette tells; any other text as it is."""
+        cue = _CUE.search(text)
+        if cue is None:
+            return text
+        return self.reasons[_PLACES.index(cue[1]) * len(_THINGS) + _THINGS.index(cue[2])]
+
+    def vignette(self, page: str, draw: str) -> str:
+        """What is written for one option; `draw` names the try."""
+        about, shows = _ABOUT.search(page), _SHOWS.search(page)
+        assert about is not None, page
+        assert shows is not None, page
+        reason, cell = shows[1], (*about.groups()[:2], self.poles[shows[1]][0])
+        drawn, fault = unit("fault", reason, *cell, draw), ""
+        for kind, share in BAD.items():
+            if 0 <= drawn < share:
+                fault = kind
+            drawn -= share
+        if fault == "refusal":
+            return "I'm sorry, but I cannot write this scene."
+        if fault == "other" or (unit("hopeless", *cell) < HOPELESS and self.poles[reason][1] == 1):
+            reason = self.other[reason]
+        number = self.reasons.index(reason)
+        place, thing = _PLACES[number // len(_THINGS)], _THINGS[number % len(_THINGS)]
+        turn = int(unit("names", *cell) * len(_NAMES))
+        one, two = _NAMES[turn], _NAMES[(turn + 3) % len(_NAMES)]
+        lines = [f"One {'cold' if turn % 2 else 'bright'} morning {one} and {two} meet at the {place}, and {one} carries a {thing}.",
+                 f"{two} has heard the news already and tells it slowly, one hand on the gate.",
+                 f"{one} listens, nods and puts the {thing} down between them.",
+                 "Neither says much for a while, and then both begin to laugh from sheer relief."]  # fmt: skip
+        if fault == "leak":
+            lines[1] = f"{two} says that it is all about {self.names_pole[reason]}, one hand on the gate."
+        return " ".join([lines[0]] if fault == "short" else lines * 2 if fault == "long" else lines)
+
+    def read_back(self, page: str) -> str:
+        """The letter of the answer that a scene shows."""
+        reason = self.told(page)
+        return next((slot for slot, text in _OPTION.findall(page) if text == reason), "C")
+
     def opinion(self, persona: str, group: str, topic: str, dimension: str, form: str) -> bool:
         """Whether the first pole is preferred."""
         who = CAMPS[persona] if unit("loyal", persona, group, topic, dimension) < LOYALTY else persona
@@ -116,20 +180,27 @@ class Judge:
 
     def said(self, body: dict[str, Any]) -> dict[str, Any]:
         """A chat completion."""
-        p = self.probabilities(body["messages"])
+        page = next(one["content"] for one in reversed(body["messages"]) if one["role"] == "user")
+        p: dict[str, float] | None = {}
+        if page.startswith("Tell a short scene"):
+            text, finish, ranked = self.vignette(page, str(body.get("seed"))), "stop", []
+        elif page.startswith("Read this scene"):
+            text, finish, ranked = self.read_back(page), "stop", []
+        else:
+            p = self.probabilities(body["messages"])
         if p is None:
             text, finish, ranked = "I'm sorry, I cannot answer that.", "stop", [("I", 0.98), (" I", 0.01)]
-        else:
+        elif p:
             ranked = sorted(p.items(), key=lambda one: -one[1])
             text, finish = ranked[0][0], "stop"
         top = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in ranked]
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish,
-            "logprobs": {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") else None}  # fmt: skip
+            "logprobs": {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") and top else None}  # fmt: skip
         n = sum(len(one["content"]) for one in body["messages"]) // 4
         usage = {
             "prompt_tokens": n,
-            "completion_tokens": 1,
-            "total_tokens": n + 1,
+            "completion_tokens": len(text) // 4 + 1,
+            "total_tokens": n + len(text) // 4 + 1,
             "prompt_tokens_details": {"cached_tokens": n // 2},
         }
         return {
