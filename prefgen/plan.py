@@ -17,6 +17,7 @@ from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIMode
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
 from prefgen.steps.context import Context, Forecast
+from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
 
 
@@ -93,7 +94,7 @@ def foresee(pipeline: Pipeline) -> Plan:
         grains[name] = grain_of(spec, tables[name], grains)
         plans.append(plan)
         summaries[name] = context.summary
-        _check_expected(pipeline, plan)
+        _check_expected(pipeline, plan, context.summary)
     wanted_exports(pipeline, grains)
     _check_calibration(pipeline, grains)
     return Plan(tuple(plans), methods[0] if methods else None, summaries)
@@ -114,7 +115,17 @@ def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
         ask=ask,
         complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
         limit=pipeline.limit,
+        lineage=_lineage(pipeline, step),
     )
+
+
+def _lineage(pipeline: Pipeline, step: str) -> tuple[str, ...]:
+    found, ahead = set[str](), [step]
+    while ahead:
+        above = {read for _, read in pipeline.steps[ahead.pop()].reads()} - found
+        found |= above
+        ahead += above
+    return tuple(name for name in pipeline.steps if name in found)
 
 
 def _foreseen(name: str, plans: Iterable[StepPlan]) -> bool:
@@ -144,8 +155,10 @@ def _seconds(model: ModelSpec, requests: int) -> float | None:
     return requests / model.concurrency if isinstance(model, OpenAIModel) else None
 
 
-def _check_expected(pipeline: Pipeline, plan: StepPlan) -> None:
+def _check_expected(pipeline: Pipeline, plan: StepPlan, summary: Mapping[str, Any]) -> None:
     gate = pipeline.expect.get(plan.name)
+    if gate is not None and gate.max_near_duplicates is not None:
+        _check_leakage_is_measured(pipeline, plan, summary)
     if (
         gate is not None
         and gate.rows is not None
@@ -157,6 +170,26 @@ def _check_expected(pipeline: Pipeline, plan: StepPlan) -> None:
             ("expect", plan.name),
             f"{plan.rows:,} rows, expected {gate.rows:,}",
             "mend the step, or what is expected of it",
+        )
+
+
+def _check_leakage_is_measured(pipeline: Pipeline, plan: StepPlan, summary: Mapping[str, Any]) -> None:
+    at = ("expect", plan.name, "max_near_duplicates")
+    if plan.kind != "split":
+        raise pipeline.document.error(
+            at,
+            f"{plan.name!r} is a `{plan.kind}` step, and near-duplicates are counted across a split",
+            "name a `split` step, or leave this gate out",
+        )
+    if not can_measure():
+        raise pipeline.document.error(
+            at, "rensa is not installed, which counts near-duplicates", f"{INSTALL}, or leave this gate out"
+        )
+    if "near_duplicates" not in summary:
+        raise pipeline.document.error(
+            at,
+            f"neither {plan.name!r} nor a step above it has questions to compare (`item_id` and `prompt`)",
+            "leave this gate out",
         )
 
 

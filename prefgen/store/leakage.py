@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
+
+THRESHOLD = 0.8
+"""Share of pieces in common from which two texts are nearly the same."""
+
+INSTALL = 'pip install "prefgen[dedup]"'
 
 _N_HASHES = 128
 _N_BANDS = 32  # of 4 hashes: finds 99.99 % of texts that share 80 % of their pieces; candidates are then compared
@@ -32,6 +39,30 @@ class Leakage:
         """`near` of `held_out`; 0 where nothing is held out."""
         return self.near / self.held_out if self.held_out else 0.0
 
+    def to_summary(self) -> dict[str, Any]:
+        """As a step's summary keeps it: `near_duplicates` is the share."""
+        return {"near_duplicates": self.share, "near_questions": self.near, "held_out_questions": self.held_out}
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> Leakage | None:
+        """What `to_summary` kept; None where nothing was measured."""
+        if summary.get("near_duplicates") is None:
+            return None
+        return cls(summary["held_out_questions"], summary["near_questions"], THRESHOLD)
+
+
+def can_measure() -> bool:
+    """Whether `rensa` is installed."""
+    return importlib.util.find_spec("rensa") is not None
+
+
+def question_texts(items: pl.DataFrame) -> pl.DataFrame:
+    """item_id and prompt, which holds the options too: the same words before other options are another question."""
+    said = pl.col("prompt")
+    if items.schema.get("options") == pl.List(pl.String):
+        said = pl.concat_str(said, pl.col("options").list.join("\n"), separator="\n", ignore_nulls=True)
+    return items.select("item_id", prompt=said)
+
 
 def shared_ids(frame: pl.DataFrame, column: str, *, train: str = "train") -> int:
     """How many values of a column stand in `train` and also in the split `test`, whose values are all held out.
@@ -44,16 +75,21 @@ def shared_ids(frame: pl.DataFrame, column: str, *, train: str = "train") -> int
 
 
 def near_duplicate_leakage(
-    frame: pl.DataFrame, *, id: str = "item_id", text: str = "prompt", threshold: float = 0.8, train: str = "train"
+    frame: pl.DataFrame,
+    *,
+    id: str = "item_id",
+    text: str = "prompt",
+    threshold: float = THRESHOLD,
+    train: str = "train",
 ) -> Leakage | None:
-    """How many held-out texts are nearly the same as one of `train`; None where the extra `rensa` is not installed.
+    """How many held-out texts are nearly the same as one of `train`; None where `rensa` is not installed.
 
     frame        the columns `id`, `text` and `split`; an id that stands in `train` is not held out, wherever else it stands
     threshold    share of pieces of five characters that two texts must have in common, in (0, 1]
 
     Likeness is the Jaccard index, estimated by MinHash with 128 hashes (standard error .035 at .8).
     """
-    if importlib.util.find_spec("rensa") is None:
+    if not can_measure():
         return None
     from rensa import RMinHash, RMinHashLSH
 

@@ -99,6 +99,8 @@ def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[s
             "min_yield": (account["kept"] / rows if rows else 0.0, operator.ge),
             "max_failed": (failed / rows if rows else 0.0, operator.le),
         }
+        if gate.max_near_duplicates is not None:
+            found["max_near_duplicates"] = (_near_duplicates(pipeline, account), operator.le)
         for name, wanted in gate.model_dump(exclude_none=True).items():
             have, holds = found[name]
             passed = bool(holds(have, wanted)) or (name == "rows" and pipeline.limit is not None)
@@ -114,6 +116,18 @@ def write_audit(folder: RunFolder, accounts: Sequence[Account]) -> list[Path]:
         return []
     write_json(folder.audit_path, {"format": 1, "draws": draws})
     return [folder.audit_path]
+
+
+def _near_duplicates(pipeline: Pipeline, account: Account) -> float:
+    share = account["summary"].get("near_duplicates")
+    if share is None:  # an earlier run made the table, on a machine that could not count them
+        name = account["name"]
+        raise pipeline.document.error(
+            ("expect", name, "max_near_duplicates"),
+            f"the table of {name!r} was made while rensa was not installed",
+            f"remove the folder tables/{name} of the run and run again",
+        )
+    return float(share)
 
 
 def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any]]:

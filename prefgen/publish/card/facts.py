@@ -15,7 +15,7 @@ from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
 from prefgen.publish.public import public_pipeline
 from prefgen.store.folder import RunFolder
-from prefgen.store.leakage import Leakage, near_duplicate_leakage, shared_ids
+from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,13 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
             for split in config["splits"]
         ]  # fmt: skip
         rows = pl.concat(parts).collect(engine="streaming")
-        prompts = pl.read_parquet(folder.data / "items" / "*.parquet", columns=["item_id", "prompt"])
-        texts = (
-            rows.select("item_id", "split").unique().sort("item_id", "split").join(prompts, on="item_id", how="inner")
-        )
-        return Parted(
-            config["name"], shared_ids(rows, "persona_id"), shared_ids(rows, "item_id"), near_duplicate_leakage(texts)
-        )
+        summaries = [step["summary"] for step in manifest["steps"] if step["name"] == config["step"]]
+        texts = Leakage.of_summary(summaries[0]) if summaries else None
+        if texts is None:
+            items = pl.read_parquet(folder.data / "items" / "*.parquet", columns=["item_id", "prompt", "options"])
+            parted = rows.select("item_id", "split").unique().sort("item_id", "split")
+            texts = near_duplicate_leakage(parted.join(question_texts(items), on="item_id", how="inner"))
+        return Parted(config["name"], shared_ids(rows, "persona_id"), shared_ids(rows, "item_id"), texts)
     return None
 
 
