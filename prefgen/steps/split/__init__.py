@@ -112,7 +112,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     if texts is not None:
         context.summary["near_duplicates"] = None
         if can_measure():
-            context.summary |= _leakage(seen.rows(), texts)
+            context.summary.update(_leakage(seen.rows(), texts))
 
 
 def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
