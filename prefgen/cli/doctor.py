@@ -13,9 +13,11 @@ from pathlib import Path
 
 from prefgen import __version__
 from prefgen.cli.screen import people, print_json
-from prefgen.errors import EngineError, PrefgenError
+from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.plan import load
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.leakage import INSTALL, can_measure
 
 LIBRARIES = (
     "polars",
@@ -25,6 +27,7 @@ LIBRARIES = (
     "aiohttp",
     "huggingface-hub",
     "datasets",
+    "rensa",
     "xllamacpp",
     "vllm",
     "ray",
@@ -41,11 +44,15 @@ class Finding:
 
 
 def examine(pipeline: Path | None, *, as_json: bool) -> int:
-    """Print all findings; exit code 0, or 3 when an endpoint or the weights of `pipeline` cannot be used."""
+    """Print all findings; exit code 0, or 3 when an endpoint or the weights of `pipeline` cannot be used, 2 for a gate."""
     findings = list(_machine())
     code = 0
     if pipeline is not None:
-        for name, model in load(pipeline).models.items():
+        read = load(pipeline)
+        for finding in _gates(read):
+            findings.append(finding)
+            code = code if finding.fine else SpecError.exit_code
+        for name, model in read.models.items():
             finding = _model(name, model)
             findings.append(finding)
             code = code if finding.fine else EngineError.exit_code
@@ -83,11 +90,29 @@ def _machine() -> Iterator[Finding]:
 
 
 def _hub() -> Finding:
+    """Whether there is a token, and where there is one whether the Hub takes it; without one the Hub is not asked."""
     from huggingface_hub import get_token
 
-    return Finding(
-        "Hugging Face token", None, "found" if get_token() else "none; `hf auth login`, or the variable HF_TOKEN"
-    )
+    from prefgen.store.remote import who_am_i
+
+    what = "Hugging Face Hub"
+    if not get_token():
+        return Finding(what, None, "no token; `hf auth login`, or the variable HF_TOKEN")
+    try:
+        return Finding(what, True, who_am_i())
+    except PrefgenError as error:
+        return Finding(what, False, str(error))
+
+
+def _gates(pipeline: Pipeline) -> Iterator[Finding]:
+    for name, gate in pipeline.expect.items():
+        if gate.max_near_duplicates is not None:
+            fine = can_measure()
+            yield Finding(
+                f"gate {name}.max_near_duplicates",
+                fine,
+                "rensa counts near-duplicates" if fine else f"rensa is not installed; {INSTALL}",
+            )
 
 
 def _model(name: str, model: ModelSpec) -> Finding:

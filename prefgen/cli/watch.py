@@ -19,6 +19,7 @@ from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
 from prefgen.run import Outcome
 from prefgen.store.folder import Account, RunFolder
+from prefgen.store.leakage import INSTALL, Leakage
 
 _LINE_SECONDS = 15.0
 """Between two progress lines where there is no terminal."""
@@ -192,6 +193,8 @@ def account_lines(account: Account) -> Iterator[str]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())
         yield f"  kept {account['kept']:,}, dropped {sum(account['dropped'].values()):,}: {reasons}"
     yield from _measure_lines(account["summary"])
+    if account["kind"] == "split":
+        yield from _leakage_lines(account["summary"])
     if account["kind"] == "draw" and "audit" in account["summary"]:
         for text in audit_lines(account["summary"]):
             yield f"  {text}"
@@ -210,6 +213,18 @@ def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:
     for name, text in shown:
         if summary.get(name) is not None:
             yield "  " + text.format(summary[name])
+
+
+def _leakage_lines(summary: dict[str, Any]) -> Iterator[str]:
+    if "near_duplicates" not in summary:
+        return  # no questions to compare
+    leakage = Leakage.of_summary(summary)
+    if leakage is None:
+        yield f"  near-duplicates across the split were not counted: {INSTALL}"
+    else:
+        yield (
+            f"  {leakage.near:,} of {leakage.held_out:,} questions held out are nearly the same as one of train ({leakage.share:.1%})"
+        )
 
 
 def outcome_lines(outcome: Outcome) -> Sequence[str]:

@@ -178,6 +178,24 @@ class Remote:
         return (text.replace(self._secret, "***") if self._secret else text)[:300]
 
 
+def who_am_i(*, endpoint: str | None = None) -> str:
+    """Whose token is used and what it may do, in words; FileError when the Hub does not take it or is not there."""
+    address = _address(endpoint)
+    api = HfApi(endpoint=address, token=get_token(), library_name="prefgen")
+    try:
+        found = api.whoami()
+    except Exception as error:
+        if _status(error) == 401:
+            raise FileError(f"{address}: the token is not accepted (HTTP 401)",
+                fix="set HF_TOKEN, or log in with `hf auth login`") from None  # fmt: skip
+        if _status(error) is None and not _is_transport(error):
+            raise
+        raise FileError(f"{address}: cannot be reached ({_status(error) or type(error).__name__})",
+            fix="check the network and HF_ENDPOINT") from None  # fmt: skip
+    role = ((found.get("auth") or {}).get("accessToken") or {}).get("role")
+    return f"{address} knows {found['name']}" + (f", with a token that may {role}" if role else "")
+
+
 def connect(repo_id: str, *, endpoint: str | None = None) -> Remote:
     """A repository by name, with the token from HF_TOKEN or from `hf auth login`; nothing is asked yet."""
     if not _REPO_ID.fullmatch(repo_id):
@@ -186,9 +204,13 @@ def connect(repo_id: str, *, endpoint: str | None = None) -> Remote:
         )
     if not sys.stderr.isatty():
         disable_progress_bars()
-    address = (endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    address = _address(endpoint)
     token = get_token()
     return Remote(repo_id, HfApi(endpoint=address, token=token, library_name="prefgen"), address, token or "")
+
+
+def _address(endpoint: str | None) -> str:
+    return (endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -52,3 +52,12 @@ def test_what_was_pushed_can_be_pulled_and_read(folder: Path, endpoint: Callable
         assert prefgen("pull", "me/town", "--head", 3).returncode == 2
         assert prefgen("pull", "me/nothing").returncode == 4
         assert prefgen("push", folder, "me/town").returncode == 4
+
+
+def test_the_doctor_says_whether_the_hub_takes_the_token(folder: Path) -> None:
+    with hub() as there:
+        for token, mark in ((there.token, "ok  "), ("hf_wrong", "bad ")):
+            env = {**os.environ, **there.env(str(folder / "home")), "HF_TOKEN": token, "COLUMNS": "200"}
+            said = subprocess.run([COMMAND, "doctor"], capture_output=True, text=True, env=env, check=True).stderr
+            assert f"{mark}Hugging Face Hub: {there.url}" in said
+            assert token not in said

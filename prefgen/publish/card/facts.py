@@ -34,13 +34,13 @@ class NoPersona:
 class Parted:
     """What the splits of a config let through.
 
-    people, items    how many of `test` stand in `train` as well; 0 where they are held out
+    people, items    how many of `test` stand in `train` as well; 0 where they are held out, None where there are none
     texts            questions that are nearly the same on both sides; None where that was not measured
     """
 
     config: str
-    people: int
-    items: int
+    people: int | None
+    items: int | None
     texts: Leakage | None
 
 
@@ -101,19 +101,21 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
     for config in manifest["configs"]:
         if not {"train", "test"} <= set(config["splits"]) or config["name"] == "battle":
             continue  # battles name people and questions otherwise; another config has the same splits
-        parts = [
-            pl.scan_parquet(folder.data / config["name"] / f"{split}-*.parquet")
-            .select("persona_id", "item_id", split=pl.lit(split)).unique()
-            for split in config["splits"]
-        ]  # fmt: skip
+        scans = {
+            split: pl.scan_parquet(folder.data / config["name"] / f"{split}-*.parquet") for split in config["splits"]
+        }
+        names = scans["train"].collect_schema().names()
+        ids = [name for name in ("persona_id", "item_id") if name in names]
+        parts = [scan.select(*ids, split=pl.lit(split)).unique() for split, scan in scans.items()]
         rows = pl.concat(parts).collect(engine="streaming")
+        shared = {name: shared_ids(rows, name) for name in ids}
         summaries = [step["summary"] for step in manifest["steps"] if step["name"] == config["step"]]
         texts = Leakage.of_summary(summaries[0]) if summaries else None
-        if texts is None:
+        if texts is None and "item_id" in ids:
             items = pl.read_parquet(folder.data / "items" / "*.parquet", columns=["item_id", "prompt", "options"])
             parted = rows.select("item_id", "split").unique().sort("item_id", "split")
             texts = near_duplicate_leakage(parted.join(question_texts(items), on="item_id", how="inner"))
-        return Parted(config["name"], shared_ids(rows, "persona_id"), shared_ids(rows, "item_id"), texts)
+        return Parted(config["name"], shared.get("persona_id"), shared.get("item_id"), texts)
     return None
 
 
