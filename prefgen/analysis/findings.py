@@ -23,6 +23,7 @@ from prefgen.analysis.slices import (
     estimate_shares,
     levels_of,
 )
+from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
 from prefgen.seeds import rng_for
 from prefgen.store.folder import RunFolder, write_json
 from prefgen.store.table import Table
@@ -100,7 +101,11 @@ def read_sheet(sources: Sources, *, seed: int) -> Sheet | None:
     """The sheet of a run; None where no judge picked among options of items."""
     if sources.judgments is None or sources.items is None or sources.personas is None or not sources.judgments.n_rows:
         return None
-    wanted = [name for name in ("persona_id", "control", "control_of", "weight") if name in sources.personas.schema]
+    wanted = [
+        name
+        for name in ("persona_id", "control", "control_of", "weight", "person", "wording")
+        if name in sources.personas.schema
+    ]
     personas = sources.personas.scan().select(wanted).collect()
     parts = (part.select(_wanted(part.collect_schema())).collect() for part in sources.judgments.parts)
     return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
@@ -127,6 +132,8 @@ def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
         "shares": plain(_shares(sheet, option, named)),
         "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])] if named["dimension"] else None,
         "counterfactuals": [plain(one) for one in _counterfactuals(sheet, option)],
+        "forms": [plain(one) for one in estimate_form_consistency(sheet)],
+        "wordings": plain(estimate_wording_sensitivity(sheet)),
         "length": plain(estimate_length_sensitivity(sheet)),
         "silence": [plain(one) for one in count_silence(sheet, sheet.coordinates)],
         "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"], draws=draws)],

@@ -35,6 +35,8 @@ class Sheet:
 
     controls     per persona None (a drawn person), 'none', 'wrong' or 'shuffled'
     control_of   per persona the one it stands beside, or None
+    told_as      per persona (person, wording): the same person in several wordings has several rows; wording None for
+                 one who is told in one way
     items        one row an item: item_id, n_options, neither, longest (index of the one longest substantive
                  option, null when two tie), stretch (its characters over the shortest's), then coordinates
     unit_of      (I,) which unit each item belongs to, in order: the forms of one question are one unit, since who
@@ -52,6 +54,7 @@ class Sheet:
     personas: tuple[str, ...]
     controls: tuple[str | None, ...]
     control_of: tuple[str | None, ...]
+    told_as: tuple[tuple[str, str | None], ...]
     weights: NDArray[np.float64]
     items: pl.DataFrame
     coordinates: tuple[str, ...]
@@ -143,7 +146,7 @@ def sheet_of(
                  repeat, choice, slot, status, item_choice,
                  p_<option> and, where rows were filtered, reject_reason
     items        rows of `item_facts`
-    personas     persona_id, control, control_of, weight
+    personas     persona_id, control, control_of, weight; person and wording where people are told in several
 
     Memory grows with personas x items up to `most_cells`, not with the judgments.
     """
@@ -153,7 +156,7 @@ def sheet_of(
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "follows")}
     sheet = Sheet(
         personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
-        control_of=tuple(people["control_of"]), weights=people["weight"].to_numpy(),
+        control_of=tuple(people["control_of"]), told_as=tuple(people.select("person", "wording").iter_rows()), weights=people["weight"].to_numpy(),
         items=asked, coordinates=coordinates_of(asked), options=tuple(LETTERS[:o]), unit_of=unit_of,
         choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32),
         statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height), **empty,
@@ -188,14 +191,18 @@ def _asked_only(sheet: Sheet) -> Sheet:
 
 def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
     text = pl.lit(None, pl.String)
-    wanted = {"control": text, "control_of": text, "weight": pl.lit(1.0)}
+    wanted = {"control": text, "control_of": text, "weight": pl.lit(1.0), "person": text, "wording": text}
     people = personas.with_columns(**{name: empty for name, empty in wanted.items() if name not in personas.columns})
-    people = people.select("persona_id", "control", "control_of", pl.col("weight").cast(pl.Float64).fill_null(1.0))
+    person = pl.coalesce("person", "persona_id").alias("person")
+    weight = pl.col("weight").cast(pl.Float64).fill_null(1.0)
+    people = people.select("persona_id", "control", "control_of", weight, person, "wording")
     people = people.unique("persona_id", keep="first", maintain_order=True)
     drawn = people.filter(pl.col("control").is_null())
     if drawn.height <= most:
         return people
-    kept = sorted(drawn["persona_id"], key=lambda name: unit_for(seed, "sheet", "persona", name))[:most]
+    place = {one: unit_for(seed, "sheet", "persona", one) for one in drawn["person"].unique(maintain_order=True)}
+    ranked = sorted(drawn.select("persona_id", "person").iter_rows(), key=lambda row: place[row[1]])
+    kept = [name for name, _ in ranked[:most]]
     beside = pl.col("control").is_not_null() & (pl.col("control_of").is_null() | pl.col("control_of").is_in(kept))
     return people.filter(pl.col("persona_id").is_in(kept) | beside)
 

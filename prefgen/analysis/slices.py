@@ -120,9 +120,12 @@ def _weighted(sheet: Sheet, option: str) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def estimate_length_sensitivity(sheet: Sheet, *, steps: int = 3) -> LengthSensitivity | None:
-    """Choices for the one longest substantive option; None when no item has one."""
+    """Choices for the one longest substantive option.
+
+    None when no item has one, and when it is the same option everywhere: length and option are then one thing.
+    """
     longest = sheet.items["longest"].fill_null(-1).to_numpy()
-    if not (longest >= 0).any():
+    if not (longest >= 0).any() or (len(np.unique(longest[longest >= 0])) == 1 < np.count_nonzero(longest >= 0)):
         return None
     chosen = sheet.choice[sheet.people]
     neither = sheet.items["neither"].fill_null(-1).to_numpy()

@@ -29,7 +29,7 @@ ITEMS = pl.DataFrame({
 SAID = {"ada": ("ABAA", "ABAA"), "bea": ("ABBA", "ABAA"), "none": ("AACR", "BBCR")}
 
 
-def sheet(said=SAID, items=ITEMS, weights=None):
+def sheet(said=SAID, items=ITEMS, weights=None, told=None):
     rows = []
     for name, orders in said.items():
         for n, item in enumerate(items["item_id"]):
@@ -50,6 +50,11 @@ def sheet(said=SAID, items=ITEMS, weights=None):
         "persona_id": list(said), "control": [None if name != "none" else "none" for name in said],
         "control_of": pl.Series([None] * len(said), dtype=pl.String), "weight": [(weights or {}).get(name, 1.0) for name in said],
     })  # fmt: skip
+    if told is not None:
+        person, wording = ([told[name][n] for name in said] for n in (0, 1))
+        people = people.with_columns(
+            person=pl.Series(person, dtype=pl.String), wording=pl.Series(wording, dtype=pl.String)
+        )
     return sheet_of([measured(frame)], item_facts(items.lazy()), people)
 
 
@@ -130,6 +135,11 @@ def test_length_is_measured_where_one_option_is_longest():
     assert (found.longest.value, found.chance) == (0.0, 0.5)
     same = ITEMS.with_columns(options=pl.lit(["equal", "alike", "neither"]))
     assert estimate_length_sensitivity(sheet(items=same)) is None
+
+
+def test_length_is_not_told_from_the_option_where_the_same_one_is_always_longest():
+    always = ITEMS.with_columns(options=pl.lit(["brief", "a long option", "neither"]))
+    assert estimate_length_sensitivity(sheet(items=always)) is None
 
 
 def test_silence_is_counted_by_status():

@@ -100,7 +100,19 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(plain):
 def test_every_figure_stands_in_the_page_and_as_a_file(plain):
     html = html_of(plain)
     shown = re.findall(r'<figure id="figure-(\w+)">', html)
-    assert shown == ["flow", "position", "control", "camps", "profiles", "pairs", "map", "shares", "gaps", "silence"]
+    assert shown == [
+        "flow",
+        "position",
+        "control",
+        "camps",
+        "profiles",
+        "pairs",
+        "map",
+        "shares",
+        "gaps",
+        "forms",
+        "silence",
+    ]
     assert sorted(path.stem for path in plain.figures.glob("*.png")) == sorted(shown)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plain.figures.glob("*.png"))
     assert html.count("<svg") == len(shown)

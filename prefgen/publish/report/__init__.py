@@ -76,7 +76,7 @@ def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
     """Every figure that the run has something for, in the order of the page."""
-    from prefgen.publish.report import bars, calibrating, charts, drawn, placing, portraits
+    from prefgen.publish.report import bars, calibrating, charts, drawn, placing, portraits, steady
     from prefgen.publish.report.canvas import ink, printed
     from prefgen.publish.report.titles import title_of
 
@@ -91,6 +91,9 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
         "nearness": placing.draw_nearness,
         "shares": charts.draw_shares,
         "gaps": charts.draw_gaps,
+        "forms": steady.draw_forms,
+        "wordings": steady.draw_wordings,
+        "length": steady.draw_length,
         "silence": charts.draw_silence,
     }
     prints = []

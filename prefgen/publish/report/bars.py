@@ -10,9 +10,9 @@ from prefgen.publish.report.words import Record, count, interval, percent, short
 
 
 def draw_flow(manifest: Record, _: Record) -> Drawing | None:
-    """Judgments from request to kept row, then what was made of them."""
+    """Judgments from request to kept row, then what was made of them; None where every bar would be as long."""
     bars = flow_of(manifest)
-    if not bars:
+    if len({rows for _, rows, kept, _ in bars for rows in (rows, kept)}) < 2:  # nothing was lost on the way
         return None
     figure, axes = canvas.blank(0.44 * len(bars) + 0.15, left=0.02, right=0.02, top=0.02, bottom=0.05)
     most = max(rows for _, rows, _, _ in bars)

@@ -23,7 +23,7 @@ def draw_position(_: Record, findings: Record) -> Drawing | None:
         return None
     rows = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
     rows = sorted(rows, key=lambda one: -one["follows_slot"]["value"])[:MOST_ROWS]
-    names = ["all together", *(_named(one) for one in rows)]
+    names = ["all together", *(named(one) for one in rows)]
     left = canvas.label_room(names)
     figure, axes = canvas.blank(0.27 * len(names) + 0.85, left=left, right=1.4, top=0.12)
     dots(axes, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], names)
@@ -32,18 +32,25 @@ def draw_position(_: Record, findings: Record) -> Drawing | None:
     beside = figure.add_axes((1 - 1.08 / canvas.WIDTH, 0.45 / height, 0.95 / canvas.WIDTH, 1 - 0.57 / height))
     dots(beside, [bias["first_slot"], *(one["first_slot"] for one in rows)], [""] * len(names), colour=RED, marker="D")
     canvas.percent_axis(beside, high=1.02, label="first slot")
-    axes.set_xticks([0, 0.5, 1])
-    beside.set_xticks([0, 0.5, 1])
+    for one in (axes, beside):
+        one.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
     if bias["fair_first_slot"] is not None:
         beside.axvline(bias["fair_first_slot"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
     table = Table(("persona", "follows the slot", "names the first slot"), tuple(
         (name, interval(a), interval(b)) for name, a, b in zip(
             names, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], [bias["first_slot"], *(one["first_slot"] for one in rows)], strict=True)))  # fmt: skip
     return Drawing(figure, "Left: share of comparisons between two orders in which the verdict stayed in its slot and so changed the option; "
-        "0 % is a judge who reads. Right: verdicts for the first slot; the dashed line is a judge without a habit. Lines: 95 % intervals.", table)  # fmt: skip
+        "0 % is a judge who reads. Right: verdicts for the first slot; the dashed line is a judge without a habit."
+        f"{few_of(len(rows), len(bias['by_persona']))} Lines: 95 % intervals.", table)  # fmt: skip
 
 
-def _named(one: Record) -> str:
+def few_of(shown: int, of: int) -> str:
+    """That a figure shows some of many personas, where it does."""
+    return f" The {shown} with the most of {count(of)} are shown." if shown == MOST_ROWS < of else ""
+
+
+def named(one: Record) -> str:
+    """A persona or control as a label."""
     if one["control"] == "none":
         return "no persona"
     return short(one["persona_id"]) + (f" ({one['control']})" if one["control"] else "")
@@ -74,7 +81,7 @@ def draw_control(_: Record, findings: Record) -> Drawing | None:
         for name, one in zip(names, effects, strict=True)
     )
     return Drawing(figure, "Filled: items on which the persona chooses another option than its control. Hollow: comparisons in which the persona "
-        "itself changes when the order changes. Where they meet, the persona is not felt. Lines: 95 % intervals.",
+        f"itself changes when the order changes. Where they meet, the persona is not felt.{few_of(len(effects), len(findings['controls']))} Lines: 95 % intervals.",
         Table(("persona", "control", "differs", "divergence (bits)", "changes with the order"), rows))  # fmt: skip
 
 
@@ -143,7 +150,7 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
     from matplotlib.ticker import FuncFormatter
 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value) if value else "0"))
-    axes.set_xlabel(f"difference in P({found['option']}), percentage points")
+    axes.set_xlabel(f"P({found['option']}), percentage points")
     rows = tuple(
         (
             gap["first"],

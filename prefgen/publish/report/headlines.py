@@ -24,7 +24,7 @@ class Headline:
 def headlines(manifest: Record, findings: Record) -> list[Headline]:
     """What to know first, the gravest first."""
     speakers: list[Callable[[Record], Headline | None]] = [
-        _position, _control, _agreement, _counterfactual, silence_line, _wording, _length,
+        _position, _control, _agreement, _counterfactual, silence_line, _wording, _wordings, _length,
     ]  # fmt: skip
     said = [kept_line(manifest), _gates(manifest), _calibration(findings)]
     if findings.get("sheet"):
@@ -220,6 +220,27 @@ def _wording(findings: Record) -> Headline | None:
         "good" if steady else "plain",
         sentence,
         "The nearer to 0, the steadier an opinion is against its wording.",
+    )
+
+
+def _wordings(findings: Record) -> Headline | None:
+    found = findings.get("wordings")
+    if not found or found["differs"]["value"] is None:
+        return None
+    differs, order = found["differs"], found["changes_mind"]
+    sentence = f"Portrayed in other words, the same people change {interval(differs)} of their answers"
+    if order["value"] is None:
+        return Headline(
+            "wordings", "plain", sentence + ".", "What a persona answers depends that much on how it is told."
+        )
+    sentence += f"; another order of the options changes {interval(order)}."
+    if differs["low"] <= (order["high"] or 0.0):
+        return Headline("wordings", "plain", sentence, "The wording changes no more than the judge changes by itself.")
+    return Headline(
+        "wordings",
+        "grave",
+        sentence,
+        "The wording of a persona matters more than the judge's own unsteadiness: report it, or ask in several.",
     )
 
 

@@ -64,8 +64,14 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
     found = (findings.get("placement") or findings)["map"]
     if found is None:
         return None
-    figure, axes = canvas.blank(WIDTH * 0.86, left=0.45, right=0.15, bottom=0.45)
     shown = found["points"]
+    reach = max(max(abs(one["x"]), abs(one["y"])) for one in shown) * 1.3 or 1.0
+    # One scale for both directions, or near would not be alike; paper above and below only where somebody stands.
+    high = min(reach, max(0.45 * reach, max(abs(one["y"]) for one in shown) * 1.1 + 0.3 * reach))
+    left, right, top, bottom = 0.45, 0.15, 0.1, 0.45
+    figure, axes = canvas.blank(
+        (WIDTH - left - right) * high / reach + top + bottom, left=left, right=right, top=top, bottom=bottom
+    )
     regions = list(dict.fromkeys(one["region"] for one in shown if one["region"]))
     colours = dict(zip(regions, (RED, PURPLE, *SERIES[4:]), strict=False))
     axes.axhline(0, color=LINE, linewidth=0.8)
@@ -81,9 +87,8 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
             linestyle="none",
             markeredgecolor=canvas.PAPER,
         )
-    reach = max(max(abs(one["x"]), abs(one["y"])) for one in shown) * 1.3 or 1.0
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(-reach, reach)
+    axes.set_ylim(-high, high)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(f"first direction, {percent(found['explained'][0])} of what divides the personas")

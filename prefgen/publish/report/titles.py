@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
+from prefgen.publish.report.steady import forms_title, length_title, wordings_title
 from prefgen.publish.report.words import Record, interval, percent, short
 
 _FEW = 14
@@ -114,6 +115,6 @@ def _silence_title(_: Record, findings: Record) -> str:
 
 
 _TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title, "silence": _silence_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
+    "flow": _flow_title, "silence": _silence_title, "forms": forms_title, "wordings": wordings_title, "length": length_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
     "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
 }  # fmt: skip

@@ -1,0 +1,135 @@
+"""Does an answer survive another wording: of the question (its forms), or of the persona (its wordings)?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefgen.analysis.distance import jensen_shannon
+from prefgen.analysis.estimate import Estimate, clustered_share
+from prefgen.analysis.sheet import Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class FormConsistency:
+    """One persona asked the same question in several forms.
+
+    same         share of pairs of forms, of questions answered in both, with the same choice
+    by_chance    what that would be if the persona chose as often as it does in each form, without regard to the question
+    """
+
+    persona_id: str
+    control: str | None
+    same: Estimate
+    by_chance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordingPair:
+    """The same people portrayed in two wordings.
+
+    differs       share of items, over people, on which the choice differs; items as clusters
+    by_chance     that share if each chose as often as it does, without regard to the item
+    divergence    mean Jensen-Shannon divergence of their answers, bits
+    """
+
+    first: str
+    second: str
+    people: int
+    differs: Estimate
+    by_chance: float | None
+    divergence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordingSensitivity:
+    """How much the wording of a portrait changes.
+
+    differs         over all pairs of wordings
+    changes_mind    share of the same people's comparisons in which another order changes the option: a `differs` no
+                    larger than this may be the judge's own unsteadiness
+    """
+
+    wordings: tuple[str, ...]
+    differs: Estimate
+    changes_mind: Estimate
+    pairs: tuple[WordingPair, ...]
+
+
+def estimate_form_consistency(sheet: Sheet) -> tuple[FormConsistency, ...]:
+    """Every persona, controls included; empty where no question was asked in several forms."""
+    first, second = _forms_of_one_question(sheet.unit_of)
+    if not len(first):
+        return ()
+    units = sheet.unit_of[first]
+    found = []
+    for k, persona in enumerate(sheet.personas):
+        a, b = sheet.choice[k, first], sheet.choice[k, second]
+        both = (a >= 0) & (b >= 0)
+        same, of = (np.bincount(units, weights=x) for x in (both & (a == b), both))
+        chance = None if not both.any() else 1 - _by_chance(a[both], b[both], len(sheet.options))
+        found.append(FormConsistency(persona, sheet.controls[k], clustered_share(same, of), chance))
+    return tuple(found)
+
+
+def _forms_of_one_question(unit_of: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every two items of one unit; items of a unit stand side by side."""
+    pairs = [
+        (at, at + step)
+        for step in range(1, int(np.bincount(unit_of).max(initial=0)))
+        for at in np.flatnonzero(unit_of[:-step] == unit_of[step:])
+    ]
+    places = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
+
+
+def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:
+    """The same people in their several wordings; None where everybody has one."""
+    by_wording: dict[str, dict[str, int]] = {}
+    for k in sheet.people:
+        person, wording = sheet.told_as[k]
+        if wording is not None:
+            by_wording.setdefault(wording, {})[person] = int(k)
+    if len(by_wording) < 2:
+        return None
+    pairs, changed, of = [], np.zeros(len(sheet.unit_of)), np.zeros(len(sheet.unit_of))
+    for one, other in combinations(by_wording, 2):
+        shared = [person for person in by_wording[one] if person in by_wording[other]]
+        rows = np.array([[by_wording[one][p], by_wording[other][p]] for p in shared], dtype=np.intp).reshape(-1, 2)
+        pair, differ, both = _pair(sheet, one, other, rows)
+        pairs.append(pair)
+        changed, of = changed + differ, of + both
+    people = np.array(sorted({k for rows in by_wording.values() for k in rows.values()}), dtype=np.intp)
+    follows, compared = (x[people].sum(axis=0, dtype=np.int64) for x in (sheet.follows, sheet.pairs))
+    return WordingSensitivity(
+        tuple(by_wording),
+        clustered_share(sheet.by_unit(changed), sheet.by_unit(of)),
+        clustered_share(sheet.by_unit(follows), sheet.by_unit(compared)),
+        tuple(pairs),
+    )
+
+
+def _pair(
+    sheet: Sheet, one: str, other: str, rows: NDArray[np.intp]
+) -> tuple[WordingPair, NDArray[np.float64], NDArray[np.float64]]:
+    """The pair, and by item how many people differ, of how many who answered both times."""
+    a, b = sheet.choice[rows[:, 0]], sheet.choice[rows[:, 1]]
+    both = (a >= 0) & (b >= 0)
+    differ, of = (x.sum(axis=0).astype(np.float64) for x in (both & (a != b), both))
+    apart = jensen_shannon(sheet.p[rows[:, 0]], sheet.p[rows[:, 1]])
+    chances = [
+        (_by_chance(p[k], q[k], len(sheet.options)), k.sum()) for p, q, k in zip(a, b, both, strict=True) if k.any()
+    ]
+    chance = float(np.average([c for c, _ in chances], weights=[n for _, n in chances])) if chances else None
+    divergence = None if np.isnan(apart).all() else float(np.nanmean(apart))
+    told = clustered_share(sheet.by_unit(differ), sheet.by_unit(of))
+    return WordingPair(one, other, len(rows), told, chance, divergence), differ, of
+
+
+def _by_chance(a: NDArray[np.int8], b: NDArray[np.int8], options: int) -> float:
+    """Chance that two choices differ that are drawn independently from these two lists."""
+    one, other = (np.bincount(x, minlength=options) / len(x) for x in (a, b))
+    return float(1 - (one * other).sum())
