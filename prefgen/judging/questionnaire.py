@@ -62,14 +62,16 @@ class Questionnaire:
         for row, text in enumerate(self.personas["text"]):
             yield self.prompts.system(text), row
 
+    def pages(self, start: int = 0, n_items: int | None = None) -> Iterator[tuple[int, str, Page]]:
+        """The pages of items from `start` on, of all of them or of the next `n_items`: (item row, order, page)."""
+        for row, item in enumerate(self.items.slice(start, n_items).iter_rows(named=True), start):
+            for order in orders_of(self.orders, len(item["options"])):
+                yield row, order, self.prompts.render_page(item, order)
+
     def blocks(self) -> Iterator[_Block]:
         """The pages of all items, some items at a time."""
         for start in range(0, self.items.height, ITEM_BLOCK):
-            pages = []
-            for row, item in enumerate(self.items.slice(start, ITEM_BLOCK).iter_rows(named=True), start):
-                for order in orders_of(self.orders, len(item["options"])):
-                    pages.append((row, order, self.prompts.render_page(item, order)))
-            yield _Block(pages)
+            yield _Block(list(self.pages(start, ITEM_BLOCK)))
 
     def presentations(self) -> Iterator[Presentation]:
         """Persona by persona, item by item, the presentations of one persona and item side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -22,6 +23,8 @@ from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, Forecast
 from prefgen.store.table import PART_ROWS, Table
+
+_SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 
 
 class Spec(StepSpec):
@@ -95,24 +98,45 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
     asked = _questionnaire(spec, tables, context)
     model = context.ask.spec(spec.model)
     systems = {system for system, _ in asked.systems()}
-    try:
-        pages = {page for block in asked.blocks() for _, _, page in block.pages}
-    except Exception as error:  # a stranger's template may raise anything
-        columns = ", ".join(asked.items.columns)
-        raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
+    pages = _seen(asked, context)
     system_chars = sum(len(text) for system in systems for _, text in system)
-    page_chars = sum(len(text) for page in pages for _, text in page.messages)
     some = [system[0][1] for system in sorted(systems) if system][:8]
-    some += sorted(page.messages[0][1] for page in pages)[:64]
-    n_requests = len(systems) * len(pages) * spec.repeats
+    n_requests = len(systems) * pages.n * spec.repeats
     return Forecast(
         rows=asked.n_presentations,
         requests=n_requests,
-        prompt_chars=(system_chars * len(pages) + page_chars * len(systems)) * spec.repeats,
+        prompt_chars=(system_chars * pages.n + pages.chars * len(systems)) * spec.repeats,
         completion_tokens=n_requests * _expected_tokens(spec, model),
-        sample=tuple(some),
+        sample=(*some, *pages.some),
         empty=measured(to_rows(asked, [], [], [], readout=spec.readout, model=model.model)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The different pages of a questionnaire: how many, their characters together, and a few of them."""
+
+    n: int
+    chars: int
+    some: tuple[str, ...]
+
+
+def _seen(asked: Questionnaire, context: Context) -> _Seen:
+    # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
+    known: set[int] = set()
+    chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
+    try:
+        for row, _, page in asked.pages():
+            name = hash(page)
+            if name not in known:
+                known.add(name)
+                chars += sum(len(text) for _, text in page.messages)
+                if row % each == 0:
+                    some.append(page.messages[0][1])
+    except Exception as error:  # a stranger's template may raise anything
+        columns = ", ".join(asked.items.columns)
+        raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
+    return _Seen(len(known), chars, tuple(some[:_SAMPLE]))
 
 
 def _expected_tokens(spec: Spec, model: ModelSpec) -> int:

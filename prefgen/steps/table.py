@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from prefgen.ids import content_id
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
-from prefgen.judging.prompts import filled, sandbox
+from prefgen.judging.prompts import Blank, sandbox
 from prefgen.spec.fields import Name
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import StepSpec
@@ -150,14 +150,14 @@ def rendered(rows: pl.DataFrame, template: str, at: str | tuple[str | int, ...],
         return pl.Series([template.strip()], dtype=pl.String).new_from_index(0, rows.height)
     environment = sandbox()
     try:
-        compiled = environment.from_string(template)
+        blank = Blank(environment.from_string(template))
         names = _columns_named(environment.parse(template), rows.columns)
     except TemplateError as error:
         raise context.error(at, f"not a template: {error}", "write columns as {{ name }}") from None
 
     def fill(row: Mapping[str, Any]) -> str:
         try:
-            return filled(compiled, row).strip()
+            return blank.filled(row).strip()
         except Exception as error:  # a stranger's template may raise anything
             known = ", ".join(rows.columns)
             raise context.error(at, f"{type(error).__name__}: {error}", f"use the columns {known}") from None
