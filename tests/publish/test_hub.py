@@ -17,6 +17,7 @@ import pytest
 
 from prefgen.errors import FileError, GateError, UsageError
 from prefgen.publish.hub import download, open_published, pull_rows, push_run, write_rows
+from prefgen.store import shards
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
 from tests.servers.hub import Hub
@@ -182,6 +183,41 @@ def test_rows_are_chosen_without_downloading_files(served: Hub, run: RunFolder, 
     )
     assert write_rows(pull_rows(published, "judgments", where="false"), tmp_path / "f.parquet") == 0
     assert pl.read_parquet(tmp_path / "f.parquet").columns == local.columns
+
+
+def test_only_the_bytes_that_are_needed_come_over_the_wire(
+    served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 600)
+    run = made.run_in(tmp_path, exports="judgments", n_people=120, n_items=30)
+    push_run(run.path, NAME)
+    published = open_published(NAME)
+    local = pl.read_parquet(run.data / "judgments/*.parquet")
+    size = sum(path.stat().st_size for path in (run.data / "judgments").glob("*.parquet"))
+
+    def fetched(**asked: Any) -> tuple[float, pl.DataFrame]:
+        served.fetched = 0
+        rows = pl.concat(pull_rows(published, "judgments", **asked))
+        return served.fetched / size, rows
+
+    everything, rows = fetched()
+    assert rows.equals(local)
+    assert everything < 1.1
+    person = "per-7"
+    shares = {
+        "one person": fetched(where=f"persona_id = '{person}'"),
+        "one column": fetched(columns=["p_choice"]),
+        "the first rows": fetched(head=10),
+        "nobody": fetched(where="p_choice > 1.5"),
+        "two columns of one person": fetched(where=f"persona_id = '{person}'", columns=["item_id", "choice"]),
+    }
+    print({name: f"{share:.1%}" for name, (share, _) in shares.items()})
+    assert shares["one person"][1].equals(local.filter(persona_id=person))
+    assert shares["one column"][1].equals(local.select("p_choice"))
+    assert shares["the first rows"][1].equals(local.head(10))
+    assert shares["nobody"][1].is_empty()
+    assert shares["two columns of one person"][1].equals(local.filter(persona_id=person).select("item_id", "choice"))
+    assert all(share < 0.5 for share, _ in shares.values())
 
 
 def test_an_interrupted_pull_goes_on_and_a_damaged_file_is_refused(served: Hub, run: RunFolder, tmp_path: Path) -> None:

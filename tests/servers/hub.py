@@ -44,6 +44,7 @@ class Hub:
     repos: dict[str, Repo] = field(default_factory=dict)
     lfs: dict[str, bytes] = field(default_factory=dict)
     uploaded: list[str] = field(default_factory=list)  # oid of every LFS object that came over the wire
+    fetched: int = 0  # bytes of LFS objects that were sent
     journal: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     token: str = TOKEN
@@ -350,6 +351,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if self.line.startswith("GET /lfs/"):
+            self.state.fetched += len(body)
         pace = self.state.bytes_per_s
         step = len(body) if pace is None else max(int(pace / 50), 1)
         for start in range(0, len(body), max(step, 1)):

@@ -15,11 +15,10 @@ from prefgen.errors import FileError, UsageError, one_of
 from prefgen.ids import file_sha256
 from prefgen.publish.exports.write import check_out, swap
 from prefgen.publish.hub.push import json_bytes, remote_manifest
+from prefgen.publish.hub.skipping import may_hold, ranges_of
 from prefgen.store.folder import file_errors
 from prefgen.store.remote import Remote, connect
 from prefgen.store.shards import write_shards
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,9 @@ def pull_rows(
     published: Published, config: str, *, split: str | None = None, where: str | None = None,
     columns: Sequence[str] | None = None, head: int | None = None,
 ) -> Iterator[pl.DataFrame]:  # fmt: skip
-    """Rows of a config, a row group at a time, reading only the columns that are needed.
+    """Rows of a config, a row group at a time, fetching only the columns and row groups that are needed.
 
-    where      a polars SQL expression over the columns
+    where      a polars SQL expression over the columns; NaN is no number, so nothing holds of it
     columns    only these, in this order
     head       only the first rows
 
@@ -111,13 +110,20 @@ def pull_rows(
     left = head
     for path in published.shards(config, split):
         with published.remote.files().open(
-            f"datasets/{published.remote.repo_id}@{published.commit}/{path}", block_size=_BLOCK_BYTES
+            f"datasets/{published.remote.repo_id}@{published.commit}/{path}", cache_type="none"
         ) as file:
-            shard = pq.ParquetFile(file)
+            # Exact ranges: the footer, then the columns of a row group in as few requests as they lie together.
+            shard = pq.ParquetFile(file, pre_buffer=True)
             needed = _needed(shard.schema_arrow.names, condition, columns)
             for group in [None, *range(shard.num_row_groups)]:
                 if left == 0:
                     return
+                if (
+                    group is not None
+                    and condition is not None
+                    and not may_hold(condition, ranges_of(shard.metadata, group))
+                ):
+                    continue
                 rows = _read(published, shard, group, needed)
                 if condition is not None:
                     rows = _filtered(rows, condition, where)
@@ -208,7 +214,10 @@ def _read(published: Published, shard: pq.ParquetFile, group: int | None, column
 
 
 def _filtered(rows: pl.DataFrame, condition: pl.Expr, where: str | None) -> pl.DataFrame:
+    numbers = rows.with_columns(pl.selectors.float().fill_nan(None))
     try:
-        return rows.filter(condition)
+        if numbers.null_count().equals(rows.null_count()):
+            return rows.filter(condition)
+        return rows[numbers.with_row_index("row of the group").filter(condition)["row of the group"]]
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"--where {where!r}: {error}", fix="compare columns with values of their own type") from None
