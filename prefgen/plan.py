@@ -28,6 +28,7 @@ class StepPlan:
     rows      rows of its table; None where that depends on the answers
     requests  distinct requests, stored ones included; 0 for a step that asks no model
     cost_usd  None where no price is known
+    batch_usd what it costs as a batch; None where no price is known or nobody is paid
     seconds   rough: from the engine's own pace, see `_seconds`; None where nobody can say
     """
 
@@ -39,6 +40,7 @@ class StepPlan:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
+    batch_usd: float | None = None
     seconds: float | None = None
 
 
@@ -136,16 +138,22 @@ def _foreseen(name: str, plans: Iterable[StepPlan]) -> bool:
 def _asking(name: str, kind_name: str, asked: str, model: ModelSpec, forecast: Forecast) -> tuple[StepPlan, str]:
     estimate = estimate_tokens(forecast.sample, model=model.model)
     prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
-    price = price_of(model)
-    cost = None
-    if price is not None:
-        cost = (prompt_tokens * price.input_usd_per_mtok + forecast.completion_tokens * price.output_usd_per_mtok) / 1e6
-        cost *= price.batch_factor if isinstance(model, BatchModel) else 1.0
+    cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
     plan = StepPlan(
-        name, kind_name, forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost,
+        name, kind_name, forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost, batch,
         _seconds(model, forecast.requests),
     )  # fmt: skip
     return plan, estimate.method
+
+
+def _costs(model: ModelSpec, prompt_tokens: int, completion_tokens: int) -> tuple[float | None, float | None]:
+    """US dollars as the model is asked, and as a batch."""
+    price = price_of(model)
+    if price is None:
+        return None, None
+    direct = (prompt_tokens * price.input_usd_per_mtok + completion_tokens * price.output_usd_per_mtok) / 1e6
+    batch = direct * price.batch_factor
+    return batch if isinstance(model, BatchModel) else direct, batch if direct else None
 
 
 def _seconds(model: ModelSpec, requests: int) -> float | None:

@@ -57,9 +57,14 @@ def plan_notes(plan: Plan) -> list[str]:
     """What the figures of a plan rest on."""
     if plan.token_method is None:
         return []
-    return [
+    notes = [
         f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)"
     ]
+    paid = [step for step in plan.steps if step.cost_usd and step.batch_usd is not None]
+    direct, batch = sum(step.cost_usd or 0.0 for step in paid), sum(step.batch_usd or 0.0 for step in paid)
+    if batch < direct:
+        notes.append(f"together {direct:,.2f} USD; with `engine: batch` {batch:,.2f} USD")
+    return notes
 
 
 def span(seconds: float | None) -> str:
