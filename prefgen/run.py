@@ -162,7 +162,7 @@ class _Making:
     accounts: list[Account] = field(default_factory=list)
     _ask: Asker = field(init=False)
     _step: str = ""
-    _meter: Meter = field(default_factory=Meter)
+    _meters: list[Meter] = field(default_factory=list)  # of the step at work, one for each time it sends
     _redo: bool = False
 
     def __post_init__(self) -> None:
@@ -170,9 +170,11 @@ class _Making:
         self._ask = Asker(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
 
     def _look(self, meter: Meter) -> None:
-        self._meter = meter
-        self.watcher.asks(self._step, meter)
-        self.log.progress(step=self._step, **asdict(meter))
+        if not self._meters or meter is not self._meters[-1]:
+            self._meters.append(meter)
+        total = Meter.total(self._meters)
+        self.watcher.asks(self._step, total)
+        self.log.progress(step=self._step, **asdict(total))
 
     def once(self, name: str) -> Table:
         """A step's table, made now or found as an earlier run made it."""
@@ -192,7 +194,7 @@ class _Making:
         step = self.pipeline.steps[name]
         self.watcher.begins(name, kind_of(step))
         self.log.event("begin", step=name, kind=kind_of(step))
-        self._step, self._meter, begun = name, Meter(), time.monotonic()
+        self._step, self._meters, begun = name, [], time.monotonic()
         context = context_of(self.pipeline, name, self._ask)
         above = [read for _, read in step.reads()]
 
@@ -206,7 +208,7 @@ class _Making:
                 table=table,
                 summary=context.summary,
                 model=step.asks(),
-                asked=_asked(self._meter),
+                asked=_asked(Meter.total(self._meters)),
                 seconds=time.monotonic() - begun,
             )
 

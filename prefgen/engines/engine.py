@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from prefgen.records import Request, Response
@@ -32,6 +32,21 @@ class Meter:
     completion_tokens: int = 0
     cost_usd: float | None = None  # None: no price is known for this model
     notes: list[str] = field(default_factory=list)  # what the engine found out, e.g. which features the server has
+
+    @classmethod
+    def total(cls, meters: Sequence[Meter]) -> Meter:
+        """Several sendings of one step together; a cost is known when one of them is."""
+        whole = cls()
+        for meter in meters:
+            for name in _COUNTS:
+                setattr(whole, name, getattr(whole, name) + getattr(meter, name))
+            if meter.cost_usd is not None:
+                whole.cost_usd = (whole.cost_usd or 0.0) + meter.cost_usd
+        whole.notes = list(dict.fromkeys(note for meter in meters for note in meter.notes))
+        return whole
+
+
+_COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "notes"))
 
 
 class Engine(Protocol):
