@@ -35,6 +35,7 @@ from prefgen.store.manifest import (
     file_entries,
     fingerprints,
     gate_results,
+    pinned,
     step_account,
     write_audit,
     write_resolved,
@@ -87,9 +88,10 @@ def run(
     Raises SpecError before anything is asked; EngineError, FileError and NotFinished with everything answered so
     far stored; GateError when the finished data misses what `expect:` asks for.
     """
+    folder = RunFolder(out)
+    pipeline = pinned(pipeline, folder)
     plan = foresee(pipeline)
     prints = fingerprints(pipeline)
-    folder = RunFolder(out)
     _check_same_dataset(folder, pipeline)
     folder.create()
     with folder.locked():

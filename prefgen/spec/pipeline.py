@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -41,6 +41,13 @@ class StepSpec(Spec):
     def inputs(self) -> tuple[Path, ...]:
         """Files that this step reads; their content is part of the step's fingerprint."""
         return ()
+
+    def pinned(self, before: Mapping[str, Any]) -> StepSpec:  # noqa: ARG002 - a kind that reads from outside looks at it
+        """The same step with what may change outside named by its version.
+
+        before    this step as the run folder's pipeline.yaml has it, empty for a first run: what it named stays
+        """
+        return self
 
     def asks(self) -> str | None:
         """Name of the model that this step talks to, or None."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import polars as pl
 from jinja2 import TemplateError, meta, nodes
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from prefgen.ids import content_id
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
@@ -40,11 +40,39 @@ class Form(SpecPart):
     )
 
 
+class FromHub(SpecPart):
+    """A dataset on the Hub. A run folder stays with the commit that it began with; it stands in its pipeline.yaml."""
+
+    hub: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$", description="Name of the dataset: user/name.")
+    config: str | None = Field(None, description="One of its configs; by default the one that the card calls default.")
+    split: str | None = Field(None, description="One of its splits; by default all of them.")
+    revision: str = Field("main", min_length=1, description="Branch, tag or commit.")
+    commit: str | None = Field(
+        None, pattern="^[0-9a-f]{40}$", description="What `revision` named when the run began; the run writes it."
+    )
+
+    def is_of(self, said: object) -> bool:
+        """Whether `said`, from an earlier resolved pipeline, names the same rows by the same words."""
+        keys = ("hub", "config", "split", "revision")
+        return isinstance(said, dict) and all(said.get(key) == getattr(self, key) for key in keys)
+
+
+def _tag(value: object) -> str:
+    return "a dataset" if isinstance(value, dict | FromHub) else "rows" if isinstance(value, list) else "a name"
+
+
+Source = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[FromHub, Tag("a dataset")] | Annotated[list[dict[str, Any]], Tag("rows")],
+    Discriminator(_tag),
+]
+
+
 class Spec(StepSpec):
     """Rows, and items where they have (or are given) a prompt and options.
 
     ```yaml
     items: {table: items.jsonl}
+    theirs: {table: {hub: user/name, config: items}}
     questions:
       table: cells
       forms:
@@ -55,8 +83,8 @@ class Spec(StepSpec):
     or the hash of its content. In a CSV, `options` is a JSON list or is separated by ` | `.
     """
 
-    table: str | list[dict[str, Any]] = Field(
-        description="A file (jsonl, csv, parquet), the name of an earlier step, or rows written here."
+    table: Source = Field(
+        description="A file (jsonl, csv, parquet), the name of an earlier step, a dataset on the Hub, or rows written here."
     )
     forms: dict[Name, Form] | None = Field(
         None, description="Ask about every row in each of these forms; the form's name becomes the column `form`."
@@ -69,7 +97,7 @@ class Spec(StepSpec):
 
     @field_validator("table")
     @classmethod
-    def _beside_its_file(cls, value: str | list[dict[str, Any]], info: ValidationInfo) -> str | list[dict[str, Any]]:
+    def _beside_its_file(cls, value: Any, info: ValidationInfo) -> Any:
         folder = info.context if isinstance(info.context, Path) else Path()
         if isinstance(value, str) and _is_file(value) and not Path(value).is_absolute():
             return str(folder / value)
@@ -85,6 +113,14 @@ class Spec(StepSpec):
 
     def inputs(self) -> tuple[Path, ...]:
         return (self.file,) if self.file is not None else ()
+
+    def pinned(self, before: Mapping[str, Any]) -> Spec:
+        source = self.table
+        if not isinstance(source, FromHub) or source.commit is not None:
+            return self
+        commit = before["table"].get("commit") if source.is_of(before.get("table")) else None
+        pinned = source.model_copy(update={"commit": commit or _commit_of(source)})
+        return self.model_copy(update={"table": pinned})
 
 
 def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
@@ -117,12 +153,28 @@ def _source(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.Dat
         return read_rows(spec.file)
     if isinstance(spec.table, str):
         return tables[spec.table].read()
+    if isinstance(spec.table, FromHub):
+        return _from_hub(spec.table, context)
     try:
         return pl.DataFrame(spec.table, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         raise context.error(
             "table", f"these rows do not fit together: {error}", "give a key the same type in every row"
         ) from None
+
+
+def _commit_of(source: FromHub) -> str:
+    from prefgen.store.hub_rows import commit_of  # the Hub's client takes half a second to import
+
+    return source.commit or commit_of(source.hub, source.revision)
+
+
+def _from_hub(source: FromHub, context: Context) -> pl.DataFrame:
+    from prefgen.store.hub_rows import hub_rows
+
+    commit = _commit_of(source)
+    context.summary.update({"hub": source.hub, "commit": commit})
+    return hub_rows(source.hub, commit=commit, config=source.config, split=source.split)
 
 
 def _in_form(rows: pl.DataFrame, name: str, form: Form, context: Context) -> pl.DataFrame:

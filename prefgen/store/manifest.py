@@ -22,6 +22,16 @@ RUN = ""
 """Key of the whole run among the fingerprints; no step is named so."""
 
 
+def pinned(pipeline: Pipeline, folder: RunFolder) -> Pipeline:
+    """The same pipeline with what its steps read from outside named by version, as an earlier run here named it."""
+    try:
+        before = yaml.safe_load(folder.pipeline_path.read_text("utf-8"))["steps"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        before = {}
+    steps = {name: step.pinned(before.get(name) or {}) for name, step in pipeline.steps.items()}
+    return pipeline.model_copy(update={"steps": steps})
+
+
 def fingerprints(pipeline: Pipeline) -> dict[str, str]:
     """For every step, the hash of all that decides its rows: spec, seed, files read, model, and the steps above.
 
