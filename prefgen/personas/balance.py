@@ -137,7 +137,11 @@ def exact_margins(cells: Cells, share: Shares, cell: NDArray[np.intp], rng: np.r
         wanted = systematic_counts(summed(cells.codes[at].astype(np.intp), share, shape[at]), len(cell), 0.5)
         changes, left = _exact_axis(axis, at, mine, wanted, likely, rng)
         moved, short = moved + changes, short + left
-    return Repair(order[np.searchsorted(likely.known, flat_index(mine, shape))], moved, short)
+    now = flat_index(mine, shape)
+    changed = np.flatnonzero(now != known[cell])  # few of many: only they are looked up
+    repaired = cell.copy()
+    repaired[changed] = order[np.searchsorted(likely.known, now[changed])]
+    return Repair(repaired, moved, short)
 
 
 @dataclass(frozen=True, slots=True)

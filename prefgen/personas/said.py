@@ -11,6 +11,8 @@ Record = Mapping[str, Any]
 _EXACT = 1e-9
 """Total variation below which a table is the target itself, as where every portrait is one persona."""
 
+_NOTES = 6
+
 
 def told_tables(audit: Record) -> list[Record]:
     """Its tables in which something could differ from the target, the worst first."""
@@ -51,7 +53,10 @@ def _of_fit(fit: Record | None) -> Iterator[str]:
     if fit["method"] == "joint" and not fit["converged"]:
         yield f"the tables do not fit exactly: the worst misses by {fit['residual']:.5f}"
     yield from fit["disagreements"][:5]
-    yield from fit["notes"]
+    notes = fit["notes"]
+    yield from notes[:_NOTES]
+    if len(notes) > _NOTES:
+        yield f"... and {len(notes) - _NOTES} more such notes, in the audit's file"
     if fit["repaired"] or fit["short"]:
         short = f", {fit['short']:,} could not be" if fit["short"] else ""
         yield f"exact margins: {fit['repaired']:,} changes{short}"
@@ -60,7 +65,9 @@ def _of_fit(fit: Record | None) -> Iterator[str]:
 def _of_privacy(privacy: Record | None) -> Iterator[str]:
     if privacy is None:
         return
-    floor = f" (floor {privacy['min_cell']}, {privacy['merged']} levels merged)" if privacy.get("min_cell", 1) > 1 else ""
+    floor = (
+        f" (floor {privacy['min_cell']}, {privacy['merged']} levels merged)" if privacy.get("min_cell", 1) > 1 else ""
+    )
     least = privacy["smallest_cell"]
     yield f"privacy: {privacy['respondents']:,} respondents, smallest cell of the tables {least}{floor}"
     share = privacy["holdout_share"]

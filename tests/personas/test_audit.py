@@ -107,3 +107,13 @@ def test_an_audit_is_plain_json_with_one_row_a_table(tmp_path):
     audit = json.loads(json.dumps(draw_audited(spec, n=9, seed=1).audit.to_json()))
     assert "tables" not in audit
     assert [row["table"] for row in audit["parts"][0]["audit"]] == ["vote"]
+
+
+def test_many_merged_levels_do_not_fill_the_screen(tmp_path):
+    frame = survey(rows=1500).with_columns(region=pl.col("age").cast(pl.String))
+    data = {"min_cell": 30, "small": "merge"}
+    audit = draw_audited(town(tmp_path, frame, columns=("sex", "region"), microdata=data), n=50, seed=1).audit.to_json()
+    assert audit["privacy"]["merged"] > 20
+    lines = list(audit_lines(audit))
+    assert sum("merged into" in line for line in lines) == 6
+    assert any(line.startswith("... and ") and line.endswith("more such notes, in the audit's file") for line in lines)
