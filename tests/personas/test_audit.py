@@ -110,7 +110,9 @@ def test_an_audit_is_plain_json_with_one_row_a_table(tmp_path):
 
 
 def test_many_merged_levels_do_not_fill_the_screen(tmp_path):
-    frame = survey(rows=1500).with_columns(region=pl.col("age").cast(pl.String))
+    frame = survey(rows=1500).with_columns(
+        region=pl.when(pl.col("age") < 60).then(pl.col("degree") % 2).otherwise("age").cast(pl.String)
+    )
     data = {"min_cell": 30, "small": "merge"}
     audit = draw_audited(town(tmp_path, frame, columns=("sex", "region"), microdata=data), n=50, seed=1).audit.to_json()
     assert audit["privacy"]["merged"] > 20
