@@ -155,6 +155,7 @@ def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
     """Write RUN/calibration.json and the report, and print what was found. Raises GateError for missed gates."""
     from prefgen.analysis.calibration import gate_rows, lines, write_calibration
     from prefgen.analysis.findings import write_findings
+    from prefgen.publish.card import write_card
     from prefgen.publish.report import write_report
     from prefgen.spec.calibration import read_calibration
     from prefgen.store.folder import RunFolder
@@ -163,6 +164,8 @@ def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
     calibration = write_calibration(folder, spec, folder.read_manifest())
     write_findings(folder)
     write_report(folder)
+    if folder.card_path.is_file():
+        write_card(folder, folder.read_manifest())
     if as_json:
         print_json(calibration.to_json())
     else:

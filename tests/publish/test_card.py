@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain
-from prefgen.store.folder import RunFolder
+from prefgen.store.folder import RunFolder, write_json
 from prefgen.store.leakage import Leakage
 from tests.publish import made
 
@@ -119,3 +120,21 @@ def test_plain_text_has_no_html_and_no_second_line(text: str) -> None:
 def test_nothing_closes_a_fence(text: str) -> None:
     lines = fenced(text).splitlines()
     assert all(line.strip() != lines[0] for line in lines[1:-1])
+
+
+def test_a_prompt_stands_there_as_it_was_sent(run: RunFolder) -> None:
+    card = run.card_path.read_text()
+    first = pl.read_parquet(sorted((run.tables / "questions").glob("*.parquet")))["prompt"][0]
+    assert "[system]\nYou are person 0, and stern." in card
+    assert f"[user]\n{first}\n\nA) by need\nB) by merit" in card
+
+
+def test_calibration_is_said_where_it_was_made_for_this_run(run: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    manifest = copy.read_manifest()
+    figures = {"total_variation": 0.21, "noise": 0.04, "excess": 0.17, "gain": None, "gain_over_no_persona": None}
+    assert "were not held against those of real people" in card_of(manifest, gather(copy, manifest))
+    for fingerprint, said in ((manifest["fingerprint"], True), ("run-of-yesterday", False)):
+        write_json(copy.path / "calibration.json", {"figures": figures, "fingerprint": fingerprint})
+        assert ("are 0.210 from it" in card_of(manifest, gather(copy, manifest))) is said

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ import yaml
 
 from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
+from prefgen.publish.card.prompt import prompt_of
 from prefgen.publish.public import public_pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
@@ -48,8 +50,11 @@ class Parted:
 class Facts:
     """Everything that stands in a card and is not in the manifest.
 
-    schemas     of each config
-    examples    three real rows of the default config, as JSON
+    schemas      of each config
+    examples     three real rows of the default config, as JSON
+    prompt       the first question as the first person was asked it; None where nobody was
+    calibration  figures of calibration.json, where it is of this run: mean total variation to the survey (0 to 1), its
+                 noise floor, the gain over knowing only the survey as a whole (1 perfect, 0 no better)
     """
 
     schemas: Mapping[str, pa.Schema]
@@ -57,6 +62,8 @@ class Facts:
     pipeline: str
     no_persona: NoPersona | None
     parted: Parted | None
+    prompt: str | None = None
+    calibration: Mapping[str, float | None] | None = None
 
 
 def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
@@ -79,6 +86,8 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
         pipeline=pipeline,
         no_persona=_no_persona(folder, manifest),
         parted=_parted(folder, manifest),
+        prompt=prompt_of(folder, judge_settings(pipeline)),
+        calibration=_calibration(folder, manifest),
     )
 
 
@@ -117,6 +126,14 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
             texts = near_duplicate_leakage(parted.join(question_texts(items), on="item_id", how="inner"))
         return Parted(config["name"], shared.get("persona_id"), shared.get("item_id"), texts)
     return None
+
+
+def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, float | None] | None:
+    try:
+        found = orjson.loads((folder.path / "calibration.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return dict(found["figures"]) if found.get("fingerprint") == manifest["fingerprint"] else None
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:
