@@ -33,7 +33,7 @@ class WordingPair:
 
     differs       share of items, over people, on which the choice differs; items as clusters
     by_chance     that share if each chose as often as it does, without regard to the item
-    divergence    mean Jensen-Shannon divergence of their answers, bits
+    divergence    Jensen-Shannon divergence of their answers, bits, mean over items, then over people
     """
 
     first: str
@@ -77,13 +77,11 @@ def estimate_form_consistency(sheet: Sheet) -> tuple[FormConsistency, ...]:
 
 def _forms_of_one_question(unit_of: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Every two items of one unit; items of a unit stand side by side."""
-    pairs = [
-        (at, at + step)
-        for step in range(1, int(np.bincount(unit_of).max(initial=0)))
-        for at in np.flatnonzero(unit_of[:-step] == unit_of[step:])
-    ]
-    places = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-    return places[:, 0], places[:, 1]
+    most = int(np.bincount(unit_of).max(initial=0))
+    found = [(np.flatnonzero(unit_of[:-step] == unit_of[step:]), step) for step in range(1, most)]
+    first = np.concatenate([at for at, _ in found]) if found else np.zeros(0, np.intp)
+    second = np.concatenate([at + step for at, step in found]) if found else np.zeros(0, np.intp)
+    return first.astype(np.intp), second.astype(np.intp)
 
 
 def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:
@@ -119,12 +117,12 @@ def _pair(
     a, b = sheet.choice[rows[:, 0]], sheet.choice[rows[:, 1]]
     both = (a >= 0) & (b >= 0)
     differ, of = (x.sum(axis=0).astype(np.float64) for x in (both & (a != b), both))
-    apart = jensen_shannon(sheet.p[rows[:, 0]], sheet.p[rows[:, 1]])
+    apart = [np.nanmean(one) for p, q in rows if not np.isnan(one := jensen_shannon(sheet.p[p], sheet.p[q])).all()]
     chances = [
         (_by_chance(p[k], q[k], len(sheet.options)), k.sum()) for p, q, k in zip(a, b, both, strict=True) if k.any()
     ]
     chance = float(np.average([c for c, _ in chances], weights=[n for _, n in chances])) if chances else None
-    divergence = None if np.isnan(apart).all() else float(np.nanmean(apart))
+    divergence = float(np.mean(apart)) if apart else None
     told = clustered_share(sheet.by_unit(differ), sheet.by_unit(of))
     return WordingPair(one, other, len(rows), told, chance, divergence), differ, of
 

@@ -74,13 +74,11 @@ def draw_camps(_: Record, findings: Record) -> Drawing | None:
             axes.plot([place, place], [camp["share"]["low"], camp["share"]["high"]], color=INK, linewidth=1.3)
         top = camp["share"]["high"] or camp["share"]["value"]
         axes.text(place, top + 0.02, percent(camp["share"]["value"]), ha="center", fontsize=8.5)
-    axes.set_xticks(
-        range(len(shown)), [camp["label"] if "label" in camp else f"{camp['personas']} of {n}" for camp in shown]
-    )
+    axes.set_xticks(range(len(shown)), [camp["label"] if "label" in camp else str(camp["personas"]) for camp in shown])
     axes.set_ylim(0, min(1.12, max(max(c["share"]["high"] or c["share"]["value"] for c in shown) + 0.12, 0.2)))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("personas in the largest camp")
+    axes.set_xlabel(f"personas in the largest camp, of {n}")
     rows = tuple((str(camp["personas"]), count(camp["items"]), interval(camp["share"])) for camp in camps)
     return Drawing(figure, "Share of the items that every persona answered, by how many chose the same option. Lines: 95 % intervals.",
         Table(("personas", "items", "share"), rows))  # fmt: skip

@@ -39,7 +39,7 @@ _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"], "axes.edgecolor": LINE, "axes.labelcolor": SOFT, "axes.labelsize": 8.5,
     "axes.linewidth": 0.8, "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none",
     "figure.facecolor": "none", "text.color": INK, "xtick.color": SOFT, "ytick.color": INK, "xtick.labelsize": 8.5,
-    "ytick.labelsize": 9.0, "xtick.major.size": 0.0, "ytick.major.size": 0.0, "grid.color": LINE, "grid.linewidth": 0.7,
+    "ytick.labelsize": 9.0, "xtick.major.size": 0.0, "ytick.major.size": 0.0, "ytick.major.pad": 5.5, "grid.color": LINE, "grid.linewidth": 0.7,
     "legend.frameon": False, "legend.fontsize": 8.5, "hatch.linewidth": 0.6, "axes.axisbelow": True,
     "axes.unicode_minus": False,
 }  # fmt: skip

@@ -26,7 +26,7 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     speakers: list[Callable[[Record], Headline | None]] = [
         _position, _control, _agreement, _counterfactual, silence_line, _wording, _wordings, _length,
     ]  # fmt: skip
-    said = [kept_line(manifest), _gates(manifest), _calibration(findings)]
+    said = [_dropped(manifest), _gates(manifest), _calibration(findings)]
     if findings.get("sheet"):
         said += [speaker(findings) for speaker in speakers]
     order = {"grave": 0, "plain": 1, "good": 2}
@@ -51,6 +51,12 @@ def kept_line(manifest: Record) -> Headline | None:
         sentence += f"; most of the rest were dropped for {short(why, 40)} ({count(dropped[why])})"
     meaning = "Dropped rows are in the run's tables, each with its reason."
     return Headline("flow", "grave" if kept < 0.25 else "plain", sentence + ".", meaning)
+
+
+def _dropped(manifest: Record) -> Headline | None:
+    """What the filters left, where they took something."""
+    step = judged(manifest)
+    return kept_line(manifest) if step is not None and step["kept"] < step["rows"] else None
 
 
 def _gates(manifest: Record) -> Headline | None:

@@ -35,7 +35,9 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
     sources = [facts["source"]] if isinstance(facts.get("source"), str) else list(facts.get("source") or [])
     source = f" Source: {'; '.join(sources).rstrip('.')}." if sources else " No source is given for the population."
     controls = _controls(table)
-    beside = f" and {count(controls)} control{'s' * (controls != 1)}" if controls else ""
+    told = _wordings(table)
+    beside = f", {told}" if told else ""
+    beside += f" and {count(controls)} control{'s' * (controls != 1)}" if controls else ""
     hidden = table.n_rows - rows.height
     return {
         "lead": f"{count(table.n_rows - controls)} personas of the population “{facts.get('population', draws[-1]['name'])}”{beside}.{source}"
@@ -49,6 +51,15 @@ def _controls(table: Table) -> int:
     if "control" not in table.schema:
         return 0
     return int(table.scan().select(pl.col("control").is_not_null().sum()).collect().item())
+
+
+def _wordings(table: Table) -> str:
+    """`4 people in 3 wordings each`, or nothing where everybody is told in one way."""
+    if not {"person", "wording"} <= set(table.schema):
+        return ""
+    drawn = table.scan().filter(pl.col("wording").is_not_null() & pl.col("control").is_null())
+    people, wordings = drawn.select(pl.col("person").n_unique(), pl.col("wording").n_unique()).collect().row(0)
+    return f"{count(people)} people in {count(wordings)} wordings" if wordings > 1 else ""
 
 
 def _person(row: Record) -> dict[str, str]:
