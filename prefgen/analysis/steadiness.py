@@ -117,7 +117,9 @@ def _pair(
     a, b = sheet.choice[rows[:, 0]], sheet.choice[rows[:, 1]]
     both = (a >= 0) & (b >= 0)
     differ, of = (x.sum(axis=0).astype(np.float64) for x in (both & (a != b), both))
-    apart = [np.nanmean(one) for p, q in rows if not np.isnan(one := jensen_shannon(sheet.p[p], sheet.p[q])).all()]
+    apart = [
+        np.nanmean(apiece) for p, q in rows if not np.isnan(apiece := jensen_shannon(sheet.p[p], sheet.p[q])).all()
+    ]
     chances = [
         (_by_chance(p[k], q[k], len(sheet.options)), k.sum()) for p, q, k in zip(a, b, both, strict=True) if k.any()
     ]
