@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from prefgen import __version__
-from prefgen.analysis.calibration import gate_rows, write_calibration
+from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
 from prefgen.analysis.findings import write_findings
 from prefgen.engines.ask import Asker
 from prefgen.engines.engine import Meter
@@ -141,7 +141,9 @@ def _make(
     }
     if pipeline.calibrate is not None:
         spec = read_calibration(pipeline.calibrate)
-        manifest["gates"] += gate_rows(write_calibration(folder, spec, manifest), spec)
+        calibration = write_calibration(folder, spec, manifest)
+        watcher.says(in_one_line(calibration))
+        manifest["gates"] += gate_rows(calibration, spec)
     write_card(folder, manifest)
     write_json(folder.manifest_path, manifest)
     return manifest

@@ -138,6 +138,14 @@ def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str,
     return rows
 
 
+def in_one_line(calibration: Calibration) -> str:
+    """What was found, for the screen of a run."""
+    figures = calibration.figures()
+    gain = figures["gain"]
+    beside = "" if gain is None else f", gain {gain:.2f} over the survey as a whole"
+    return f"calibration: total variation {figures['total_variation']:.3f} between personas and people of their kind, noise {figures['noise']:.3f}{beside}"
+
+
 def lines(calibration: Calibration) -> Iterator[str]:
     """The calibration as text for people: each source against each way to make subgroups, then each subgroup."""
     yield f"{'attribute':14} {'source':16} {'total var.':>10} {'noise':>7} {'JS bits':>8} {'rank':>6} {'gain':>6}"
