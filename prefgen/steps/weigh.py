@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from prefgen.errors import one_of
 from prefgen.judging.aggregate import preferences
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
@@ -56,11 +57,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
         raise context.error("from", f"{spec.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one")
     chosen = pl.concat([_choices(frame) for frame in table.frames()])
-    if spec.target is not None and spec.target not in chosen["persona_id"]:
-        known = sorted(chosen["persona_id"].unique())
-        raise context.error(
-            "target", f"no kept judgment of a persona {spec.target!r}", f"name one of {', '.join(known[:12])}"
-        )
+    _check_target(spec, chosen, tables, context)
     measured = _MEASURES[spec.weigh](chosen)
     weighed = (
         tier_weights(measured, alpha=spec.alpha, beta=spec.beta)
@@ -73,6 +70,23 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         )
     context.summary["personas"] = chosen["persona_id"].n_unique()
     yield weighed
+
+
+def _check_target(spec: Spec, chosen: pl.DataFrame, tables: Mapping[str, Table], context: Context) -> None:
+    """The target is one of the people drawn, which a plan knows too, and something that it chose was kept."""
+    if spec.target is None:
+        return
+    people: list[str] = []
+    for name in context.lineage:
+        columns = set(tables[name].schema)
+        if {"persona_id", "text", "control"} <= columns and "item_id" not in columns:
+            drawn = tables[name].read().filter(pl.col("control").is_null())
+            people += drawn["persona_id"].to_list()
+    if people and spec.target not in people:
+        raise context.error("target", f"there is no persona {spec.target!r}", f"name {one_of(spec.target, people)}")
+    if chosen.height and spec.target not in chosen["persona_id"]:
+        known = one_of(spec.target, chosen["persona_id"])
+        raise context.error("target", f"no kept judgment of a persona {spec.target!r}", f"name {known}")
 
 
 def _choices(judgments: pl.DataFrame) -> pl.DataFrame:
@@ -96,7 +110,7 @@ def tier_weights(measured: pl.DataFrame, *, alpha: float, beta: float) -> pl.Dat
     measured    persona_id, item_id, tier (1 to the number of personas)
     """
     n_personas = measured["persona_id"].n_unique()
-    by_tier = measured.group_by("persona_id", "tier").agg(n=pl.len())
+    by_tier = measured.group_by("persona_id", "tier").agg(n=pl.len()).sort("persona_id", "tier")  # sums in one order
     raw = (pl.col("tier") / n_personas) ** alpha * (1 / pl.col("n")) ** beta
     by_tier = by_tier.with_columns(raw=raw).select(
         "persona_id", "tier", tier_weight=pl.col("raw") / pl.col("raw").sum().over("persona_id")

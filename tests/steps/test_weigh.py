@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,8 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance
 
+from prefgen.errors import SpecError
+from prefgen.plan import foresee, load
+from prefgen.run import run
 from prefgen.steps.weigh import _choices, divergences, margins, tier_weights, tiers, votes
 from tests.analysis.planted import plant
+from tests.faults.pipelines import write_pipeline
+from tests.test_run import Nobody
 
 # Three personas, four items; `ada` agrees with both on i1, with one on i2 and i3, with nobody on i4.
 ANSWERS = {"ada": "AABA", "bea": "AABB", "cyd": "ABAB"}
@@ -104,3 +111,80 @@ def test_only_kept_choices_of_drawn_persons_are_weighed():
         .n_unique()
     )
     assert rows["choice"].null_count() == 0
+
+
+def test_the_same_answers_in_any_order_give_the_same_bits():
+    rng = np.random.default_rng(3)
+    answers = {f"p{k}": "".join(rng.choice(list("ABC"), 40)) for k in range(7)}
+    measured = tiers(chosen(answers))
+    weights = [
+        tier_weights(rows, alpha=1, beta=1).sort("persona_id", "item_id")["weight"].to_list()
+        for rows in (
+            measured,
+            measured.reverse(),
+            *(measured.sample(fraction=1, shuffle=True, seed=s) for s in range(8)),
+        )
+    ]
+    assert len({tuple(each) for each in weights[2:]} | {tuple(weights[0])}) == 1
+
+
+def weighed_run(folder: Path, base_url: str, **weigh: object) -> Path:
+    """A run of five people and twelve items with three options, weighed in one way; its folder."""
+    steps = {
+        "kept": {"keep": "answers", "where": "order_agreement"},
+        "weights": {"from": "kept", **weigh},
+        "pairs": {"pair": "chosen_vs_other", "from": "kept", "items": "items", "weight": "weights"},
+    }
+    path = write_pipeline(folder, base_url, personas=5, items=12, options=3, steps=steps)
+    run(load(path), folder / "run", Nobody(), report=False)
+    return folder / "run"
+
+
+def read(folder: Path, table: str) -> pl.DataFrame:
+    return pl.read_parquet(folder / "tables" / table / "*.parquet")
+
+
+@pytest.mark.parametrize("measure", ["tier", "divergence"])
+def test_a_run_with_a_target_weighs_its_preferences_alone_and_the_weights_reach_the_pairs(measure, tmp_path, endpoint):
+    server = endpoint()
+    everybody = weighed_run(tmp_path / "each", server.base_url, weigh=measure)
+    personas = read(everybody, "personas")["persona_id"].to_list()
+    target = personas[1]
+    one = weighed_run(tmp_path / "one", server.base_url, weigh=measure, target=target)
+    weights, free = read(one, "weights"), read(everybody, "weights")
+    own = pl.col("persona_id") == target
+    assert weights.drop("weight").equals(free.drop("weight"))
+    assert weights.filter(own).equals(free.filter(own))
+    assert weights.filter(own)["weight"].mean() == pytest.approx(1.0)
+    assert set(weights.filter(~own)["weight"]) == {0.0}
+    pairs = read(one, "pairs")
+    assert set(pairs.filter(~own)["weight"]) == {0.0}
+    joined = pairs.filter(own).join(weights, on=["persona_id", "item_id"], suffix="_own")
+    assert joined.height == pairs.filter(own).height > 0
+    assert joined["weight"].to_list() == pytest.approx(joined["weight_own"].to_list())  # people weigh 1 here
+    exported = pl.read_parquet(one / "data" / "dpo" / "*.parquet")
+    assert sorted(exported["weight"].to_list()) == pytest.approx(sorted(pairs["weight"].to_list()))
+
+
+def test_a_run_weighs_by_divergence_as_scipy_does(tmp_path, endpoint):
+    made = weighed_run(tmp_path, endpoint().base_url, weigh="divergence", alpha=2)
+    rows = _choices(read(made, "kept"))
+    assert rows["p_A"].null_count() == 0
+    p = {(row["persona_id"], row["item_id"]): [row[f"p_{x}"] for x in "ABC"] for row in rows.iter_rows(named=True)}
+    for row in read(made, "weights").iter_rows(named=True):
+        mine = p[row["persona_id"], row["item_id"]]
+        others = [q for (who, item), q in p.items() if item == row["item_id"] and who != row["persona_id"]]
+        wanted = 1 + sum(distance.jensenshannon(mine, other, base=2) ** 2 for other in others)
+        assert row["divergence"] == pytest.approx(wanted, abs=1e-6)
+    one = read(made, "weights").filter(pl.col("persona_id") == rows["persona_id"][0])
+    squares = [value**2 for value in one["divergence"]]
+    assert one["weight"].to_list() == pytest.approx([each * len(squares) / sum(squares) for each in squares])
+
+
+def test_a_target_that_nobody_is_is_named_with_those_who_are_before_anybody_is_asked(tmp_path):
+    path = write_pipeline(
+        tmp_path, "http://127.0.0.1:9/v1", personas=2, items=2,
+        steps={"weights": {"weigh": "tier", "from": "answers", "target": "nobody"}},
+    )  # fmt: skip
+    with pytest.raises(SpecError, match=r"weights.target: there is no persona 'nobody'\n  fix: name one of 'town-"):
+        foresee(load(path))
