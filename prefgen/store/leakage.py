@@ -41,14 +41,14 @@ class Leakage:
 
     def to_summary(self) -> dict[str, Any]:
         """As a step's summary keeps it: `near_duplicates` is the share."""
-        return {"near_duplicates": self.share, "near_questions": self.near, "held_out_questions": self.held_out}
+        return {"near_duplicates": self.share, "near_questions": self.near, "questions_held_out": self.held_out}
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any]) -> Leakage | None:
         """What `to_summary` kept; None where nothing was measured."""
         if summary.get("near_duplicates") is None:
             return None
-        return cls(summary["held_out_questions"], summary["near_questions"], THRESHOLD)
+        return cls(summary["questions_held_out"], summary["near_questions"], THRESHOLD)
 
 
 def can_measure() -> bool:

@@ -31,8 +31,9 @@ ASKED = PEOPLE * ITEMS * 2  # requests of one night: two orders
 _LOAD = """
 import json, sys
 from datasets import load_dataset
-rows = load_dataset(sys.argv[1], "judgments", split="train", revision=sys.argv[2])
-print(json.dumps(sorted(rows["judgment_id"])))
+parts = load_dataset(sys.argv[1], "judgments", revision=sys.argv[2])
+assert set(parts) == {"train", "test"} and not set(parts["train"]["item_id"]) & set(parts["test"]["item_id"])
+print(json.dumps(sorted(name for part in parts.values() for name in part["judgment_id"])))
 """
 
 
@@ -154,12 +155,13 @@ def test_five_nights_by_batch_killed_at_random_moments(
     monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))
     desk = endpoint({"key": KEY, "batch": {"polls": 2, "fail_rows": 0.05}}, process=True)
     model = {"engine": "batch", "base_url": desk.base_url, "batch_size": 40}
-    pipeline = write_pipeline(folder, personas=PEOPLE, items=ITEMS, model=model)
+    parts = {"parts": {"split": "kept", "by": ["item"], "test": 0.4}}
+    pipeline = write_pipeline(folder, personas=PEOPLE, items=ITEMS, model=model, steps=parts)
     published = Published(served, folder / "copies")
     cron = Scheduler(served, desk, published, random.Random(20261121))
     for night in range(1, NIGHTS + 1):
         run = folder / f"night-{night}"
-        cron.until_done("run", pipeline, "--out", run, "--no-report", "--set", f"seed={night}", killed=4)
+        cron.until_done("run", pipeline, "--out", run, "--no-report", "--set", f"steps.personas.seed={night}", killed=4)
         published.nights.append(set(judgments(run)["judgment_id"]))
         cron.until_done("push" if night == 1 else "append", run, NAME, "--tag", f"night-{night}", killed=4)
         assert published.version_of[served.repos[NAME].heads["main"]] == night

@@ -19,10 +19,13 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError
+from prefgen.plan import load
 from prefgen.publish.hub import append_run, download, open_published, push_run
+from prefgen.run import run as make
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
 from tests.servers.hub import Hub
+from tests.test_run import Nobody
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes")  # of the client itself
 
@@ -145,6 +148,37 @@ def test_an_id_that_means_somebody_else_is_refused(served: Hub, nights: list[Run
     )
     with pytest.raises(FileError, match="item_id 'itm-0' stands there for another question"):
         append_run(run.path, NAME)
+
+
+SPLIT = """
+name: town
+seed: {seed}
+steps:
+  items: {{table: items.jsonl}}
+  parts: {{split: items, by: [item], test: 0.5}}
+publish: {{exports: [items]}}
+"""
+
+
+def test_a_run_that_trains_on_what_is_held_out_there_is_refused(served: Hub, folder: Path) -> None:
+    def night(number: int, seed: int) -> Path:
+        rows = [{"item_id": f"i{k}", "prompt": f"Which {k}?", "options": ["yes", "no"]} for k in range(10 + number)]
+        Path("items.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        Path("p.yaml").write_text(SPLIT.format(seed=seed))
+        return make(load(Path("p.yaml")), folder / f"night-{number}-{seed}", Nobody(), report=False).folder.path
+
+    append_run(night(0, seed=1), NAME)
+    assert sum(append_run(night(3, seed=1), NAME).rows.values()) == 3
+    with pytest.raises(
+        FileError, match=r"value\(s\) of 'item_id', e.g. 'i\d+', are held out in this run and trained on in the dataset"
+    ):
+        append_run(night(5, seed=2), NAME)
+    commit = served.repos[NAME].at("main")
+    assert commit is not None
+    items = {split: pl.concat(pl.read_parquet(one.content) for path, one in commit.files.items() if path.startswith(f"data/items/{split}-"))
+             for split in ("train", "test")}  # fmt: skip
+    assert not set(items["train"]["item_id"]) & set(items["test"]["item_id"])
+    assert sum(frame.height for frame in items.values()) == 13
 
 
 def test_other_exports_do_not_fit(served: Hub, nights: list[RunFolder], tmp_path: Path) -> None:

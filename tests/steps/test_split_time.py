@@ -54,7 +54,7 @@ def test_what_is_at_or_after_the_cut_is_held_out(times: pl.Series, at: Any) -> N
 def test_validation_lies_between_train_and_test() -> None:
     where = context()
     assert parted(pl.Series([1, 2, 3, 4]), where, time=cut(4, validation=2)) == ["train", "validation", "validation", "test"]  # fmt: skip
-    assert where.summary["held_out_from"] == "4"
+    assert where.summary["cut_at"] == "4"
 
 
 @given(st.lists(st.integers(0, 50), min_size=1), st.lists(st.integers(0, 50)), st.integers(0, 50))

@@ -14,6 +14,7 @@ from prefgen.errors import FileError
 from prefgen.ids import file_sha256
 from prefgen.publish.hub.pull import Published, pull_rows
 from prefgen.publish.hub.renamed import renamed, renamings
+from prefgen.publish.hub.sides import check_sides
 from prefgen.store.folder import RunFolder
 from prefgen.store.shards import write_shards
 
@@ -59,6 +60,7 @@ def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Publis
     _check_configs(ours, published)
     if "items" in ours:
         _check_same_questions(folder, published)
+    check_sides(folder, manifest, published)
     names = renamings(folder, published)
     known = _Known(
         _column(published, "personas", "persona_id"),

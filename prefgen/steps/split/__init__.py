@@ -135,7 +135,7 @@ def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
             table, time.column, test=time.test, validation=time.validation, share=time.share, context=context
         )
         if cuts.test is not None:
-            context.summary["held_out_from"] = str(cuts.test)
+            context.summary["cut_at"] = str(cuts.test)
         held_out["time"] = cuts.from_test()
         if time.validation is not None:
             return _three(cuts)
