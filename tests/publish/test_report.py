@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 
@@ -103,6 +104,7 @@ def test_every_figure_stands_in_the_page_and_as_a_file(plain):
     assert shown == [
         "flow",
         "position",
+        "position_items",
         "control",
         "camps",
         "profiles",
@@ -150,6 +152,14 @@ def test_ten_judgments_are_there_to_read_and_every_persona_among_them(plain):
     assert len(readers) == 10
     assert set(readers) == {"ada", "bea", "cyd", "dan", "eve", "none"}
     assert 'data-status="refusal"' in html
+
+
+def test_items_are_counted_by_their_own_position_bias_and_the_worst_are_named(plain):
+    html = html_of(plain)
+    figure = html[html.index('<figure id="figure-position_items">') :].split("</figure>")[0]
+    bias = orjson.loads((plain.path / "report.json").read_bytes())["position_bias"]
+    assert f"of {sum(bias['items_by_bias'])} items the slot decides" in figure
+    assert all(one["item_id"] in figure for one in bias["worst_items"])
 
 
 def test_the_report_says_what_was_planted(plain):

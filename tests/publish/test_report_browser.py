@@ -78,7 +78,7 @@ def test_nothing_complains_and_nothing_scrolls_sideways(browser, page, width, sc
     look(browser, page, width=width, scheme=scheme)
     assert browser.get_log("browser") == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert browser.execute_script("return document.querySelectorAll('figure svg').length") == 11
+    assert browser.execute_script("return document.querySelectorAll('figure svg').length") == 12
 
 
 def test_no_address_but_its_own_is_asked(browser, page):

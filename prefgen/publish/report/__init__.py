@@ -83,6 +83,7 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
     draw: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Drawing | None]] = {
         "flow": bars.draw_flow,
         "position": charts.draw_position,
+        "position_items": bars.draw_position_items,
         "control": charts.draw_control,
         "camps": bars.draw_camps,
         "profiles": portraits.draw_profiles,

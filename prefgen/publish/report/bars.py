@@ -95,3 +95,31 @@ def _in_steps(camps: Sequence[Record], n: int) -> list[Record]:
             share = {"value": items / total if total else 0.0, "low": None, "high": None}
             steps.append({"personas": tenth, "items": items, "share": share, "label": f"≤{(tenth + 1) * 10}%"})
     return steps
+
+
+_STEPS = ("0 to 20", "20 to 40", "40 to 60", "60 to 80", "80 to 100 %")
+
+
+def draw_position_items(_: Record, findings: Record) -> Drawing | None:
+    """Items by how often the verdict on them follows the slot."""
+    bias = findings["position_bias"]
+    items = bias["items_by_bias"]
+    total = sum(items)
+    if total < 2:
+        return None
+    figure, axes = canvas.blank(1.9, left=0.3, right=0.2, bottom=0.5)
+    axes.bar(range(len(items)), items, color=BLUE, width=0.62)
+    for place, n in enumerate(items):
+        axes.text(place, n + 0.02 * max(items), count(n), ha="center", va="bottom", fontsize=8.5)
+    axes.set_xticks(range(len(items)), _STEPS)
+    axes.set_ylim(0, max(items) * 1.15)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("comparisons of an item that follow the slot")
+    rows = [(step, count(n), "") for step, n in zip(_STEPS, items, strict=True)]
+    rows += [
+        (percent(one["follows_slot"]), "1", f"{one['item_id']} ({count(one['comparisons'])} comparisons)")
+        for one in bias["worst_items"]
+    ]
+    return Drawing(figure, "Items by the share of their comparisons, over all personas, in which the verdict kept its slot and changed the option. "
+        "The worst are named in the table.", Table(("follows the slot", "items", "the worst"), tuple(rows)))  # fmt: skip

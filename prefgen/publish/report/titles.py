@@ -7,7 +7,7 @@ from typing import Any
 
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
 from prefgen.publish.report.steady import forms_title, length_title, wordings_title
-from prefgen.publish.report.words import Record, interval, percent, short
+from prefgen.publish.report.words import Record, count, interval, percent, short
 
 _FEW = 14
 
@@ -80,6 +80,14 @@ def _position_title(_: Record, findings: Record) -> str:
     return f"{said}, as {_persona(most)} in {percent(most['follows_slot']['value'])}"
 
 
+def _position_items_title(_: Record, findings: Record) -> str:
+    items = findings["position_bias"]["items_by_bias"]
+    most, least = items[-1], items[0]
+    if most >= least:
+        return f"On {count(most)} of {count(sum(items))} items the slot decides four comparisons in five or more"
+    return f"On {count(least)} of {count(sum(items))} items the slot decides less than one comparison in five"
+
+
 def _persona(one: Record) -> str:
     return "without a persona" if one["control"] == "none" else short(one["persona_id"])
 
@@ -116,5 +124,5 @@ def _silence_title(_: Record, findings: Record) -> str:
 
 _TITLES: dict[str, Callable[[Any, Any], str]] = {
     "flow": _flow_title, "silence": _silence_title, "forms": forms_title, "wordings": wordings_title, "length": length_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
-    "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "control": _control_title, "map": _map_title,
+    "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "position_items": _position_items_title, "control": _control_title, "map": _map_title,
 }  # fmt: skip
