@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from prefgen.analysis.calibration import write_calibration
 from prefgen.analysis.findings import write_findings
 from prefgen.publish.report import write_report
-from prefgen.store.folder import RunFolder
+from prefgen.spec.calibration import read_calibration
+from prefgen.store.folder import RunFolder, write_json
 from tests.analysis.planted import plant, plant_run
+from tests.analysis.test_calibration import run_and_survey, spec_file
+from tests.personas.specs import AGES, VOTES
 from tests.publish.test_report import HOSTILE
+from tests.publish.test_report_drawn import ODD, summary
 
 pytestmark = pytest.mark.browser
 
@@ -122,12 +127,15 @@ def test_filters_leave_what_is_asked_for(browser, page):
     )
 
 
+LETTERS = (
+    "return [...document.querySelectorAll('figure svg text')].map(t => parseFloat(getComputedStyle(t).fontSize)"
+    " * Math.hypot(t.getCTM().a, t.getCTM().b)).filter(s => s > 0)"
+)
+
+
 def test_letters_of_figures_can_be_read_on_a_phone(browser, page):
     look(browser, page, width=390)
-    sizes = browser.execute_script(
-        "return [...document.querySelectorAll('figure svg text')].map(t => parseFloat(getComputedStyle(t).fontSize)"
-        " * t.getCTM().a).filter(s => s > 0)"
-    )
+    sizes = browser.execute_script(LETTERS)
     # nine in ten letters are 9 px or more; the numbers of radar axes and heat maps may be a little smaller
     assert sorted(sizes)[len(sizes) // 10] >= 8.0
 
@@ -157,3 +165,43 @@ const out = {}; for (const name of ['ink', 'soft', 'blue', 'red', 'green']) for 
     out[name + ' on ' + under] = ratio(colour(name), colour(under));
 probe.remove(); return out;
 """
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory) -> Path:
+    """The page of a run whose people were drawn, with odd names of levels, and held against a survey."""
+    folder = tmp_path_factory.mktemp("held")
+    run = RunFolder(run_and_survey(folder))
+    attributes = {"odd": ODD, "vote": VOTES, "age": AGES}
+    told = run.read_manifest()
+    told["steps"][0]["summary"] = summary(folder, attributes=attributes)
+    write_json(run.manifest_path, told)
+    write_calibration(run, read_calibration(spec_file(folder)), told)
+    return write_report(run).page
+
+
+@pytest.mark.parametrize("width", [390, 1180])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_draw_and_a_calibration_fit_the_page_whatever_levels_are_called(browser, held, width, scheme):
+    browser.get_log("browser")
+    look(browser, held, width=width, scheme=scheme)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    keys = browser.execute_script("return [...document.querySelectorAll('figure')].map(f => f.id)")
+    assert {"figure-margins", "figure-associations", "figure-calibration", "figure-calibration_items"} <= set(keys)
+    assert browser.execute_script("return [document.scripts.length, document.images.length]") == [1, 0]
+    if width == 390:
+        sizes = browser.execute_script(LETTERS)
+        assert sorted(sizes)[len(sizes) // 10] >= 7.5
+
+
+def test_without_javascript_the_page_is_whole_and_shows_no_dead_filters(browser, page):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        look(browser, page)
+        shown = [one for one in browser.find_elements("css selector", ".reading") if one.is_displayed()]
+        filters = browser.find_element("css selector", ".filters").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert len(shown) == 10
+    assert not filters
