@@ -113,7 +113,7 @@ def test_a_placement_is_written_and_its_figures_stand_in_the_report(planted, tmp
     found = write_placement(run, models, draws=20)
     assert found["fingerprint"] == "planted"
     page = write_report(run).page.read_text()
-    assert "north-7b stands nearest to bea (kappa 1.00" in page
+    assert "north-7b stands nearest to bea: kappa 1.00" in page
     assert "north-7b · Europe" in page
     assert (run.figures / "nearness.png").is_file()
 

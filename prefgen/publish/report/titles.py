@@ -114,7 +114,7 @@ def _nearness_title(_: Record, findings: Record) -> str:
     if not people:
         return "No model answered what a persona answered"
     near = max(people, key=lambda one: one["kappa"]["value"])
-    return f"{short(near['model'])} stands nearest to {short(near['target'])} (kappa {interval(near['kappa'], as_share=False)})"
+    return f"{short(near['model'])} stands nearest to {short(near['target'])}: kappa {interval(near['kappa'], as_share=False)}"
 
 
 def _silence_title(_: Record, findings: Record) -> str:
