@@ -10,6 +10,7 @@ import pytest
 from prefgen.personas import draw_audited
 from prefgen.publish.report import draw_figures, write_report
 from prefgen.publish.report.drawn import MOST_LEVELS, draw_draws
+from prefgen.publish.report.headlines import headlines
 from prefgen.store.folder import RunFolder, write_json
 from tests.analysis.planted import plant, plant_run
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, population
@@ -94,3 +95,18 @@ def test_an_attribute_of_many_levels_keeps_its_figure_short(tmp_path, n_levels):
 def test_a_run_without_a_draw_has_none(tmp_path):
     run = RunFolder(plant_run(tmp_path / "run", plant()))
     assert not any(one.key.startswith("margins") for one in draw_figures(run.read_manifest(), {"sheet": None}))
+
+
+def test_only_a_draw_with_something_wrong_is_among_what_to_know_first(tmp_path):
+    tables = [{"of": ["age", "vote"], "shares": AGE_BY_VOTE}]
+    right = summary(tmp_path, attributes={"age": AGES, "vote": VOTES}, tables=tables)
+    told = {"steps": [{"kind": "draw", "grain": "personas", "summary": right}]}
+    assert headlines(told, {}) == []
+    wrong = {**VOTES, "left": 0.44, "none": 0.21}
+    torn = summary(tmp_path, attributes={"age": AGES, "vote": wrong}, tables=tables)
+    (said,) = headlines({"steps": [{"kind": "draw", "grain": "personas", "summary": torn}]}, {})
+    assert said.sentence.startswith("No population has all tables of town at once: the one that fits worst misses by .")
+    leaky = right | {"privacy": {"holdout_share": 0.62}}
+    (said,) = headlines({"steps": [{"kind": "draw", "grain": "personas", "summary": leaky}]}, {})
+    assert said.weight == "grave"
+    assert "(62 %, where 50 % is wanted)" in said.sentence

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from prefgen.publish.report.drawn import audits_of
 from prefgen.publish.report.words import Record, count, decimal, interval, listed, percent, points, short
+
+_LEAKS = 0.55
+"""Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
 
 Weight = Literal["good", "plain", "grave"]
 
@@ -26,7 +30,7 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     speakers: list[Callable[[Record], Headline | None]] = [
         _position, _control, _agreement, _counterfactual, silence_line, _wording, _wordings, _length,
     ]  # fmt: skip
-    said = [_dropped(manifest), _gates(manifest), _calibration(findings)]
+    said = [_dropped(manifest), _gates(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("sheet"):
         said += [speaker(findings) for speaker in speakers]
     order = {"grave": 0, "plain": 1, "good": 2}
@@ -72,6 +76,20 @@ def _gates(manifest: Record) -> Headline | None:
         f"The run misses a gate: {names}.",
         "The data was made and does not reach what its pipeline asks for.",
     )
+
+
+def _drawn(manifest: Record) -> Headline | None:
+    """What is wrong with the people themselves, where something is."""
+    for audit in audits_of(manifest):
+        name, fit, privacy = short(audit["population"]), audit["fit"], audit["privacy"]
+        if privacy and (privacy["holdout_share"] or 0.0) > _LEAKS:
+            share = percent(privacy["holdout_share"])
+            return Headline("drawn", "grave", f"People of {name} are closer to the respondents they were fitted to than to others like them ({share}, where 50 % is wanted).",
+                "Single respondents show through. Use fewer attributes, broader levels, or a floor (`min_cell`) before publishing.")  # fmt: skip
+        if fit and fit["method"] == "joint" and not fit["converged"]:
+            return Headline("drawn", "plain", f"No population has all tables of {name} at once: the one that fits worst misses by {decimal(fit['residual'], 4)} (total variation).",
+                "The tables contradict each other a little; the draw stands between them.")  # fmt: skip
+    return None
 
 
 def _calibration(findings: Record) -> Headline | None:
