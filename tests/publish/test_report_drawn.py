@@ -50,7 +50,7 @@ def test_shares_and_associations_of_a_draw_stand_in_the_page_and_as_files(tmp_pa
     assert {"margins.png", "associations.png"} <= {path.name for path in run.figures.iterdir()}
     assert "Farthest from the shares asked for is " in people
     assert "<td>age x vote</td>" in people
-    assert "Town: 30 people, effective sample size 30." in people
+    assert "town: 30 people, effective sample size 30." in people
     assert Page(html).open == []
 
 

@@ -68,7 +68,8 @@ def _gates(manifest: Record) -> Headline | None:
     if not missed:
         return None
     names = listed(
-        f"{gate['step']}: {gate['gate']} {gate['found']} where {gate['wanted']} was wanted" for gate in missed
+        f"{gate['step']}: {gate['gate']} {_number(gate['found'])} where {_number(gate['wanted'])} was wanted"
+        for gate in missed
     )
     return Headline(
         "gates",
@@ -76,6 +77,10 @@ def _gates(manifest: Record) -> Headline | None:
         f"The run misses a gate: {names}.",
         "The data was made and does not reach what its pipeline asks for.",
     )
+
+
+def _number(found: float) -> str:
+    return decimal(found, 3) if isinstance(found, float) else count(found)
 
 
 def _drawn(manifest: Record) -> Headline | None:

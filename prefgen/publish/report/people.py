@@ -76,7 +76,7 @@ def _audit(audit: Record) -> dict[str, Any] | None:
     if not tables and not rest:
         return None
     return {
-        "sentences": [f"{said[:1].upper()}{said[1:]}." for said in (told_size(audit), *rest)],
+        "sentences": [f"{told_size(audit)}.", *(f"{said[:1].upper()}{said[1:]}." for said in rest)],
         "rows": [
             (row["table"], count(row["cells"]), f"{row['total_variation']:.5f}", f"{row['largest_count_error']:.1f}")
             for row in tables[:_MOST_TABLES]
