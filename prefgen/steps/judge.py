@@ -130,7 +130,7 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
             name = hash(page)
             if name not in known:
                 known.add(name)
-                chars += sum(len(text) for _, text in page.messages)
+                chars += sum([len(text) for _, text in page.messages])
                 if row % each == 0:
                     some.append(page.messages[0][1])
     except Exception as error:  # a stranger's template may raise anything

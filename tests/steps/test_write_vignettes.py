@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefgen.cli.screen import plan_notes
 from prefgen.errors import SpecError
 from prefgen.ids import file_sha256
 from prefgen.judging.leaks import leaked, stem, telltale_words, without
@@ -324,7 +325,9 @@ def test_a_run_killed_while_it_writes_goes_on_and_ends_with_the_same_bytes(tmp_p
 
 
 def test_the_shipped_pipeline_plans_exactly_and_reaches_the_published_size():
-    plans = {step.name: step for step in foresee(load(VIGNETTES)).steps}
+    plan = foresee(load(VIGNETTES))
+    plans = {step.name: step for step in plan.steps}
+    assert re.fullmatch(r"together 1\d\.\d\d USD; with `engine: batch` \d\.\d\d USD", plan_notes(plan)[-1])
     assert plans["questions"].rows == plans["vignettes"].rows == 13_720 == 28 * 98 * 5
     assert plans["vignettes"].requests == 13_720 * 2 * (1 + 2)
     assert plans["answers"].requests == plans["answers"].rows == 13_720 * 8 * 2
