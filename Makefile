@@ -22,7 +22,7 @@ $(VENV)/.dev: $(VENV)/.ready
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
-demo: setup     ## the main job on a real model: about 3,000 judgments, no key, no GPU, no network
+demo: setup     ## the main job on a real model: about 2,000 judgments, no key, no GPU, no network
 	$(BIN)/prefgen run pipelines/quickstart.yaml --out outputs/quickstart
 	$(BIN)/prefgen show outputs/quickstart
 

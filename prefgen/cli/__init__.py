@@ -40,7 +40,7 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="P
 def plan(
     pipeline: PipelineFile,
     set_: Set = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Judge only the first items.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge only so many items, drawn evenly from all.")] = None,
     json: Json = False,
 ) -> None:
     """Rows, requests, tokens, cost and time of a run, before any call."""
@@ -54,7 +54,7 @@ def run(
     pipeline: PipelineFile,
     out: Annotated[Path | None, typer.Option(help="Run folder; by default outputs/<name of the pipeline>.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Judge only the first items: a preview, in a folder of its own.")
+        int | None, typer.Option(min=1, help="Judge only so many items, drawn evenly: a preview, in a folder of its own.")
     ] = None,
     set_: Set = None,
     budget: Annotated[

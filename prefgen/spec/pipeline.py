@@ -106,7 +106,7 @@ class Pipeline(Spec):
     limit: int | None = Field(
         None,
         ge=1,
-        description="Judge only the first items of every `judge` step, and write anew only those; a preview of the whole.",
+        description="Judge only so many items of every `judge` step, drawn evenly from all, and write anew only those: a preview of the whole.",
     )
     expect: dict[Name, Gate] = Field(
         default_factory=dict, description="Gates by step; a bare number is the exact number of rows."

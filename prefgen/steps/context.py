@@ -11,6 +11,7 @@ import polars as pl
 from prefgen.engines.engine import Meter
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
+from prefgen.seeds import seed_for
 from prefgen.spec.document import Key
 from prefgen.spec.models import ModelSpec
 
@@ -55,7 +56,7 @@ class Forecast:
 class Context:
     """Where a step stands.
 
-    limit      most items a step that judges may take, or None
+    limit      most items that a step may ask a model about, or None
     lineage    names of all steps that this one rests on, in their order
     summary    facts about the table made, for the manifest and the screen; the step fills it
     """
@@ -67,6 +68,14 @@ class Context:
     limit: int | None = None
     lineage: tuple[str, ...] = ()
     summary: dict[str, Any] = field(default_factory=dict)
+
+    def preview(self, items: pl.DataFrame) -> pl.DataFrame:
+        """At most `limit` items, drawn evenly from all; a smaller limit takes some of what a larger one takes."""
+        if self.limit is None or self.limit >= items.height:
+            return items
+        ids = items["item_id"].to_list()
+        drawn = sorted(range(len(ids)), key=lambda row: seed_for(self.seed, "limit", ids[row]))[: self.limit]
+        return items[sorted(drawn)]
 
     def error(self, key: str | Key, problem: str, fix: str) -> SpecError:
         """A complaint about one key of this step, with file and line."""

@@ -170,8 +170,7 @@ def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) ->
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
     except (OSError, UnicodeDecodeError, TemplateError) as error:
         raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
-    items = items if context.limit is None else items.head(context.limit)
-    return Questionnaire(prompts, personas, items, tuple(spec.orders), spec.repeats)
+    return Questionnaire(prompts, personas, context.preview(items), tuple(spec.orders), spec.repeats)
 
 
 def _to_request(one: Presentation, *, spec: Spec, model: ModelSpec) -> Request:

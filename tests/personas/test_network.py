@@ -25,7 +25,8 @@ def test_a_joint_too_large_to_hold_is_drawn_through_a_network_and_says_so(tmp_pa
     drawn = draw_audited(large(tmp_path), n=20_000, seed=1)
     assert drawn.audit.fit.method == "network"
     assert any(
-        "too many for a joint distribution: drawn through a two-parent network" in line for line in audit_lines(drawn.audit.to_json())
+        "too many for a joint distribution: drawn through a two-parent network" in line
+        for line in audit_lines(drawn.audit.to_json())
     )
     people = drawn.people
     assert (people["a"] == people["b"]).mean() == pytest.approx(0.81, abs=0.01)

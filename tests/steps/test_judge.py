@@ -130,8 +130,15 @@ def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: obje
             judge.foresee(spec(template=str(page)), TABLES, context())
 
 
-def test_limit_takes_the_first_items() -> None:
+def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None:
     assert judge.foresee(spec(), TABLES, context(limit=1)).rows == 3 * 2
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1000)], "n": range(1000)})
+    some, more = (context(limit=limit).preview(items)["n"].to_list() for limit in (50, 200))
+    assert len(some) == 50
+    assert some == sorted(some)
+    assert set(some) < set(more)
+    assert 300 < sum(more) / 200 < 700
+    assert context(limit=5000).preview(items).equals(items)
 
 
 def test_parts_never_cut_through_one_persona_and_item(monkeypatch: pytest.MonkeyPatch) -> None:

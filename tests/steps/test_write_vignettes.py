@@ -180,7 +180,7 @@ def test_the_plan_counts_what_is_then_asked():
     assert forecast.empty["options"].n_unique() == 2
 
 
-def test_a_limit_writes_only_the_first_items():
+def test_a_limit_writes_only_so_many_items():
     here = context(author(), limit=1)
     assert made(here).height == write.foresee(spec(), TABLES, here).rows == 1
 

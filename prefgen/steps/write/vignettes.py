@@ -204,4 +204,4 @@ def _items(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.Data
         items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
     if items.is_empty():
         raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
-    return items if context.limit is None else items.head(context.limit)
+    return context.preview(items)
