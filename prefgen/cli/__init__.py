@@ -54,7 +54,8 @@ def run(
     pipeline: PipelineFile,
     out: Annotated[Path | None, typer.Option(help="Run folder; by default outputs/<name of the pipeline>.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Judge only so many items, drawn evenly: a preview, in a folder of its own.")
+        int | None,
+        typer.Option(min=1, help="Judge only so many items, drawn evenly: a preview, in a folder of its own."),
     ] = None,
     set_: Set = None,
     budget: Annotated[

@@ -167,7 +167,7 @@ class Pace:
         parts = [f"{rate:,.1f}/s", f"{meter.in_flight} in flight"] if meter.in_flight else [f"{rate:,.1f}/s"]
         if meter.prompt_tokens:
             parts.append(f"{(meter.prompt_tokens + meter.completion_tokens) / 1000:,.0f}k tokens")
-        if meter.cost_usd is not None:
+        if meter.cost_usd:
             whole = meter.cost_usd * (meter.planned - meter.stored) / done if done else 0.0
             parts.append(f"{meter.cost_usd:.2f} of about {whole:.2f} USD")
         if meter.throttled:
