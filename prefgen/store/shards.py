@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,11 +58,18 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     kept = pl.Schema({name: dtype for name, dtype in schema.items() if name != split_column})
     writers: dict[str, _SplitWriter] = {}
-    for frame in frames:
-        for name, rows in _by_split(frame, split_column, split):
-            if name not in writers:
-                writers[name] = _SplitWriter(folder, name, arrow_schema(kept), shard_bytes)
-            writers[name].add(rows)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # One behind: the next frame is read and shaped by polars while Arrow encodes the last, which takes one core.
+        behind: Future[None] | None = None
+        for frame in frames:
+            for name, rows in _by_split(frame, split_column, split):
+                if name not in writers:
+                    writers[name] = _SplitWriter(folder, name, arrow_schema(kept), shard_bytes)
+                if behind is not None:
+                    behind.result()
+                behind = pool.submit(writers[name].add, rows)
+        if behind is not None:
+            behind.result()
     if not writers:
         writers[split] = _SplitWriter(folder, split, arrow_schema(kept), shard_bytes)
     closed = {name: writer.close() for name, writer in writers.items()}
@@ -189,7 +197,7 @@ class _SplitWriter:
             self.dictionary = [path for name, column in zip(first.column_names, _arrays(first), strict=True)
                                for path in _repeating(name, column)]  # fmt: skip
         self.open = pq.ParquetWriter(
-            self._aside(), self.schema, compression="zstd", compression_level=3, version="2.6",
+            self._aside(), self.schema, compression="zstd", compression_level=1, version="2.6",
             use_dictionary=self.dictionary or False, write_statistics=True, write_page_index=True,
         )  # fmt: skip
         self.rows = self.content = 0
