@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint all slow bench docs clean
+.PHONY: help setup demo test lint slow parts bench docs clean
 
 help:           ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,6 +31,9 @@ test: $(VENV)/.dev  ## the test suite (under five minutes)
 
 slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, the browser
 	$(BIN)/python -m pytest -m 'slow or model or browser or train'
+
+parts: $(VENV)/.dev  ## what some tests need and skip without: torch and trl (1.5 GB), survey data
+	$(BIN)/pip install --quiet --group train --group survey
 
 lint: $(VENV)/.dev  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

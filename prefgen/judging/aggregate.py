@@ -121,14 +121,12 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
     """
     letters = letters_of(judgments.schema)
     measures = ["item_choice", *(f"p_{name}" for name in letters), *MEASURES]
-    is_kept = pl.col("reject_reason").is_null()
-    in_part = is_kept.any().over(KEY) & ~is_kept.all().over(KEY)
     # Where all or none are kept, the measures beside the judgments are those wanted: measuring is most of the work.
-    part = judgments.filter(is_kept & in_part)
-    both = judgments.filter(~in_part)
-    if part.height:
-        both = pl.concat([measured(part.drop(measures)).select(judgments.columns), both])
-    order = judgments.select(KEY).unique(maintain_order=True)
+    in_part = _kept_in_part(judgments)
+    both = judgments
+    if in_part.any():
+        part = judgments.filter(in_part & judgments["reject_reason"].is_null())
+        both = pl.concat([measured(part.drop(measures)).select(judgments.columns), judgments.filter(~in_part)])
     others = [
         name
         for name in judgments.columns
@@ -143,7 +141,29 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
         pl.col("weight").first(),
         pl.col("reject_reason").first(),
     )
+    if both is judgments:
+        return one
+    order = judgments.select(KEY).unique(maintain_order=True)
     return order.join(one, on=KEY, how="left", maintain_order="left")
+
+
+def _kept_in_part(judgments: pl.DataFrame) -> pl.Series:
+    """Whether a judgment is of a persona and item some of whose judgments are kept, and some not."""
+    is_kept = judgments["reject_reason"].is_null()
+    if is_kept.all() or not is_kept.any():
+        return pl.repeat(False, judgments.height, eager=True)
+    kept = pl.col("reject_reason").is_null()
+    return judgments.select(kept.any().over(KEY) & ~kept.all().over(KEY)).to_series()
+
+
+def preference_columns(schema: pl.Schema, *, coordinates: bool) -> list[str]:
+    """The columns of a judgments table that its preferences are made from, with the coordinates or without."""
+    of_a_request = {"judgment_id", "readout", "model", "request_id", "failure"}
+    if coordinates:
+        return [name for name in schema if name not in of_a_request]
+    measures = {"item_choice", *(f"p_{name}" for name in letters_of(schema)), *MEASURES}
+    said = {"choice", "status", "control", "neither", "weight", "reject_reason", *_OF_ONE_PRESENTATION} - of_a_request
+    return [name for name in schema if name in {*KEY, *said, *measures}]
 
 
 def _status() -> pl.Expr:
@@ -160,4 +180,4 @@ def _status() -> pl.Expr:
     )
 
 
-__all__ = ["KEY", "LETTERS", "MEASURES", "MEASURE_TYPES", "letters_of", "measured", "preferences"]
+__all__ = ["KEY", "LETTERS", "MEASURES", "MEASURE_TYPES", "letters_of", "measured", "preference_columns", "preferences"]

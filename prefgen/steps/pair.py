@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
 from pydantic import Field
 
+from prefgen.judging.aggregate import preference_columns
 from prefgen.judging.pairs import PairRule, pairs
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
@@ -54,20 +56,39 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         raise context.error(
             "items", f"{spec.items!r} has no items (no column `options`)", "name the step that was judged"
         )
-    weights = tables[spec.weight].read() if spec.weight is not None else None
-    for frame in judgments.frames():
+    weights = _Weights.of(tables[spec.weight].read(), context) if spec.weight is not None else None
+    for frame in judgments.frames(preference_columns(judgments.schema, coordinates=True)):
         made = pairs(frame, items, rule=spec.pair)
-        yield made if weights is None else _weighted(made, weights, context)
+        yield made if weights is None else weights.on(made)
 
 
-def _weighted(made: pl.DataFrame, weights: pl.DataFrame, context: Context) -> pl.DataFrame:
-    on = [name for name in ("pair_id", "persona_id", "item_id") if name in weights.columns]
-    if not on or "weight" not in weights.columns:
-        raise context.error(
-            "weight", f"its table has the columns {weights.columns}", "it needs `weight` and an id, e.g. `item_id`"
-        )
-    factors = weights.select(*on, pl.col("weight").alias("_factor"))
-    if factors.select(on).is_duplicated().any():
-        raise context.error("weight", f"it has several weights for one {' x '.join(on)}", "give each one weight")
-    joined = made.join(factors, on=on, how="left", maintain_order="left")
-    return joined.with_columns(pl.col("weight") * pl.col("_factor").fill_null(1.0)).drop("_factor")
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Weights by id, in the order of the first id: the few that a part of the pairs needs are found without the rest.
+
+    rows    the ids and `_factor`
+    """
+
+    ids: Sequence[str]
+    rows: pl.DataFrame
+
+    @classmethod
+    def of(cls, weights: pl.DataFrame, context: Context) -> _Weights:
+        ids = [name for name in ("pair_id", "persona_id", "item_id") if name in weights.columns]
+        if not ids or not weights.schema.get("weight", pl.String()).is_numeric():
+            has = ", ".join(f"{name} ({dtype})" for name, dtype in weights.schema.items())
+            raise context.error(
+                "weight", f"its table has the columns {has}", "it needs numbers in `weight`, and an id, e.g. `item_id`"
+            )
+        rows = weights.select(*(pl.col(name).cast(pl.String) for name in ids), pl.col("weight").alias("_factor"))
+        if rows.select(ids).is_duplicated().any():
+            raise context.error("weight", f"it has several weights for one {' x '.join(ids)}", "give each one weight")
+        return cls(ids, rows.sort(ids[0]))
+
+    def on(self, made: pl.DataFrame) -> pl.DataFrame:
+        """The pairs, their weight multiplied by the one of their ids; 1 where there is none."""
+        known, sought = self.rows[self.ids[0]], made[self.ids[0]].unique()
+        starts, ends = known.search_sorted(sought, "left"), known.search_sorted(sought, "right")
+        few = self.rows[pl.int_ranges(starts, ends, eager=True).explode().drop_nulls()]
+        joined = made.join(few, on=self.ids, how="left", maintain_order="left")
+        return joined.with_columns(pl.col("weight") * pl.col("_factor").fill_null(1.0)).drop("_factor")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from prefgen.errors import one_of
-from prefgen.judging.aggregate import preferences
+from prefgen.judging.aggregate import preference_columns, preferences
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
 from prefgen.store.table import Table
@@ -56,7 +56,8 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     table = tables[spec.from_]
     if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
         raise context.error("from", f"{spec.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one")
-    chosen = pl.concat([_choices(frame) for frame in table.frames()])
+    columns = preference_columns(table.schema, coordinates=False)
+    chosen = pl.concat([_choices(part.select(columns)) for part in table.parts])
     _check_target(spec, chosen, tables, context)
     measured = _MEASURES[spec.weigh](chosen)
     weighed = (
@@ -89,12 +90,13 @@ def _check_target(spec: Spec, chosen: pl.DataFrame, tables: Mapping[str, Table],
         raise context.error("target", f"no kept judgment of a persona {spec.target!r}", f"name {known}")
 
 
-def _choices(judgments: pl.DataFrame) -> pl.DataFrame:
+def _choices(judgments: pl.LazyFrame) -> pl.DataFrame:
     """Kept choices of drawn persons: persona_id, item_id, choice, persona_weight, p_<option>."""
-    kept = judgments.filter(pl.col("control").is_null() & pl.col("reject_reason").is_null())
-    taken = preferences(kept) if kept.height else preferences(judgments.head(0))
-    return taken.filter(pl.col("choice").is_not_null()).select(
-        "persona_id", "item_id", "choice", pl.col("weight").alias("persona_weight"), pl.col("^p_[A-Z]$")
+    kept = judgments.filter(pl.col("control").is_null() & pl.col("reject_reason").is_null()).collect()
+    return (
+        preferences(kept)
+        .filter(pl.col("choice").is_not_null())
+        .select("persona_id", "item_id", "choice", pl.col("weight").alias("persona_weight"), pl.col("^p_[A-Z]$"))
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefgen.ids import file_sha256
+from prefgen.store.behind import behind
 
 ROW_GROUP_ROWS = 32_768
 """Rows of one row group: small enough to skip what a filter on persona or item does not want, large enough to compress."""
@@ -57,21 +57,24 @@ def write_shards(
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = pl.Schema({name: dtype for name, dtype in schema.items() if name != split_column})
+    columns = arrow_schema(kept)
     writers: dict[str, _SplitWriter] = {}
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # One behind: the next frame is read and shaped by polars while Arrow encodes the last, which takes one core.
-        behind: Future[None] | None = None
+
+    def converted() -> Iterator[tuple[str, pa.Table]]:
         for frame in frames:
             for name, rows in _by_split(frame, split_column, split):
-                if name not in writers:
-                    writers[name] = _SplitWriter(folder, name, arrow_schema(kept), shard_bytes)
-                if behind is not None:
-                    behind.result()
-                behind = pool.submit(writers[name].add, rows)
-        if behind is not None:
-            behind.result()
+                yield name, rows.to_arrow().select(columns.names).cast(columns)
+
+    def write(one: tuple[str, pa.Table]) -> None:
+        name, rows = one
+        if name not in writers:
+            writers[name] = _SplitWriter(folder, name, columns, shard_bytes)
+        writers[name].add(rows)
+
+    # Arrow encodes on one core; the frames, which polars reads and shapes, are made on the other meanwhile.
+    behind(converted(), write)
     if not writers:
-        writers[split] = _SplitWriter(folder, split, arrow_schema(kept), shard_bytes)
+        writers[split] = _SplitWriter(folder, split, columns, shard_bytes)
     closed = {name: writer.close() for name, writer in writers.items()}
     return [shard for name in sorted(closed, key=split_rank) for shard in _named(closed[name], folder, name)]
 
@@ -157,16 +160,16 @@ class _SplitWriter:
     content: int = 0  # bytes of the open file before compression
     closed: list[_Closed] = field(default_factory=list)
 
-    def add(self, frame: pl.DataFrame) -> None:
-        self.waiting.append(frame.to_arrow().select(self.schema.names).cast(self.schema))
-        self.n_waiting += frame.height
+    def add(self, rows: pa.Table) -> None:
+        self.waiting.append(rows)
+        self.n_waiting += rows.num_rows
         if self.n_waiting < ROW_GROUP_ROWS:
             return
-        rows = pa.concat_tables(self.waiting)
+        together = pa.concat_tables(self.waiting)
         whole = self.n_waiting - self.n_waiting % ROW_GROUP_ROWS
         for start in range(0, whole, ROW_GROUP_ROWS):
-            self._write(rows.slice(start, ROW_GROUP_ROWS).combine_chunks())
-        self.waiting, self.n_waiting = [rows.slice(whole)], self.n_waiting - whole
+            self._write(together.slice(start, ROW_GROUP_ROWS).combine_chunks())
+        self.waiting, self.n_waiting = [together.slice(whole)], self.n_waiting - whole
 
     def close(self) -> list[_Closed]:
         if self.n_waiting:

@@ -56,10 +56,10 @@ class Table:
         held = list(frames)
         return cls(name, tuple(frame.lazy() for frame in held), sum(frame.height for frame in held))
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """One collected part after the other: flat memory whatever the number of rows."""
+    def frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """One collected part after the other, whole or some columns of it: flat memory whatever the number of rows."""
         for part in self.parts:
-            yield part.collect()
+            yield (part if columns is None else part.select(columns)).collect()
 
     def scan(self) -> pl.LazyFrame:
         """All rows, lazily, for counts and sums.

@@ -100,7 +100,7 @@ def test_a_margin_is_what_parts_the_choice_from_the_runner_up():
 
 def test_only_kept_choices_of_drawn_persons_are_weighed():
     planted = plant()
-    rows = _choices(planted.judgments)
+    rows = _choices(planted.judgments.lazy())
     assert "none" not in rows["persona_id"]
     assert (
         rows.height
@@ -168,7 +168,7 @@ def test_a_run_with_a_target_weighs_its_preferences_alone_and_the_weights_reach_
 
 def test_a_run_weighs_by_divergence_as_scipy_does(tmp_path, endpoint):
     made = weighed_run(tmp_path, endpoint().base_url, weigh="divergence", alpha=2)
-    rows = _choices(read(made, "kept"))
+    rows = _choices(read(made, "kept").lazy())
     assert rows["p_A"].null_count() == 0
     p = {(row["persona_id"], row["item_id"]): [row[f"p_{x}"] for x in "ABC"] for row in rows.iter_rows(named=True)}
     for row in read(made, "weights").iter_rows(named=True):

@@ -96,9 +96,15 @@ def blank(
     return figure, figure.add_axes(room)
 
 
-def label_room(names: Sequence[str], *, most: float = 1.75) -> float:
+def label_room(names: Sequence[str], *, most: float = 2.0) -> float:
     """Inches that names need beside the axes."""
-    return min(most, 0.12 + 0.066 * max((len(name) for name in names), default=0))
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font, measure = FontProperties(family=_STYLE["font.family"], size=_STYLE["ytick.labelsize"]), TextToPath()
+    with _unseen_letters():
+        widths = [measure.get_text_width_height_descent(name, font, ismath=False)[0] for name in names]
+    return min(most, 0.14 + max(widths, default=0.0) / 72)
 
 
 def percent_axis(axes: Axes, *, low: float = 0.0, high: float = 1.0, label: str = "") -> None:
@@ -114,12 +120,18 @@ def percent_axis(axes: Axes, *, low: float = 0.0, high: float = 1.0, label: str 
         axes.set_xlabel(label)
 
 
-def printed(key: str, title: str, drawing: Drawing) -> Print:
-    """The figure on paper: the same bytes for the same figure."""
+@contextmanager
+def _unseen_letters() -> Iterator[None]:
+    """A name may hold letters that the PNG's font lacks (the page's own fonts have them): a box, not a stop."""
     with warnings.catch_warnings():
-        # A name may hold letters that the PNG's font lacks (the page's own fonts have them): a box, not a stop.
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*missing.*")
         warnings.filterwarnings("ignore", message=r".*Matplotlib currently does not support.*")
+        yield
+
+
+def printed(key: str, title: str, drawing: Drawing) -> Print:
+    """The figure on paper: the same bytes for the same figure."""
+    with _unseen_letters():
         page = io.BytesIO()
         drawing.figure.savefig(page, format="svg", metadata={"Date": None})
         paper = _with_title(drawing.figure, title)

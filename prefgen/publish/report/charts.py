@@ -140,11 +140,11 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
     if found is None or not found["gaps"]:
         return None
     gaps = found["gaps"][:10]
-    names = [f"{short(gap['first'], 16)} − {short(gap['second'], 16)}" for gap in gaps]
-    figure, axes = canvas.blank(0.29 * len(names) + 0.6, left=canvas.label_room(names, most=2.2))
+    names = [f"{short(gap['first'], 15)} − {short(gap['second'], 15)}" for gap in gaps]
+    figure, axes = canvas.blank(0.29 * len(names) + 0.6, left=canvas.label_room(names, most=2.4))
     dots(axes, [gap["difference"] for gap in gaps], names)
     axes.axvline(0, color=SOFT, linewidth=1)
-    ends = [end for gap in gaps for end in (gap["difference"]["low"], gap["difference"]["high"]) if end is not None]
+    ends = [end for gap in gaps for end in map(gap["difference"].get, ("value", "low", "high")) if end is not None]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     canvas.percent_axis(axes, low=low - 0.02, high=high + 0.02)
     from matplotlib.ticker import FuncFormatter
@@ -155,13 +155,21 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
         (
             gap["first"],
             gap["second"],
-            f"{points(gap['difference']['value'])} ({points(gap['difference']['low'])} to {points(gap['difference']['high'])})",
+            points(gap["difference"]["value"]) + _range(gap["difference"]),
         )
         for gap in gaps
     )
-    return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. "
-        f"The intervals hold for all {found['compared']} gaps together, so that picking the widest is fair; {found['significant']} exclude 0.",
+    trust = (
+        "Each stands on one comparison: too few for an interval."
+        if all(gap["difference"]["low"] is None for gap in gaps)
+        else f"The intervals hold for all {found['compared']} gaps together, so that picking the widest is fair; {found['significant']} exclude 0."
+    )
+    return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. " + trust,
         Table(("more", "less", "difference (points)"), rows))  # fmt: skip
+
+
+def _range(difference: Record) -> str:
+    return "" if difference["low"] is None else f" ({points(difference['low'])} to {points(difference['high'])})"
 
 
 def draw_silence(_: Record, findings: Record) -> Drawing | None:

@@ -183,7 +183,11 @@ def _counterfactual(findings: Record) -> Headline | None:
     gap = found["gaps"][0]
     difference = gap["difference"]
     sentence = f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers ({percent(found['by_chance'])} is chance)"
-    if difference["low"] is None or difference["low"] <= 0:
+    if difference["low"] is None:
+        return Headline(
+            "gaps", "plain", sentence + ".", "Too few items differ in nothing else to say which gaps are real."
+        )
+    if difference["low"] <= 0:
         return Headline(
             "gaps",
             "plain",
