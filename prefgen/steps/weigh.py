@@ -17,6 +17,7 @@ from prefgen.steps.context import Context
 from prefgen.store.table import Table
 
 Floats = NDArray[np.float64]
+_PARTS = 8  # of the judgments, read at once: they are few columns, and both cores have something to do
 _CELLS = 2_000_000  # item x persona x persona of one block
 
 
@@ -57,7 +58,12 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
         raise context.error("from", f"{spec.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one")
     columns = preference_columns(table.schema, coordinates=False)
-    chosen = pl.concat([_choices(part.select(columns)) for part in table.parts])
+    chosen = pl.concat(
+        [
+            _choices(pl.concat(table.parts[start : start + _PARTS]).select(columns))
+            for start in range(0, len(table.parts), _PARTS)
+        ]
+    )
     _check_target(spec, chosen, tables, context)
     measured = _MEASURES[spec.weigh](chosen)
     weighed = (

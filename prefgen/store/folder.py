@@ -15,6 +15,7 @@ import orjson
 import polars as pl
 
 from prefgen.errors import FileError, NotFinished, PrefgenError
+from prefgen.store.behind import behind
 from prefgen.store.table import PartFiles, Table
 
 
@@ -101,10 +102,15 @@ class RunFolder:
         with file_errors(aside):
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
-            n_rows = 0
-            for number, frame in enumerate(frames):
-                n_rows += frame.height
-                frame.write_parquet(aside / f"part-{number:05d}.parquet", compression="zstd", compression_level=1)
+            heights: list[int] = []
+
+            def write(frame: pl.DataFrame) -> None:
+                path = aside / f"part-{len(heights):05d}.parquet"
+                frame.write_parquet(path, compression="zstd", compression_level=1, statistics=False)
+                heights.append(frame.height)
+
+            behind(frames, write)
+            n_rows = sum(heights)
             told = account(_table(step, aside, n_rows))
             (aside / _DONE).write_bytes(orjson.dumps({"fingerprint": fingerprint, "rows": n_rows, "account": told}))
             shutil.rmtree(final, ignore_errors=True)
