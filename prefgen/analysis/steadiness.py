@@ -79,9 +79,10 @@ def _forms_of_one_question(unit_of: NDArray[np.intp]) -> tuple[NDArray[np.intp],
     """Every two items of one unit; items of a unit stand side by side."""
     most = int(np.bincount(unit_of).max(initial=0))
     found = [(np.flatnonzero(unit_of[:-step] == unit_of[step:]), step) for step in range(1, most)]
-    first = np.concatenate([at for at, _ in found]) if found else np.zeros(0, np.intp)
-    second = np.concatenate([at + step for at, step in found]) if found else np.zeros(0, np.intp)
-    return first.astype(np.intp), second.astype(np.intp)
+    nobody = np.zeros(0, np.intp)
+    return np.concatenate([nobody, *(at for at, _ in found)]), np.concatenate(
+        [nobody, *(at + step for at, step in found)]
+    )
 
 
 def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:

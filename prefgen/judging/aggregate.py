@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from prefgen.judging.judgments import RESERVED
 from prefgen.judging.presentations import LETTERS
 
 KEY = ("persona_id", "item_id")
@@ -159,11 +160,8 @@ def _kept_in_part(judgments: pl.DataFrame) -> pl.Series:
 def preference_columns(schema: pl.Schema, *, coordinates: bool) -> list[str]:
     """The columns of a judgments table that its preferences are made from, with the coordinates or without."""
     of_a_request = {"judgment_id", "readout", "model", "request_id", "failure"}
-    if coordinates:
-        return [name for name in schema if name not in of_a_request]
-    measures = {"item_choice", *(f"p_{name}" for name in letters_of(schema)), *MEASURES}
-    said = {"choice", "status", "control", "neither", "weight", "reject_reason", *_OF_ONE_PRESENTATION} - of_a_request
-    return [name for name in schema if name in {*KEY, *said, *measures}]
+    of_the_judge = RESERVED | {"item_id", "neither"}
+    return [name for name in schema if name not in of_a_request and (coordinates or name in of_the_judge)]
 
 
 def _status() -> pl.Expr:

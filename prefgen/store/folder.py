@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,20 @@ def write_aside(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: object) -> None:
     """Indented, sorted JSON with a newline at the end, written aside and renamed."""
     write_aside(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def read_of_run(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A JSON file beside a manifest, when it is there and has its `fingerprint`; FileError when it cannot be read."""
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"{path}: cannot be read ({type(error).__name__})", fix="make it again with `prefgen report`"
+        ) from None
+    ours = isinstance(content, dict) and content.get("fingerprint") == manifest["fingerprint"]
+    return content if ours else None
 
 
 @contextlib.contextmanager

@@ -10,22 +10,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefgen.engines.store import ResponseStore
+from prefgen.errors import FileError
 from tests.faults.pipelines import command, environment, judgments, run
 from tests.servers.running import Served
 
 
-def killed_when(pipeline: Path, out: Path, enough: Callable[[], bool], *, kill: signal.Signals = signal.SIGKILL) -> int:
+def killed_when(
+    pipeline: Path, out: Path, enough: Callable[[], bool], *options: str, kill: signal.Signals = signal.SIGKILL
+) -> int:
     """Start a run, end it with a signal once `enough()`; its exit code (negative: the signal), or 0 if it was faster."""
     process = subprocess.Popen(
-        command(pipeline, out), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(pipeline, out, *options), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while process.poll() is None and not enough():
-        assert time.monotonic() < deadline, "the run never got so far"
-        time.sleep(0.005)
-    if process.poll() is None:
-        os.kill(process.pid, kill)
-    return process.wait(60)
+    try:
+        while process.poll() is None and not enough():
+            assert time.monotonic() < deadline, "the run never got so far"
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.kill(process.pid, kill)
+        return process.wait(60)
+    finally:  # nothing outlives a test that failed
+        process.kill()
+        process.wait()
+
+
+def stored(out: Path) -> int:
+    """Responses that a run has stored so far, while it runs too; 0 as long as there is no store."""
+    try:
+        with ResponseStore(out / "responses.sqlite", read_only=True) as store:
+            return len(store)
+    except FileError:  # not there yet, or just being made
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

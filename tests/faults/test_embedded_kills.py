@@ -3,15 +3,13 @@
 import importlib.util
 import os
 import random
-import subprocess
-import time
+import signal
 from pathlib import Path
 
 import pytest
 
-from prefgen.engines.store import ResponseStore
-from prefgen.errors import FileError
-from tests.faults.pipelines import command, data_bytes, environment, run
+from tests.faults.kills import killed_when, stored
+from tests.faults.pipelines import data_bytes, run
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "pipelines" / "quickstart.yaml"
@@ -27,30 +25,13 @@ pytestmark = [
 ]
 
 
-def stored(out: Path) -> int:
-    path = out / "responses.sqlite"
-    try:
-        with ResponseStore(path, read_only=True) as store:
-            return len(store)
-    except FileError:  # not there yet, or just being made
-        return 0
-
-
 def test_five_kills_leave_the_bytes_of_a_calm_replay(folder: Path) -> None:
     out, chance = folder / "out", random.Random(7)
     total = int(PREVIEW[1]) * 8 * 2
     for kill in range(KILLS):
         reach = min(stored(out) + chance.randint(1, max(1, total // (KILLS + 1))), total - (KILLS - kill))
-        process = subprocess.Popen(
-            command(QUICKSTART, out, *PREVIEW), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            while process.poll() is None and stored(out) < reach:
-                time.sleep(0.05)
-            assert process.poll() is None, "the run ended before it was killed"
-        finally:
-            process.kill()
-            process.wait()
+        code = killed_when(QUICKSTART, out, lambda reach=reach: stored(out) >= reach, *PREVIEW)
+        assert code == -signal.SIGKILL, "the run ended before it was killed"
     finished = run(QUICKSTART, out, *PREVIEW)
     assert finished.code == 0, finished.err
     assert stored(out) == total

@@ -62,6 +62,14 @@ def look(browser, page: Path, *, width: int = 1180, scheme: str = "light") -> No
     browser.get(page.as_uri())
 
 
+def look_without_complaint(browser, page: Path, width: int, scheme: str) -> None:
+    """Look at the page: the browser says nothing, and nothing scrolls sideways."""
+    browser.get_log("browser")
+    look(browser, page, width=width, scheme=scheme)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
 def seen(browser) -> list[str]:
     script = (
         "return [...document.querySelectorAll('.reading')].filter(c => c.checkVisibility()).map(c => c.dataset.persona)"
@@ -79,10 +87,7 @@ def choose(browser, name: str, value: str) -> None:
 @pytest.mark.parametrize("width", [390, 768, 1180])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_complains_and_nothing_scrolls_sideways(browser, page, width, scheme):
-    browser.get_log("browser")
-    look(browser, page, width=width, scheme=scheme)
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    look_without_complaint(browser, page, width, scheme)
     assert browser.execute_script("return document.querySelectorAll('figure svg').length") == 12
 
 
@@ -183,10 +188,7 @@ def held(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("width", [390, 1180])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_draw_and_a_calibration_fit_the_page_whatever_levels_are_called(browser, held, width, scheme):
-    browser.get_log("browser")
-    look(browser, held, width=width, scheme=scheme)
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    look_without_complaint(browser, held, width, scheme)
     keys = browser.execute_script("return [...document.querySelectorAll('figure')].map(f => f.id)")
     assert {"figure-margins", "figure-associations", "figure-calibration", "figure-calibration_items"} <= set(keys)
     assert browser.execute_script("return [document.scripts.length, document.images.length]") == [1, 0]

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.plan import context_of, load
+from prefgen.plan import load
 from prefgen.run import run
 from prefgen.steps.pair import _Weights
 from tests.faults.pipelines import write_pipeline
+from tests.steps.asking import context
 from tests.test_run import Nobody
 
 IDS = ("persona_id", "item_id")
 
 
-def context(folder: Path):
-    path = write_pipeline(folder, "http://127.0.0.1:9/v1", personas=1, items=1,
-        steps={"pairs": {"pair": "chosen_vs_other", "from": "kept", "items": "items"}})  # fmt: skip
-    return context_of(load(path), "pairs", None)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     made=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30),
     weighed=st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=40),
     ids=st.sampled_from([("persona_id",), ("item_id",), IDS]),
     seed=st.integers(0, 99),
 )
-def test_each_pair_gets_the_weight_of_its_ids_and_1_where_there_is_none(made, weighed, ids, seed, tmp_path):
+def test_each_pair_gets_the_weight_of_its_ids_and_1_where_there_is_none(made, weighed, ids, seed):
     keys = sorted({tuple(key[IDS.index(name)] for name in ids) for key in weighed})
     random.Random(seed).shuffle(keys)
     factor = {key: 2.0 + place for place, key in enumerate(keys)}
@@ -46,7 +39,7 @@ def test_each_pair_gets_the_weight_of_its_ids_and_1_where_there_is_none(made, we
         {"persona_id": [f"{p}" for p, _ in made], "item_id": [f"{i}" for _, i in made], "weight": [0.5] * len(made)},
         schema={**dict.fromkeys(IDS, pl.String), "weight": pl.Float64},
     )
-    found = _Weights.of(weights, context(tmp_path)).on(pairs)
+    found = _Weights.of(weights, context()).on(pairs)
     assert found.columns == pairs.columns
     assert found.select(IDS).equals(pairs.select(IDS))
     wanted = [0.5 * factor.get(tuple(pair[IDS.index(name)] for name in ids), 1.0) for pair in made]
@@ -72,7 +65,7 @@ def test_a_file_of_weights_reaches_the_pairs(tmp_path, endpoint):
     ids = plain["item_id"].unique(maintain_order=True).to_list()
     rows = "".join(f"{name},{number + 2}\n" for number, name in enumerate(ids[1:]))
     weighed = run_with(tmp_path / "b", server.base_url, f"item_id,weight\n{rows}")
-    wanted = dict(zip(ids, itertools.chain([1.0], itertools.count(2.0))))  # noqa: B905
+    wanted = {ids[0]: 1.0} | {name: number + 2.0 for number, name in enumerate(ids[1:])}
     assert weighed["weight"].to_list() == [wanted[name] for name in weighed["item_id"]]
     assert weighed.drop("weight").equals(plain.drop("weight"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from prefgen.steps import judge, write
 from prefgen.steps.write import vignettes
 from prefgen.store.table import Table
 from tests.analysis.utility_judge import VIGNETTES, serving
-from tests.faults.kills import killed_when
+from tests.faults.kills import killed_when, stored
 from tests.steps.asking import PEOPLE, Answering, context
 from tests.test_run import Nobody
 
@@ -306,16 +305,7 @@ def test_a_run_killed_while_it_writes_goes_on_and_ends_with_the_same_bytes(tmp_p
     path = small(tmp_path, base_url)
     out = tmp_path / "killed"
 
-    def half_written() -> bool:
-        try:
-            with sqlite3.connect(f"file:{out / 'responses.sqlite'}?mode=ro", uri=True) as file:
-                found: int = file.execute("SELECT count(*) FROM responses").fetchone()[0]
-            file.close()
-            return found >= 60
-        except sqlite3.Error:
-            return False
-
-    assert killed_when(path, out, half_written) == -signal.SIGKILL
+    assert killed_when(path, out, lambda: stored(out) >= 60) == -signal.SIGKILL
     assert not (out / "tables" / "vignettes").exists()
     resumed = run(load(path), out, Nobody(), report=False)
     told = next(step for step in resumed.manifest["steps"] if step["name"] == "vignettes")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
 from prefgen.publish.card.prompt import prompt_of
 from prefgen.publish.public import public_pipeline
-from prefgen.store.folder import RunFolder
+from prefgen.store.folder import RunFolder, read_of_run
 from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
 
 
@@ -130,10 +129,10 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
 
 def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, float | None] | None:
     try:
-        found = orjson.loads((folder.path / "calibration.json").read_bytes())
-    except (OSError, ValueError):
+        found = read_of_run(folder.path / "calibration.json", manifest)
+    except FileError:  # the card is of the data; the report complains of the file
         return None
-    return dict(found["figures"]) if found.get("fingerprint") == manifest["fingerprint"] else None
+    return None if found is None else dict(found["figures"])
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:

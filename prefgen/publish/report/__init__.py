@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from prefgen.errors import FileError
-from prefgen.store.folder import RunFolder, write_aside
+from prefgen.store.folder import RunFolder, read_of_run, write_aside
 
 if TYPE_CHECKING:
     from prefgen.publish.report.canvas import Drawing, Print
@@ -56,22 +53,9 @@ def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, A
     RUN/placement.json is added as `placement` and RUN/calibration.json (what `Calibration.to_json` gives, with the
     run's `fingerprint`) as `calibration`, where they are there and speak of just this run.
     """
-    findings = _read_json(folder.path / "report.json", manifest) or NO_FINDINGS
-    beside = {name: _read_json(folder.path / f"{name}.json", manifest) for name in ("placement", "calibration")}
+    findings = read_of_run(folder.path / "report.json", manifest) or NO_FINDINGS
+    beside = {name: read_of_run(folder.path / f"{name}.json", manifest) for name in ("placement", "calibration")}
     return findings | beside
-
-
-def _read_json(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    try:
-        content = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise FileError(
-            f"{path}: cannot be read ({type(error).__name__})", fix="make it again with `prefgen report`"
-        ) from None
-    ours = isinstance(content, dict) and content.get("fingerprint") == manifest["fingerprint"]
-    return content if ours else None
 
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:

@@ -159,7 +159,7 @@ def _marked(rows: Sequence[Row]) -> Any:
     names = [short(label, 26) for label, _ in rows]
     sources = [name for name in _MARKS if any(name in cells for _, cells in rows)]
     legend = 0.2 * -(-(len(sources) + 1) // 3) + 0.1
-    figure, axes = canvas.blank(0.25 * len(rows) + 0.5 + legend, left=canvas.label_room(names, most=2.0), top=legend)
+    figure, axes = canvas.blank(0.25 * len(rows) + 0.5 + legend, left=canvas.label_room(names), top=legend)
     last, most = len(rows) - 1, 0.05
     for place, (_, cells) in enumerate(rows):
         y = last - place

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, LINE, MARKERS, RED, SERIES, SOFT, Drawing, Table
 from prefgen.publish.report.headlines import group_change
-from prefgen.publish.report.words import Record, count, interval, points, short
+from prefgen.publish.report.words import Record, count, decimal, interval, points, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def draw_control(_: Record, findings: Record) -> Drawing | None:
             name,
             one["control"],
             interval(one["differs"]),
-            interval(one["divergence"], as_share=False),
+            interval(one["divergence"], told=decimal),
             interval(one["changes_mind"]),
         )
         for name, one in zip(names, effects, strict=True)
@@ -155,7 +155,7 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
         (
             gap["first"],
             gap["second"],
-            points(gap["difference"]["value"]) + _range(gap["difference"]),
+            interval(gap["difference"], told=points),
         )
         for gap in gaps
     )
@@ -166,10 +166,6 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
     )
     return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. " + trust,
         Table(("more", "less", "difference (points)"), rows))  # fmt: skip
-
-
-def _range(difference: Record) -> str:
-    return "" if difference["low"] is None else f" ({points(difference['low'])} to {points(difference['high'])})"
 
 
 def draw_silence(_: Record, findings: Record) -> Drawing | None:

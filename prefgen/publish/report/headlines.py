@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prefgen.publish.report.drawn import audits_of
-from prefgen.publish.report.words import Record, count, decimal, interval, listed, percent, points, short
+from prefgen.publish.report.words import Record, count, decimal, interval, listed, number, percent, points, short
 
 _LEAKS = 0.55
 """Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
@@ -68,7 +68,7 @@ def _gates(manifest: Record) -> Headline | None:
     if not missed:
         return None
     names = listed(
-        f"{gate['step']}: {gate['gate']} {_number(gate['found'])} where {_number(gate['wanted'])} was wanted"
+        f"{gate['step']}: {gate['gate']} {number(gate['found'])} where {number(gate['wanted'])} was wanted"
         for gate in missed
     )
     return Headline(
@@ -77,10 +77,6 @@ def _gates(manifest: Record) -> Headline | None:
         f"The run misses a gate: {names}.",
         "The data was made and does not reach what its pipeline asks for.",
     )
-
-
-def _number(found: float) -> str:
-    return decimal(found, 3) if isinstance(found, float) else count(found)
 
 
 def _drawn(manifest: Record) -> Headline | None:
@@ -163,7 +159,7 @@ def _agreement(findings: Record) -> Headline | None:
     if found is None or found["alpha"]["value"] is None:
         return None
     alpha = found["alpha"]["value"]
-    sentence = f"Between personas, Krippendorff's alpha is {interval(found['alpha'], as_share=False)}"
+    sentence = f"Between personas, Krippendorff's alpha is {interval(found['alpha'], told=decimal)}"
     unanimous = found["unanimous"]["value"]
     sentence += f"; all agree on {percent(unanimous)} of items." if unanimous is not None else "."
     if alpha > 0.9:

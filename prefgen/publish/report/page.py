@@ -17,7 +17,7 @@ from prefgen.publish.report.drawn import KEYS
 from prefgen.publish.report.headlines import headlines, judged
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
-from prefgen.publish.report.words import Record, count, decimal, duration, listed, percent, size
+from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, size
 from prefgen.store.folder import RunFolder
 
 NOTHING_ASKED = dict.fromkeys(("planned", "failed", "retries", "throttled", "prompt", "cached", "completion"), 0)
@@ -131,9 +131,8 @@ def _step(step: Record) -> dict[str, str]:
 
 
 def _gate(gate: Record) -> str:
-    found = decimal(gate["found"], 3) if isinstance(gate["found"], float) else count(gate["found"])
     wanted = gate["wanted"] if isinstance(gate["wanted"], float) else count(gate["wanted"])
-    return f"{gate['step']}: {gate['gate']} {wanted}, found {found}"
+    return f"{gate['step']}: {gate['gate']} {wanted}, found {number(gate['found'])}"
 
 
 def _filter_coordinates(findings: Record) -> dict[str, int]:

@@ -54,7 +54,7 @@ def _controls(table: Table) -> int:
 
 
 def _wordings(table: Table) -> str:
-    """`4 people in 3 wordings each`, or nothing where everybody is told in one way."""
+    """`4 people in 3 wordings`, or nothing where everybody is told in one way."""
     if not {"person", "wording"} <= set(table.schema):
         return ""
     drawn = table.scan().filter(pl.col("wording").is_not_null() & pl.col("control").is_null())

@@ -48,8 +48,8 @@ def draw_nearness(_: Record, findings: Record) -> Drawing | None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     rows = tuple(
-        (one["model"], one["target"], f"{one['coordinate']}: {one['level']}" if one["coordinate"] else "all items", interval(one["kappa"], as_share=False),
-            interval(one["divergence"], as_share=False), interval(one["same"]))
+        (one["model"], one["target"], f"{one['coordinate']}: {one['level']}" if one["coordinate"] else "all items", interval(one["kappa"], told=decimal),
+            interval(one["divergence"], told=decimal), interval(one["same"]))
         for one in found["nearness"]
     )  # fmt: skip
     return Drawing(figure, "Cohen's kappa between a model that answers without a persona and each persona: 1 the same choices, 0 chance. The table has the "

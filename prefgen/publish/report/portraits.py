@@ -136,8 +136,8 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
         (
             pair["first"],
             pair["second"],
-            interval(pair["divergence"], as_share=False),
-            interval(pair["kappa"], as_share=False),
+            interval(pair["divergence"], told=decimal),
+            interval(pair["kappa"], told=decimal),
             interval(pair["same"]),
         )
         for pair in found["pairs"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
 from prefgen.publish.report.steady import forms_title, length_title, wordings_title
-from prefgen.publish.report.words import Record, count, interval, percent, short
+from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
 
 _FEW = 14
 
@@ -114,7 +114,7 @@ def _nearness_title(_: Record, findings: Record) -> str:
     if not people:
         return "No model answered what a persona answered"
     near = max(people, key=lambda one: one["kappa"]["value"])
-    return f"{short(near['model'])} stands nearest to {short(near['target'])}: kappa {interval(near['kappa'], as_share=False)}"
+    return f"{short(near['model'])} stands nearest to {short(near['target'])}: kappa {interval(near['kappa'], told=decimal)}"
 
 
 def _silence_title(_: Record, findings: Record) -> str:

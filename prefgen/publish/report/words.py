@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -55,20 +55,26 @@ def points(difference: float | None) -> str:
     return "-" if difference is None else f"{difference * 100:+.0f}"
 
 
-def interval(estimate: Record | None, *, as_share: bool = True) -> str:
-    """A value with its interval in brackets.
+def number(found: float) -> str:
+    """A count, or a decimal of three places, as gates have them.
+
+    >>> number(27440), number(0.8)
+    ('27,440', '.800')
+    """
+    return decimal(found, 3) if isinstance(found, float) else count(found)
+
+
+def interval(estimate: Record | None, *, told: Callable[[float], str] = percent) -> str:
+    """A value with its interval in brackets, each told as a share, a `decimal` or `points`.
 
     >>> interval({"value": 0.13, "low": 0.1, "high": 0.16})
     '13 % (10 to 16)'
     """
     if estimate is None or estimate["value"] is None:
         return "unknown"
-    if not as_share:
-        ends = "" if estimate["low"] is None else f" ({decimal(estimate['low'])} to {decimal(estimate['high'])})"
-        return decimal(estimate["value"]) + ends
     low, high = estimate["low"], estimate["high"]
-    ends = "" if low is None else f" ({percent(low).removesuffix(' %')} to {percent(high).removesuffix(' %')})"
-    return percent(estimate["value"]) + ends
+    ends = "" if low is None else f" ({told(low).removesuffix(' %')} to {told(high).removesuffix(' %')})"
+    return told(estimate["value"]) + ends
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
