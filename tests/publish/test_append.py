@@ -150,6 +150,16 @@ def test_an_id_that_means_somebody_else_is_refused(served: Hub, nights: list[Run
         append_run(run.path, NAME)
 
 
+def test_what_a_kill_after_the_commit_left_is_swept_up(served: Hub, nights: list[RunFolder]) -> None:
+    for run in nights[:2]:
+        append_run(run.path, NAME)
+    left = nights[1].path / ".append.aside"
+    left.mkdir()
+    (left / "train-00000-of-00001.parquet").write_bytes(b"half")
+    assert append_run(nights[1].path, NAME).rows == {}
+    assert not left.exists()
+
+
 SPLIT = """
 name: town
 seed: {seed}

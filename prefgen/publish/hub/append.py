@@ -63,7 +63,8 @@ def append_run(
         return _appended(pushed, rows, {})
 
     def attempt() -> Appended:
-        return _append(folder, manifest, remote, named)
+        with _aside(folder) as aside:
+            return _append(folder, manifest, remote, named, aside)
 
     again = Retrying(stop=stop_after_attempt(_TRIES), retry=retry_if_exception_type(StaleError), reraise=True)
     try:
@@ -75,7 +76,7 @@ def append_run(
     return appended
 
 
-def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, named: str | None) -> Appended:
+def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, named: str | None, aside: Path) -> Appended:
     state = remote.state()
     there = remote_manifest(remote, state)
     if there is None:
@@ -85,18 +86,20 @@ def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, name
     version = version_of(manifest)
     if version in (there.get("version"), *(one["version"] for one in there.get("appended", []))):
         return Appended(remote.repo_id, remote.url, state.commit, named or version_of(there), {}, {})
-    with _aside(folder) as aside:
-        growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), aside)
-        merged = grown(there, public_manifest(manifest), growth, version)
-        if growth.files:
-            _commit(folder, remote, state, merged, growth)
-            state = remote.state()
+    growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), aside)
+    merged = grown(there, public_manifest(manifest), growth, version)
+    if growth.files:
+        _commit(folder, remote, state, merged, growth)
+        state = remote.state()
     return Appended(remote.repo_id, remote.url, state.commit, named or version_of(merged), growth.rows, growth.skipped)
 
 
 @contextmanager
 def _aside(folder: RunFolder) -> Iterator[Path]:
-    """A folder for new shards inside the run's own, so that what a kill leaves behind is swept up by the next try."""
+    """A folder for new shards inside the run's own, so that what a kill leaves behind is swept up by the next try.
+
+    Every try opens it, also one that finds all rows committed: the kill may have come just after the commit.
+    """
     aside = folder.path / ".append.aside"
     shutil.rmtree(aside, ignore_errors=True)
     try:
