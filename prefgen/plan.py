@@ -30,6 +30,7 @@ class StepPlan:
     cost_usd  None where no price is known
     batch_usd what it costs as a batch; None where no price is known or nobody is paid
     seconds   rough: from the engine's own pace, see `_seconds`; None where nobody can say
+    notes     what people should know before they pay
     """
 
     name: str
@@ -42,6 +43,7 @@ class StepPlan:
     cost_usd: float | None = None
     batch_usd: float | None = None
     seconds: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Plan:
     def requests(self) -> int:
         """Requests of all steps."""
         return sum(step.requests for step in self.steps)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know before they pay, each with its step."""
+        return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
@@ -141,7 +148,7 @@ def _asking(name: str, kind_name: str, asked: str, model: ModelSpec, forecast: F
     cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
     plan = StepPlan(
         name, kind_name, forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost, batch,
-        _seconds(model, forecast.requests),
+        _seconds(model, forecast.requests), forecast.notes,
     )  # fmt: skip
     return plan, estimate.method
 

@@ -25,18 +25,21 @@ def check_files(files: Sequence[Path]) -> int:
 
     code = 0
     for path in files:
+        notes: tuple[str, ...] = ()
         try:
             content = read_document(path).data
             if isinstance(content, dict) and "population" in content and "steps" not in content:
                 check_population(path)
             else:
-                foresee(load(path))
+                notes = foresee(load(path)).notes
         except SpecError as error:
             code = error.exit_code
             for complaint in error.complaints:
                 print(complaint)
         else:
             people.print(f"{path}: right", markup=False)
+            for note in notes:
+                people.print(f"  note: {note}", markup=False, soft_wrap=True)
     return code
 
 

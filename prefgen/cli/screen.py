@@ -58,7 +58,8 @@ def plan_notes(plan: Plan) -> list[str]:
     if plan.token_method is None:
         return []
     notes = [
-        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)"
+        *plan.notes,
+        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)",
     ]
     paid = [step for step in plan.steps if step.cost_usd and step.batch_usd is not None]
     direct, batch = sum(step.cost_usd or 0.0 for step in paid), sum(step.batch_usd or 0.0 for step in paid)

@@ -42,6 +42,7 @@ class Forecast:
     completion_tokens    tokens of all answers together, estimated
     sample               a few prompts, to estimate tokens per character
     empty                its table without rows, so that later steps can be checked against its columns
+    notes                sentences that people should read before they pay
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Forecast:
     completion_tokens: int
     sample: tuple[str, ...]
     empty: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
