@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.distance import Floats, alpha_columns, cohen_kappa, entropy, jensen_shannon, krippendorff_alpha
-from prefgen.analysis.estimate import NOTHING, Estimate, clustered_share, from_draws, resampled_units, unit_starts
 from prefgen.analysis.sheet import Sheet
+from prefgen.estimates import NOTHING, Estimate, clustered_share, from_draws, resampled_units, unit_starts
 
 MOST_COMPARED = 14
 """Personas compared two by two; beyond, those farthest apart."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefgen.analysis.estimate import NOTHING, Estimate, clustered_share
 from prefgen.analysis.sheet import Sheet
+from prefgen.estimates import NOTHING, Estimate, clustered_share
 
 _EDGES = (0.0, 0.2, 0.4, 0.6, 0.8)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from prefgen.analysis.agreement import choice_shares, pair_columns, read_pair_sums, same_choices
 from prefgen.analysis.distance import Floats, entropy, jensen_shannon
-from prefgen.analysis.estimate import Estimate, clustered_share, from_draws, resampled_units
 from prefgen.analysis.sheet import Sheet
+from prefgen.estimates import Estimate, clustered_share, from_draws, resampled_units
 
 
 @dataclass(frozen=True, slots=True)

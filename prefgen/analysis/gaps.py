@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.estimate import Estimate, clustered_share, mean_difference
 from prefgen.analysis.sheet import FORM, Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
+from prefgen.estimates import Estimate, clustered_share, mean_difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.agreement import pair_columns, read_pair_sums
 from prefgen.analysis.distance import Floats, entropy
-from prefgen.analysis.estimate import Estimate, from_draws, resampled_units
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
+from prefgen.estimates import Estimate, from_draws, resampled_units
 
 MAJORITY = "majority"
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.estimate import unit_starts
+from prefgen.estimates import unit_starts
 from prefgen.judging.presentations import LETTERS
 from prefgen.records import Status
 from prefgen.seeds import unit_for

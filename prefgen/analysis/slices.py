@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.estimate import Estimate, clustered_share
 from prefgen.analysis.sheet import STATUSES, Sheet
+from prefgen.estimates import Estimate, clustered_share
 
 MOST_LEVELS = 40
 NO_CHOICE = tuple(status for status in STATUSES if status not in ("ok", "na"))

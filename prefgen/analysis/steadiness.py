@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.distance import jensen_shannon
-from prefgen.analysis.estimate import Estimate, clustered_share
 from prefgen.analysis.sheet import Sheet
+from prefgen.estimates import Estimate, clustered_share
 
 
 @dataclass(frozen=True, slots=True)

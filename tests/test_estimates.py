@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from prefgen.analysis.estimate import (
+from prefgen.estimates import (
     NOTHING,
     clustered_share,
+    crossed_share,
     from_draws,
     mean_difference,
     quantile_of_t,
@@ -91,3 +92,19 @@ def test_the_bootstrap_spread_of_a_mean_is_its_standard_error():
     assert means[1:].std() == pytest.approx(stats.sem(values), rel=0.065)
     ours = from_draws(means, values.size)
     assert ours.low < values.mean() < ours.high
+
+
+def test_a_share_over_items_that_share_nothing_is_that_over_clusters():
+    rng = np.random.default_rng(5)
+    of = rng.integers(1, 9, 60)
+    won = rng.binomial(of, 0.4)
+    assert crossed_share(won, of, []) == clustered_share(won, of)
+
+
+def test_items_that_share_a_topic_say_less_than_items_that_do_not():
+    rng = np.random.default_rng(6)
+    topic = np.repeat(np.arange(20), 10)
+    chance = 1 / (1 + np.exp(-rng.normal(0, 1.5, 20)))[topic]
+    won = rng.binomial(1, chance)
+    alone, crossed = crossed_share(won, np.ones(200), []), crossed_share(won, np.ones(200), [topic])
+    assert crossed.high - crossed.low > 1.5 * (alone.high - alone.low)

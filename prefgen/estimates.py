@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -91,6 +91,38 @@ def clustered_share(successes: ArrayLike, trials: ArrayLike, *, level: float = 0
     variance = m / (m - 1) * float(((won - share * of) ** 2).sum()) / total**2
     effective = total if variance == 0 else min(total, share * (1 - share) / variance)
     return _score(share, max(effective, 1.0), quantile_of_t(level, m - 1), m)
+
+
+def crossed_share(
+    successes: ArrayLike, trials: ArrayLike, factors: Sequence[ArrayLike], *, level: float = 0.95
+) -> Estimate:
+    """Share of successes over items that share the levels of crossed factors (topics, groups).
+
+    successes, trials   one number an item, summed over personas, 0 <= successes <= trials
+    factors             per factor one integer code an item; may be empty
+
+    The variance adds, to that between items, what each factor's levels vary beyond it; the fewest levels say how
+    far Student's quantile is from the normal one.
+    """
+    won, of = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    asked = of > 0
+    won, of = won[asked], of[asked]
+    m, total = of.size, float(of.sum())
+    if m == 0:
+        return NOTHING
+    share = min(1.0, max(0.0, float(won.sum()) / total))
+    if m == 1 or share in (0.0, 1.0):
+        return wilson(share * m, m, level=level, units=m)
+    apart, freedom = won - share * of, m - 1
+    variance = between = m / (m - 1) * float((apart**2).sum()) / total**2
+    for codes in factors:
+        of_level = np.bincount(np.unique(np.asarray(codes)[asked], return_inverse=True)[1], weights=apart)
+        n = of_level.size
+        if 1 < n < m:
+            more = n / (n - 1) * float((of_level**2).sum()) / total**2 - between
+            variance, freedom = variance + max(0.0, more), min(freedom, n - 1) if more > 0 else freedom
+    effective = total if variance == 0 else min(total, share * (1 - share) / variance)
+    return _score(share, max(effective, 1.0), quantile_of_t(level, freedom), m)
 
 
 def mean_difference(differences: ArrayLike, *, level: float = 0.95) -> Estimate:
