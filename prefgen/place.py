@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from prefgen.publish.report import write_report
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
@@ -40,16 +41,17 @@ class Candidate:
 
 
 def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Meter], None]) -> dict[str, Any]:
-    """Ask every model what the run's last judge step asked, without a persona; RUN/placement.json and the report follow.
+    """Ask every model what the judge step of the run's judgments asked, without a persona; RUN/placement.json and the report follow.
 
     Responses are kept in RUN/placements.sqlite, so a model is asked once and the command can be repeated.
     Raises UsageError for a run without a judge step, FileError for one that is not finished, EngineError.
     """
     folder = RunFolder(run)
-    if folder.read_manifest()["status"] != "finished":
+    manifest = folder.read_manifest()
+    if manifest["status"] != "finished":
         raise FileError(f"{run}: the run is not finished", fix="run its pipeline to the end first")
     pipeline = load(folder.pipeline_path)
-    step = _judge_step(pipeline, run)
+    step = _judge_step(manifest, run)
     with folder.locked(), ResponseStore(folder.path / "placements.sqlite") as store:
         placed = [
             PlacedModel(one.name, one.region, _answers(folder, pipeline, step, one, store, watch)) for one in candidates
@@ -60,11 +62,13 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
     return placement
 
 
-def _judge_step(pipeline: Pipeline, run: Path) -> str:
-    steps = [name for name, spec in pipeline.steps.items() if kind_of(spec) == "judge"]
-    if not steps:
+def _judge_step(manifest: Mapping[str, Any], run: Path) -> str:
+    """The step that asked for the run's judgments."""
+    lineage = Lineage.of_manifest(manifest)
+    step = lineage.judge_of(lineage.judgments) if lineage.judgments else None
+    if step is None:
         raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
-    return steps[-1]
+    return step
 
 
 def _answers(

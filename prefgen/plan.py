@@ -17,6 +17,7 @@ from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIMode
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
 from prefgen.steps.context import Context, Forecast
+from prefgen.store.finished import Lineage
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
 
@@ -211,13 +212,15 @@ def _check_leakage_is_measured(pipeline: Pipeline, plan: StepPlan, summary: Mapp
 def _check_calibration(pipeline: Pipeline, grains: Mapping[str, str]) -> None:
     if pipeline.calibrate is None:
         return
+    lineage = Lineage.of_pipeline(pipeline, grains)
     answers = read_calibration(pipeline.calibrate).answers
-    if grains.get(answers) != "judgments":
-        judged = [name for name, grain in grains.items() if grain == "judgments"]
+    if answers is None and lineage.judgments is None:
+        raise pipeline.document.error(("calibrate",), "no step has judgments", "add a `judge` step")
+    if answers is not None and grains.get(answers) != "judgments":
         raise pipeline.document.error(
             ("calibrate",),
             f"its `answers: {answers}` is no step with judgments",
-            f"name {one_of(answers, judged)} there",
+            f"name {one_of(answers, lineage.of_grain('judgments'))} there",
         )
 
 

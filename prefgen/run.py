@@ -191,7 +191,7 @@ class _Making:
             self.log.event("made", **account)
         self.tables[name] = self.folder.table(name)
         self.grains[name] = account["grain"]
-        self.accounts.append(account)
+        self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
         return self.tables[name]
 
     def _make(self, name: str) -> Account:

@@ -14,6 +14,7 @@ from prefgen.errors import FileError, UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS
 from prefgen.spec.calibration import CalibrationSpec
+from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder, file_errors, write_json
 from prefgen.store.table import Table
 
@@ -81,33 +82,36 @@ def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mappin
     calibration = calibrate_run(folder, spec, manifest)
     with file_errors(folder.path):
         calibration.weights.write_parquet(folder.path / "calibration_weights.parquet")
-    write_json(folder.path / "calibration.json", calibration.to_json() | {"fingerprint": manifest["fingerprint"]})
+    said = {
+        "fingerprint": manifest["fingerprint"],
+        "judgments": spec.answers or Lineage.of_manifest(manifest).judgments,
+    }
+    write_json(folder.path / "calibration.json", calibration.to_json() | said)
     return calibration
 
 
 def calibrate_run(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[str, Any]) -> Calibration:
     """`calibrate_tables` over a run folder, whose manifest need not be written yet."""
-    steps = {step["name"]: step for step in manifest["steps"]}
-    if spec.answers not in steps:
-        raise UsageError(f"the run has no step {spec.answers!r}", fix=f"`answers:` may be one of {', '.join(steps)}")
-    answers = folder.table(spec.answers)
-    above = list(steps)[: list(steps).index(spec.answers)]
-    tables = {name: folder.table(name) for name in above}
-    items = _last(tables, {"item_id", "options"})
-    personas = _last(tables, {"persona_id", "control", "text"})
-    return calibrate_tables(
-        judgments=answers, items=items.read(), personas=personas.read(), spec=spec, seed=int(manifest["seed"])
-    )
-
-
-def _last(tables: Mapping[str, Table], columns: set[str]) -> Table:
-    found = [table for table in tables.values() if table.parts and columns <= set(table.schema.names())]
-    if not found:
+    judged = Lineage.of_manifest(manifest).of_grain("judgments")
+    if spec.answers is not None and spec.answers not in judged:
         raise UsageError(
-            f"no step above the answers has the columns {', '.join(sorted(columns))}",
-            fix="name another step under `answers:`",
+            f"the run has no step {spec.answers!r} with judgments",
+            fix=f"`answers:` may be one of {', '.join(judged)}"
+            if judged
+            else "hold a run with a `judge` step against it",
         )
-    return found[-1]
+    run = finished(folder, manifest, step=spec.answers)
+    if run.judgments is None or run.items is None or run.personas is None:
+        raise UsageError(
+            "the run has no judgments of personas on items", fix="hold a run with a `judge` step against it"
+        )
+    return calibrate_tables(
+        judgments=run.judgments,
+        items=run.items.read(),
+        personas=run.personas.read(),
+        spec=spec,
+        seed=int(manifest["seed"]),
+    )
 
 
 def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str, Any]]:

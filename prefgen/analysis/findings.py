@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from prefgen.analysis.slices import (
 )
 from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
 from prefgen.seeds import rng_for
+from prefgen.store.finished import Finished, finished
 from prefgen.store.folder import RunFolder, write_json
-from prefgen.store.table import Table
 
 FORMAT = 1
 
@@ -37,43 +37,9 @@ _GROUP_TYPES = ("group_type", "group_kind", "type", "group")
 _CATEGORIES = ("category", "theme", "domain", "topic", "subject", "dimension")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The tables of a run that can be analysed; None where the run made none."""
-
-    judgments: Table | None
-    items: Table | None
-    personas: Table | None
-
-
-def find_sources(folder: RunFolder) -> Sources:
-    """The last table of each grain, told by its columns, since a later one is an earlier one with more said."""
-    found: dict[str, Table] = {}
-    wanted = {
-        "judgments": {
-            "judgment_id",
-            "persona_id",
-            "item_id",
-            "order",
-            "repeat",
-            "choice",
-            "slot",
-            "status",
-            "item_choice",
-        },
-        "items": {"item_id", "prompt", "options"},
-        "personas": {"persona_id", "text"},
-    }
-    for step in folder.read_manifest().get("steps", []):
-        if not (folder.tables / step["name"]).is_dir():
-            continue
-        table = folder.table(step["name"])
-        names = set(table.schema) if table.parts else set()
-        for grain, columns in wanted.items():
-            if columns <= names and (grain != "personas" or "item_id" not in names):
-                found[grain] = table
-                break
-    return Sources(found.get("judgments"), found.get("items"), found.get("personas"))
+def find_sources(folder: RunFolder) -> Finished:
+    """The judgments that speak for a run, with their items and personas."""
+    return finished(folder, folder.read_manifest())
 
 
 def find(folder: RunFolder, *, draws: int = 300) -> dict[str, Any]:
@@ -97,7 +63,7 @@ def write_findings(folder: RunFolder, *, draws: int = 300) -> Path:
     return path
 
 
-def read_sheet(sources: Sources, *, seed: int) -> Sheet | None:
+def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
     """The sheet of a run; None where no judge picked among options of items."""
     if sources.judgments is None or sources.items is None or sources.personas is None or not sources.judgments.n_rows:
         return None

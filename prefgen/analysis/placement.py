@@ -35,7 +35,8 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
     Raises UsageError when the run has no answers of personas to compare with, or two models share a name.
     """
     manifest = folder.read_manifest()
-    sheet = read_sheet(find_sources(folder), seed=int(manifest["seed"]))
+    sources = find_sources(folder)
+    sheet = read_sheet(sources, seed=int(manifest["seed"]))
     if sheet is None or not len(sheet.people):
         raise UsageError(
             f"{folder.path}: no persona of this run chose among options",
@@ -56,6 +57,7 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
     return {
         "format": 1,
         "fingerprint": manifest["fingerprint"],
+        "judgments": sources.step,
         "models": [{"name": one.name, "region": one.region} for one in models],
         "majority": MAJORITY,
         **asdict(placement),

@@ -24,7 +24,9 @@ class CalibrationSpec(Spec):
     """
 
     survey: InputPath = Field(description="CSV or Parquet, one row a respondent: answers and attributes.")
-    answers: Name = Field("answers", description="Name of the judge step whose answers are held against it.")
+    answers: Name | None = Field(
+        None, description="Name of the step whose judgments are held against it; by default the run's judgments."
+    )
     by: list[Name] | dict[Name, str] = Field(
         min_length=1, description="Attributes that make subgroups, or {attribute: column of the survey}."
     )

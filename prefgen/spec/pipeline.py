@@ -78,6 +78,10 @@ class Publish(Spec):
         default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
         description="Names of exports, or {name: {from: step}} where several steps could be meant.",
     )
+    judgments: Name | None = Field(
+        None,
+        description="Step whose judgments card, report and `place` speak of, and exports are made from; by default the last.",
+    )
     license: str = Field(
         "other",
         pattern=r"^[A-Za-z0-9.\-]{1,40}$",

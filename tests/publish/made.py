@@ -189,7 +189,7 @@ def run_in(
             frames = [frame.with_columns(text=portrait) for frame in frames]
         account = _account(name, kinds[name], Table.of(name, frames))
         run.write_table(name, iter(frames), fingerprint=name, account=lambda _, account=account: account)
-        accounts.append(account)
+        accounts.append(account | {"reads": pipeline.steps[name].reads()})
     configs = write_exports(pipeline, {name: run.table(name) for name in kinds}, GRAINS, run.data)
     write_resolved(pipeline, run)
     manifest = {

@@ -191,6 +191,14 @@ def test_an_export_that_cannot_be_made_is_named_with_its_line(tmp_path: Path, ex
     assert "town.yaml:11: publish" in str(caught.value)
 
 
+def test_the_judgments_that_speak_for_a_run_are_a_step_that_has_some(tmp_path: Path) -> None:
+    pipeline = made.pipeline_in(tmp_path, exports="dpo], judgments: people, tags: [")
+    with pytest.raises(
+        SpecError, match=r"publish.judgments: no step 'people' with judgments\n  fix: name one of 'answers'"
+    ):
+        wanted_exports(pipeline, made.GRAINS)
+
+
 def test_an_export_can_name_its_step(tmp_path: Path) -> None:
     pipeline = made.pipeline_in(tmp_path, exports="{dpo: {from: answers}}, {fewshot: {shots: 2}}")
     assert [(one.name, one.step, one.shots) for one in wanted_exports(pipeline, made.GRAINS)] == [

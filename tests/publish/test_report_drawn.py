@@ -100,13 +100,13 @@ def test_a_run_without_a_draw_has_none(tmp_path):
 def test_only_a_draw_with_something_wrong_is_among_what_to_know_first(tmp_path):
     tables = [{"of": ["age", "vote"], "shares": AGE_BY_VOTE}]
     right = summary(tmp_path, attributes={"age": AGES, "vote": VOTES}, tables=tables)
-    told = {"steps": [{"kind": "draw", "grain": "personas", "summary": right}]}
+    told = {"steps": [{"name": "people", "kind": "draw", "grain": "personas", "summary": right}]}
     assert headlines(told, {}) == []
     wrong = {**VOTES, "left": 0.44, "none": 0.21}
     torn = summary(tmp_path, attributes={"age": AGES, "vote": wrong}, tables=tables)
-    (said,) = headlines({"steps": [{"kind": "draw", "grain": "personas", "summary": torn}]}, {})
+    (said,) = headlines({"steps": [{"name": "people", "kind": "draw", "grain": "personas", "summary": torn}]}, {})
     assert said.sentence.startswith("No population has all tables of town at once: the one that fits worst misses by .")
     leaky = right | {"privacy": {"holdout_share": 0.62}}
-    (said,) = headlines({"steps": [{"kind": "draw", "grain": "personas", "summary": leaky}]}, {})
+    (said,) = headlines({"steps": [{"name": "people", "kind": "draw", "grain": "personas", "summary": leaky}]}, {})
     assert said.weight == "grave"
     assert "(62 %, where 50 % is wanted)" in said.sentence

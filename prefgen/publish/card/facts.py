@@ -15,6 +15,7 @@ from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
 from prefgen.publish.card.prompt import prompt_of
 from prefgen.publish.public import public_pipeline
+from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder, read_of_run
 from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
 
@@ -136,11 +137,8 @@ def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, fl
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:
-    judged = [step["name"] for step in manifest["steps"] if step["grain"] == "judgments"]
-    if not judged:
-        return None
-    table = folder.table(judged[0])
-    if not table.parts or not {"control", "item_choice", "n_presentations"} <= set(table.schema):
+    table = finished(folder, manifest).judgments
+    if table is None or not {"control", "item_choice", "n_presentations"} <= set(table.schema):
         return None
     share = 1 / pl.col("n_presentations")  # so that a choice counts once, however often it was asked
     rows = table.scan().select("item_id", "control", "item_choice", share=share).drop_nulls("item_choice")

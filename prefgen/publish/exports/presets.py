@@ -91,6 +91,7 @@ def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted
     """
     found: list[Wanted] = []
     complaints: list[SpecError] = []
+    _check_chosen(pipeline, grains)
     for place, entry in enumerate(pipeline.publish.exports):
         for name, options in _entries(entry):
             try:
@@ -101,6 +102,14 @@ def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted
         raise SpecError(*(complaint for error in complaints for complaint in error.complaints))
     unique = {one.name: one for one in found if one.name not in ALWAYS}
     return list(unique.values())
+
+
+def _check_chosen(pipeline: Pipeline, grains: Mapping[str, str]) -> None:
+    chosen = pipeline.publish.judgments
+    judged = [name for name, grain in grains.items() if grain == "judgments"]
+    if chosen is not None and chosen not in judged:
+        fix = f"name {one_of(chosen, judged)}" if judged else "leave it out, or add a `judge` step"
+        raise pipeline.document.error(("publish", "judgments"), f"no step {chosen!r} with judgments", fix)
 
 
 def want(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from prefgen.publish.report.drawn import audits_of
 from prefgen.publish.report.words import Record, count, decimal, interval, listed, number, percent, points, short
+from prefgen.store.finished import Lineage
 
 _LEAKS = 0.55
 """Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
@@ -38,9 +39,9 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
 
 
 def judged(manifest: Record) -> Record | None:
-    """The last step whose rows are judgments: what the filters left."""
-    found = [step for step in manifest["steps"] if step["grain"] == "judgments"]
-    return found[-1] if found else None
+    """The account of the step whose judgments speak for the run: what the filters left."""
+    step = Lineage.of_manifest(manifest).judgments
+    return next((one for one in manifest["steps"] if one["name"] == step), None)
 
 
 def kept_line(manifest: Record) -> Headline | None:

@@ -18,6 +18,7 @@ from prefgen.publish.report.headlines import headlines, judged
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
 from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, size
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder
 
 NOTHING_ASKED = dict.fromkeys(("planned", "failed", "retries", "throttled", "prompt", "cached", "completion"), 0)
@@ -55,20 +56,26 @@ def render_page(
 
 def lead_of(manifest: Record, findings: Record) -> str:
     """What the run is, in one sentence."""
-    of = {
-        grain: [step for step in manifest["steps"] if step["grain"] == grain]
-        for grain in ("judgments", "personas", "items")
-    }
-    judges = [step for step in of["judgments"] if step["kind"] == "judge"]
-    if not judges:
+    lineage, by_name = Lineage.of_manifest(manifest), {step["name"]: step for step in manifest["steps"]}
+    name = lineage.judgments
+    if name is None:
         made = [f"{count(step['kept'])} rows of {step['name']}" for step in manifest["steps"]]
         return f"A run of {len(manifest['steps'])} steps that made {listed(made)}." if made else "A run without steps."
-    names = list(dict.fromkeys(_model_name(manifest, step["model"]) for step in judges if step["model"]))
+    judge, personas, items = (
+        by_name.get(of(name) or "") for of in (lineage.judge_of, lineage.personas_of, lineage.items_of)
+    )
+    model = _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
     controls = (findings.get("sheet") or {"controls": 0})["controls"]
-    who = f" as {count(of['personas'][-1]['rows'] - controls)} personas" if of["personas"] else ""
+    who = f" as {count(personas['rows'] - controls)} personas" if personas else ""
     who += f" and {controls} control{'s' * (controls != 1)}" if controls else ""
-    what = f" on {count(of['items'][-1]['rows'])} items" if of["items"] else ""
-    return f"{count(judges[-1]['rows'])} judgments by {listed(names) or 'a model'}{who}{what}."
+    what = f" on {count(items['rows'])} items" if items else ""
+    others = [other for other in lineage.judges if judge and other != judge["name"]]
+    which = (
+        f" This speaks of {name}; {listed(others)} {'was' if len(others) == 1 else 'were'} judged too."
+        if others
+        else ""
+    )
+    return f"{count((judge or by_name[name])['rows'])} judgments by {model}{who}{what}.{which}"
 
 
 def _model_name(manifest: Record, name: str) -> str:

@@ -12,6 +12,7 @@ from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS, shown
 from prefgen.publish.report.words import Record, decimal, percent
 from prefgen.seeds import rng_for
+from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
@@ -73,7 +74,8 @@ def read_judgments(folder: RunFolder, manifest: Record, *, most: int = MOST) -> 
     One judgment is drawn from each of `most` equal stretches of the table, by the run's seed; two more of every status
     that is not an answer. Reads a few columns, then only the rows drawn.
     """
-    judgments, items, personas = (_last_with(folder, manifest, columns) for columns in _TABLES)
+    run = finished(folder, manifest)
+    judgments, items, personas = run.judgments, run.items, run.personas
     if judgments is None or items is None or personas is None or not judgments.n_rows:
         return []
     keys = _drawn(judgments, most, seed=int(manifest["seed"]))
@@ -90,23 +92,6 @@ def read_judgments(folder: RunFolder, manifest: Record, *, most: int = MOST) -> 
         if key in answers and key[1] in by_item and key[0] in by_person
     ]
     return _spread(readings)
-
-
-_TABLES = (
-    {"judgment_id", "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "p"},
-    {"item_id", "prompt", "options"},
-    {"persona_id", "text"},
-)
-
-
-def _last_with(folder: RunFolder, manifest: Record, columns: set[str]) -> Table | None:
-    found = None
-    for step in manifest["steps"]:
-        if step["rows"] and (folder.tables / step["name"]).is_dir():
-            table = folder.table(step["name"])
-            if columns <= set(table.schema) and ("order" in columns or "order" not in table.schema):
-                found = table
-    return found
 
 
 def _drawn(judgments: Table, most: int, *, seed: int) -> pl.DataFrame:

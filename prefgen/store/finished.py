@@ -1,0 +1,124 @@
+"""Which tables of a run are its judgments, its personas and its items: everything that speaks of a run asks here.
+
+Screen, card, report, exports, `place` and `calibrate` would otherwise each find their own, and with two judge steps
+they would not be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.folder import RunFolder
+from prefgen.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step as its place in the run has it: what one row of its table is, and (key, step) for every table it reads."""
+
+    grain: str
+    reads: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The steps of a run in their order, and what each rests on.
+
+    chosen    the step that `publish: {judgments: ...}` names, or None
+    """
+
+    steps: Mapping[str, Step]
+    chosen: str | None = None
+
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> Lineage:
+        """Of a finished run, wherever its folder was moved to."""
+        steps = {
+            one["name"]: Step(one["grain"], tuple((key, name) for key, name in one.get("reads", ())))
+            for one in manifest.get("steps", ())
+        }
+        return cls(steps, manifest.get("publish", {}).get("judgments"))
+
+    @classmethod
+    def of_pipeline(cls, pipeline: Pipeline, grains: Mapping[str, str]) -> Lineage:
+        """Of a run that is planned or being made; `grains` says what one row of each step's table is."""
+        steps = {name: Step(grains[name], step.reads()) for name, step in pipeline.steps.items() if name in grains}
+        return cls(steps, pipeline.publish.judgments)
+
+    @property
+    def judgments(self) -> str | None:
+        """The step whose table is the run's judgments: the one chosen, else the last of that grain; None for none."""
+        found = self.of_grain("judgments")
+        return self.chosen if self.chosen in found else found[-1] if found else None
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The steps that judged, in their order: those with judgments that are not another step's, filtered or parted."""
+        return tuple(name for name in self.of_grain("judgments") if self.judge_of(name) == name)
+
+    def of_grain(self, grain: str) -> tuple[str, ...]:
+        """The steps whose rows are of a grain, in their order."""
+        return tuple(name for name, step in self.steps.items() if step.grain == grain)
+
+    def judge_of(self, step: str) -> str | None:
+        """The judge step that the rows of a step rest on; None where they rest on none."""
+        for name in self._upward(step):
+            above = [self.steps[read].grain for _, read in self.steps[name].reads if read in self.steps]
+            if self.steps[name].grain == "judgments" and "judgments" not in above:
+                return name
+        return None
+
+    def personas_of(self, step: str) -> str | None:
+        """The step with the personas of a step's rows: those its judge asked, else the nearest at or above it."""
+        return self._side(step, "as", "personas")
+
+    def items_of(self, step: str) -> str | None:
+        """The step with the items of a step's rows: those that were judged, else the nearest at or above it."""
+        return self._side(step, "items", "items")
+
+    def _side(self, step: str, key: str, grain: str) -> str | None:
+        judge = self.judge_of(step)
+        if judge is not None:
+            return dict(self.steps[judge].reads).get(key)
+        return next((name for name in self._upward(step) if self.steps[name].grain == grain), None)
+
+    def _upward(self, step: str) -> list[str]:
+        """A step and all that it rests on, the nearest first."""
+        found = [step] if step in self.steps else []
+        for name in found:  # grows while it is walked
+            found += [read for _, read in self.steps[name].reads if read in self.steps and read not in found]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The judgments of a run with the personas and items of their lineage; None for what the run does not have.
+
+    step    the step whose judgments they are
+    """
+
+    step: str | None
+    judgments: Table | None
+    items: Table | None
+    personas: Table | None
+
+
+def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None = None) -> Finished:
+    """The tables that speak for a run, or those of another of its steps with judgments."""
+    lineage = Lineage.of_manifest(manifest)
+    step = step or lineage.judgments
+    if step is None:
+        return Finished(None, None, None, None)
+    items, personas = lineage.items_of(step), lineage.personas_of(step)
+    return Finished(step, _table(folder, step), _table(folder, items), _table(folder, personas))
+
+
+def _table(folder: RunFolder, step: str | None) -> Table | None:
+    """A step's table; None where it is not there any more, or has no part to read."""
+    if step is None or not (folder.tables / step).is_dir():
+        return None
+    table = folder.table(step)
+    return table if table.parts else None
