@@ -1,1 +1,1 @@
-"""Tables and files of a run; the only room that spells a path."""
+"""Tables and files of a run, and the rows that users bring; the only room that spells a path."""
