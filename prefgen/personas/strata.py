@@ -10,6 +10,7 @@ import polars as pl
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Shares
+from prefgen.spec.condition import ConditionError, read_condition
 from prefgen.spec.population import Population
 
 
@@ -48,16 +49,14 @@ def sampling_frame(population: Population, share: Shares, columns: Callable[[], 
 
 def _holds(population: Population, cells: pl.DataFrame) -> Shares:
     try:
-        held = cells.select(pl.sql_expr(population.keep or "").cast(pl.Boolean).fill_null(False)).to_series()
-    except Exception as error:  # polars raises many kinds, all of them the expression's fault
-        words = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise population.error(
-            ("keep",), f"cannot be evaluated: {words}", f"write an SQL condition over {', '.join(cells.columns[:12])}"
-        ) from None
-    if held.len() != cells.height:
-        raise population.error(
-            ("keep",), "is not a condition on one person", "write a comparison such as vote = 'left'"
-        )
+        condition = read_condition(population.keep or "")
+        if not condition.row_wise:
+            raise ConditionError("it looks at more than one person", "write a comparison such as vote = 'left'")
+        held = condition.holds(cells).cast(pl.Boolean).fill_null(False)
+    except (ConditionError, pl.exceptions.PolarsError) as error:
+        known = f"write an SQL condition over {', '.join(cells.columns[:12])}"
+        problem, fix = (error.problem, error.fix) if isinstance(error, ConditionError) else (str(error)[:200], known)
+        raise population.error(("keep",), f"cannot be evaluated: {problem}", fix) from None
     return np.asarray(held.to_numpy(), dtype=np.float64)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import polars as pl
 from pydantic import Field
 
+from prefgen.spec.condition import Condition, condition_over
+from prefgen.spec.document import Key
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
-from prefgen.steps.product import condition
+from prefgen.steps.product import complaints_of
 from prefgen.store.table import Table
 
 
@@ -41,50 +42,37 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     """The rows of the table read, with `reject_reason` filled."""
     table = tables[spec.keep]
     rules = {spec.where: spec.where} if isinstance(spec.where, str) else spec.where
-    passed = {
-        reason: condition(where, table.schema, "where" if isinstance(spec.where, str) else ("where", reason), context)
-        for reason, where in rules.items()
-    }
-    if all(map(_looks_at_one_row, rules.values())):
+    conditions: dict[str, Condition] = {}
+    for reason, where in rules.items():
+        with complaints_of(context, _at(spec, reason)):
+            conditions[reason] = condition_over(where, table.schema)
+    if all(condition.row_wise for condition in conditions.values()):
         for frame in table.frames():
-            yield _marked(frame, frame.select(expression.alias(reason) for reason, expression in passed.items()))
+            yield _marked(frame, _passed(spec, conditions, frame, context))
         return
     # A condition that looks at other rows (an average, a window) needs them all; parts keep their boundaries.
-    answers = table.read().select(expression.alias(reason) for reason, expression in passed.items()).rechunk()
+    passed = [answer.rechunk() for answer in _passed(spec, conditions, table.read(), context)]
     start = 0
     for frame in table.frames():
-        yield _marked(frame, answers.slice(start, frame.height))
+        yield _marked(frame, [answer.slice(start, frame.height) for answer in passed])
         start += frame.height
 
 
-def _marked(rows: pl.DataFrame, passed: pl.DataFrame) -> pl.DataFrame:
-    """The rows with the first reason whose column of `passed` is not true."""
-    reasons = [pl.when(~column.fill_null(False)).then(pl.lit(column.name)) for column in passed.get_columns()]
+def _at(spec: Spec, reason: str) -> Key:
+    return ("where",) if isinstance(spec.where, str) else ("where", reason)
+
+
+def _passed(spec: Spec, conditions: Mapping[str, Condition], rows: pl.DataFrame, context: Context) -> list[pl.Series]:
+    """For every condition whether it holds, under the name of its reason."""
+    found = []
+    for reason, condition in conditions.items():
+        with complaints_of(context, _at(spec, reason)):
+            found.append(condition.holds(rows).alias(reason))
+    return found
+
+
+def _marked(rows: pl.DataFrame, passed: Sequence[pl.Series]) -> pl.DataFrame:
+    """The rows with the first reason whose condition did not hold."""
+    reasons = [pl.when(~answer.fill_null(False)).then(pl.lit(answer.name)) for answer in passed]
     earlier = pl.col("reject_reason") if "reject_reason" in rows.columns else pl.lit(None, dtype=pl.String)
     return rows.with_columns(pl.coalesce(earlier, *reasons).alias("reject_reason"))
-
-
-_ROW_FUNCTIONS = frozenset(
-    [
-        "in",
-        "and",
-        "or",
-        "not",
-        "abs",
-        "coalesce",
-        "ifnull",
-        "lower",
-        "upper",
-        "length",
-        "round",
-        "floor",
-        "ceil",
-        "starts_with",
-        "ends_with",
-    ]
-)
-
-
-def _looks_at_one_row(where: str) -> bool:
-    """Whether a condition surely needs no other row: it calls no function but those known to be row-wise."""
-    return all(name.lower() in _ROW_FUNCTIONS for name in re.findall(r"(\w+)\s*\(", where))

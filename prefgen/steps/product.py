@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from prefgen.spec.condition import ConditionError, condition_over
+from prefgen.spec.document import Key
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import StepSpec
@@ -136,21 +139,14 @@ def _leaves(tree: object, by: list[str], name: str, context: Context) -> Iterato
 
 def filtered(rows: pl.DataFrame, where: str, key: str, context: Context) -> pl.DataFrame:
     """The rows for which a SQL expression is true; a bad expression is a complaint about `key`."""
-    return rows.filter(condition(where, rows.schema, key, context))
+    with complaints_of(context, key):
+        return rows.filter(condition_over(where, rows.schema).holds(rows))
 
 
-def condition(where: str, schema: pl.Schema, key: str | tuple[str | int, ...], context: Context) -> pl.Expr:
-    """A polars SQL expression, checked against the columns it will see. Must be true or false."""
+@contextlib.contextmanager
+def complaints_of(context: Context, key: str | Key) -> Iterator[None]:
+    """What is wrong with a condition becomes a complaint about this key of the step."""
     try:
-        expression = pl.sql_expr(where)
-        kind = pl.DataFrame(schema=schema).lazy().select(expression.alias("_")).collect_schema()["_"]
-    except (pl.exceptions.PolarsError, BaseException) as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-            raise
-        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise context.error(key, f"{where!r}: {first}", f"use SQL over the columns {', '.join(schema)}") from None
-    if kind != pl.Boolean:
-        raise context.error(
-            key, f"{where!r} is of type {kind}, not true or false", "compare it with something, e.g. `p_choice >= 0.6`"
-        )
-    return expression
+        yield
+    except ConditionError as error:
+        raise context.error(key, error.problem, error.fix) from None

@@ -80,3 +80,18 @@ def test_the_share_held_out_is_near_what_was_asked() -> None:
 def test_a_column_that_is_not_there_is_told() -> None:
     with pytest.raises(SpecError, match="no column 'colour'"):
         parted(GRID, ["colour"])
+
+
+def test_an_average_alone_holds_for_every_row() -> None:
+    assert kept(NUMBERS, {"poor": "avg(n) > 1"}, parts=2)["reject_reason"].to_list() == [None] * 4
+
+
+@pytest.mark.parametrize("where", ["CAST(who AS INT) > 1", {"odd": "CAST(who AS INT) > 1"}])
+def test_values_that_a_condition_cannot_take_are_a_complaint_about_it(where: object) -> None:
+    with pytest.raises(SpecError, match="conversion from"):
+        kept(NUMBERS, where)
+    # Before there are rows nobody can know; what the types forbid is known then, too.
+    planned = {"t": Table.of("t", [NUMBERS.clear()])}
+    assert list(keep.make(keep.Spec.model_validate({"keep": "t", "where": where}), planned, context()))
+    with pytest.raises(SpecError, match="arithmetic"):
+        list(keep.make(keep.Spec.model_validate({"keep": "t", "where": "who + 1 > 2"}), planned, context()))

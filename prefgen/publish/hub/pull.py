@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from prefgen.ids import file_sha256
 from prefgen.publish.exports.write import check_out, swap
 from prefgen.publish.hub.push import json_bytes, remote_manifest
 from prefgen.publish.hub.skipping import may_hold, ranges_of
+from prefgen.spec.condition import Condition, ConditionError, read_condition
 from prefgen.store.folder import file_errors
 from prefgen.store.remote import Remote, connect
 from prefgen.store.shards import write_shards
@@ -121,7 +123,7 @@ def pull_rows(
                 if (
                     group is not None
                     and condition is not None
-                    and not may_hold(condition, ranges_of(shard.metadata, group))
+                    and not may_hold(condition.expression, ranges_of(shard.metadata, group))
                 ):
                     continue
                 rows = _read(published, shard, group, needed)
@@ -142,9 +144,10 @@ def write_rows(frames: Iterable[pl.DataFrame], out: Path, *, jsonl: bool = False
     with file_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         if jsonl:
-            n_rows = 0
+            n_rows, parts = 0, iter(frames)
+            first = next(parts)  # what is wrong with the question shows before a file is begun
             with aside.open("wb") as file:
-                for frame in frames:
+                for frame in _chained(first, parts):
                     n_rows += frame.height
                     frame.write_ndjson(file)
             aside.replace(out)
@@ -184,19 +187,26 @@ def _fetch(published: Published, path: str, aside: Path, entry: Mapping[str, Any
             fix="pull again; if it stays so, the published dataset is damaged: use an earlier --revision")  # fmt: skip
 
 
-def _condition(where: str | None) -> pl.Expr | None:
+def _condition(where: str | None) -> Condition | None:
     if where is None:
         return None
+    with _about_where():
+        condition = read_condition(where)
+        if not condition.row_wise:  # rows are read a row group at a time
+            raise ConditionError(f"{where!r} looks at more than one row", "compare the columns of a row")
+        return condition
+
+
+@contextlib.contextmanager
+def _about_where() -> Iterator[None]:
     try:
-        return pl.sql_expr(where)
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise UsageError(
-            f"--where {where!r}: {error}", fix='write an expression over columns, e.g. "p_choice > 0.9"'
-        ) from None
+        yield
+    except ConditionError as error:
+        raise UsageError(f"--where {error.problem}", fix=error.fix) from None
 
 
-def _needed(names: Sequence[str], condition: pl.Expr | None, columns: Sequence[str] | None) -> list[str]:
-    asked = list(columns or names) + (condition.meta.root_names() if condition is not None else [])
+def _needed(names: Sequence[str], condition: Condition | None, columns: Sequence[str] | None) -> list[str]:
+    asked = list(columns or names) + (condition.expression.meta.root_names() if condition is not None else [])
     unknown = [name for name in asked if name not in names]
     if unknown:
         raise UsageError(f"no column {unknown[0]!r}", fix=f"use {one_of(unknown[0], names)}")
@@ -213,11 +223,11 @@ def _read(published: Published, shard: pq.ParquetFile, group: int | None, column
     return found
 
 
-def _filtered(rows: pl.DataFrame, condition: pl.Expr, where: str | None) -> pl.DataFrame:
-    numbers = rows.with_columns(pl.selectors.float().fill_nan(None))
-    try:
-        if numbers.null_count().equals(rows.null_count()):
-            return rows.filter(condition)
-        return rows[numbers.with_row_index("row of the group").filter(condition)["row of the group"]]
-    except pl.exceptions.PolarsError as error:
-        raise UsageError(f"--where {where!r}: {error}", fix="compare columns with values of their own type") from None
+def _filtered(rows: pl.DataFrame, condition: Condition, where: str | None) -> pl.DataFrame:
+    """The rows for which the condition is true; NaN is no number, so nothing holds of it."""
+    with _about_where():
+        numbers = rows.with_columns(pl.selectors.float().fill_nan(None))
+        passed = condition.holds(numbers)
+        if passed.dtype != pl.Boolean:
+            raise ConditionError(f"{where!r} is of type {passed.dtype}, not true or false", "compare it with something")
+        return rows.filter(passed)
