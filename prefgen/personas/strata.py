@@ -50,13 +50,15 @@ def sampling_frame(population: Population, share: Shares, columns: Callable[[], 
 def _holds(population: Population, cells: pl.DataFrame) -> Shares:
     try:
         condition = read_condition(population.keep or "")
-        if not condition.row_wise:
-            raise ConditionError("it looks at more than one person", "write a comparison such as vote = 'left'")
         held = condition.holds(cells).cast(pl.Boolean).fill_null(False)
     except (ConditionError, pl.exceptions.PolarsError) as error:
         known = f"write an SQL condition over {', '.join(cells.columns[:12])}"
         problem, fix = (error.problem, error.fix) if isinstance(error, ConditionError) else (str(error)[:200], known)
         raise population.error(("keep",), f"cannot be evaluated: {problem}", fix) from None
+    if not condition.row_wise:
+        raise population.error(
+            ("keep",), "is not a condition on one person", "write a comparison such as vote = 'left'"
+        )
     return np.asarray(held.to_numpy(), dtype=np.float64)
 
 
