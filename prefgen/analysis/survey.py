@@ -1,4 +1,4 @@
-"""What respondents of a survey answered, by subgroup, and how much of a difference is mere sampling."""
+"""What respondents of a survey answered, by subgroup."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.distance import jensen_shannon
+from prefgen.analysis.distance import Floats
+from prefgen.analysis.samples import Told
 from prefgen.errors import UsageError
-
-Floats = NDArray[np.float64]
 
 EVERYBODY = "(everybody)"
 """Attribute and level of the group that holds all respondents."""
@@ -37,10 +36,10 @@ class Question:
         return tuple(dict.fromkeys(level for _, level in self.options))
 
     def by_level(self, shares: Floats) -> Floats:
-        """Shares of options as shares of levels."""
-        summed = np.zeros(len(self.levels))
-        for (_, level), share in zip(self.options, shares, strict=True):
-            summed[self.levels.index(level)] += share
+        """Shares of options (the last axis) as shares of levels."""
+        summed = np.zeros((*shares.shape[:-1], len(self.levels)))
+        for option, (_, level) in enumerate(self.options):
+            summed[..., self.levels.index(level)] += shares[..., option]
         return summed
 
 
@@ -107,12 +106,23 @@ class SurveyAnswers:
 
     def groups(self, question: Question) -> Iterator[Group]:
         """Everybody, then every subgroup in which enough people answered the question."""
-        yield Group(EVERYBODY, EVERYBODY)
-        for attribute, column in self.by.items():
-            for level in self.answers[column].drop_nulls().unique().sort():
-                group = Group(attribute, level)
-                if self.size(question, group) >= self.least:
-                    yield group
+        for group in self.all_groups():
+            if group.attribute == EVERYBODY or self.size(question, group) >= self.least:
+                yield group
+
+    def all_groups(self) -> tuple[Group, ...]:
+        """Everybody, then every subgroup, however small."""
+        levels = (
+            (attribute, self.answers[column].drop_nulls().unique().sort()) for attribute, column in self.by.items()
+        )
+        return (Group(EVERYBODY, EVERYBODY), *(Group(attribute, level) for attribute, some in levels for level in some))
+
+    def told(self, question: Question, groups: Sequence[Group]) -> Told:
+        """What the respondents say to a question, by group."""
+        codes = self.codes(question)
+        p = np.eye(len(question.levels) + 1)[codes][:, :-1]
+        answered = self.weight * (codes >= 0)
+        return Told(p, np.stack([answered * self.members(group) for group in groups], axis=1))
 
     def size(self, question: Question, group: Group) -> int:
         """Respondents of the group who answered the question."""
@@ -121,27 +131,9 @@ class SurveyAnswers:
     def shares(self, question: Question, group: Group) -> Floats:
         """Weighted share of every level."""
         rows = self._rows(question, group)
-        codes = self._codes(question)[rows]
+        codes = self.codes(question)[rows]
         counts = np.bincount(codes, weights=self.weight[rows], minlength=len(question.levels))
         return np.asarray(counts / max(counts.sum(), 1e-300), dtype=np.float64)
-
-    def noise(
-        self, question: Question, group: Group, rng: np.random.Generator, *, splits: int
-    ) -> dict[str, float | None]:
-        """Mean difference between random halves of the group, in each measure; rank_distance null if unordered."""
-        rows = self._rows(question, group)
-        codes, n_levels = self._codes(question)[rows], len(question.levels)
-        counted = np.zeros((len(codes), n_levels))
-        counted[np.arange(len(codes)), codes] = self.weight[rows]
-        half = rng.permuted(np.tile(np.arange(len(codes)) % 2, (splits, 1)), axis=1).astype(np.float64)
-        one, two = (part @ counted for part in (half, 1 - half))
-        one, two = (part / np.maximum(part.sum(axis=1, keepdims=True), 1e-300) for part in (one, two))
-        ranks = np.abs((one - two) @ np.arange(n_levels)) / max(1, n_levels - 1)
-        return {
-            "total_variation": float(np.abs(one - two).sum(axis=1).mean() / 2),
-            "jensen_shannon": float(jensen_shannon(one, two).mean()),
-            "rank_distance": float(ranks.mean()) if question.ordered else None,
-        }
 
     def lookup(self, questions: Sequence[Question], attribute: str) -> pl.DataFrame:
         """By item, level of the attribute and option: agreement (share of that answer) and modal (1 if the most frequent)."""
@@ -162,19 +154,20 @@ class SurveyAnswers:
         }
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _codes(self, question: Question) -> NDArray[np.int64]:
+    def codes(self, question: Question) -> NDArray[np.int64]:
         """Index of everyone's level; -1 for no answer, or one that no option means."""
         place = {level: index for index, level in enumerate(question.levels)}
         return self.answers[question.column].replace_strict(place, default=-1, return_dtype=pl.Int64).to_numpy()
 
-    def _rows(self, question: Question, group: Group) -> NDArray[np.bool_]:
-        answered = self._codes(question) >= 0
+    def members(self, group: Group) -> NDArray[np.bool_]:
+        """Whether a respondent is of the group, by respondent."""
         if group.attribute == EVERYBODY:
-            return answered
-        return np.asarray(
-            answered & (self.answers[self.by[group.attribute]] == group.level).fill_null(False).to_numpy(),
-            dtype=np.bool_,
-        )
+            return np.ones(len(self.weight), dtype=np.bool_)
+        told = self.answers[self.by[group.attribute]] == group.level
+        return np.asarray(told.fill_null(False).to_numpy(), dtype=np.bool_)
+
+    def _rows(self, question: Question, group: Group) -> NDArray[np.bool_]:
+        return np.asarray((self.codes(question) >= 0) & self.members(group), dtype=np.bool_)
 
 
 def level_text(column: pl.Series) -> pl.Series:

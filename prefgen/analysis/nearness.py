@@ -1,0 +1,266 @@
+"""Whether personas are as near to people as people are: distances and gains with intervals, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from prefgen.analysis.distance import Floats
+from prefgen.analysis.samples import Told, apart, expected_apart, shares_of, spread_of
+from prefgen.analysis.survey import Group, Question
+from prefgen.estimates import NOTHING, Estimate, from_draws, quantile_of_t
+
+ON, ABOVE, ALIKE = "on the floor", "above the floor", "too alike"
+"""Verdicts: as near as real people; farther; nearer, or less different from each other, than real people could be."""
+
+_BAND = (0.025, 0.975)
+_LEAST_SPREAD = 0.01  # a second look at the same answers may cry wolf less often than the first
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Subgroups of one question, each resampled. The first axis is draws; line 0 of `1 + draws` is what was found.
+
+    groups      the subgroups, along the second axis
+    floor       (draws, groups): total variation of real respondents in the personas' place from the survey drawn anew
+    floors      by measure, its mean over the draws, by group; None for rank_distance of unordered levels
+    people_spread     (draws, groups): chance that two of those respondents differ
+    distance    (1 + draws, groups): total variation of one answer a persona
+    spread      (groups,): chance that two personas differ; NaN with one persona
+    survey_spread     (groups,): chance that two respondents of the survey differ
+    squared, overall, nobody    (1 + draws, groups): squared distance of shares, freed of what sampling adds, of the
+                personas, of the whole survey, and of the judge without a persona (None where that was not asked)
+    """
+
+    item_id: str
+    groups: tuple[Group, ...]
+    floor: Floats
+    floors: dict[str, Floats | None]
+    people_spread: Floats
+    distance: Floats
+    spread: Floats
+    survey_spread: Floats
+    squared: Floats
+    overall: Floats
+    nobody: Floats | None
+
+    def band(self) -> tuple[Floats, Floats]:
+        """(groups,): the ends that 95 % of the floor lie between."""
+        low, high = np.quantile(self.floor, _BAND, axis=0)
+        return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the survey says to one question.
+
+    shares, anew            (groups, levels), and (draws, groups, levels) had others been asked
+    overall, overall_anew   (levels,), (draws, levels): of all respondents
+    spread                  (groups,): chance that two respondents differ
+    """
+
+    shares: Floats
+    anew: Floats
+    overall: Floats
+    overall_anew: Floats
+    spread: Floats
+
+
+def cells_of(
+    question: Question,
+    groups: Sequence[Group],
+    survey: Survey,
+    *,
+    personas: Told,
+    nobody: Floats | None,
+    said: dict[str, Any],
+    often: Floats,
+    distance: Floats,
+) -> Cells:
+    """The subgroups of one question with their draws.
+
+    nobody      (levels,): the judge without a persona
+    said        by attribute, (draws, personas): the levels that stand-ins named
+    often       (draws, personas): how often each persona counts
+    distance    (groups,): total variation found
+    """
+    real, real_spread = _of_stand_ins(question, groups, personas.weight, said)
+    found = apart(real, survey.anew, ordered=question.ordered)
+    floor = found["total_variation"]
+    assert floor is not None
+    error = np.sqrt(np.maximum(_variance_of_answers(personas), 0))
+    again = _reweighted(personas, often)
+    anew = survey.anew
+    return Cells(
+        item_id=question.item_id,
+        groups=tuple(groups),
+        floor=floor,
+        floors={name: None if values is None else values.mean(axis=0) for name, values in found.items()},
+        people_spread=real_spread,
+        distance=_centred(expected_apart(again, anew, error), distance),
+        spread=personas.spread,
+        survey_spread=survey.spread,
+        squared=_centred(_squared(again - anew), squared_distance(personas.shares, survey, personas)),
+        overall=_centred(_squared(survey.overall_anew[:, None] - anew), squared_of_overall(survey)),
+        nobody=None if nobody is None else _centred(_squared(nobody - anew), squared_distance(nobody, survey)),
+    )
+
+
+def squared_distance(shares: Floats, survey: Survey, told: Told | None = None) -> Floats:
+    """By group, squared distance from the survey's shares less what sampling adds: on average that of the truths.
+
+    told    the people behind `shares`, whose sampling counts too; None for shares that are known
+    """
+    noise = survey.anew.var(axis=0).sum(axis=1) + (0.0 if told is None else told.variance_of_shares)
+    return np.asarray(_squared(shares - survey.shares) - noise)
+
+
+def squared_of_overall(survey: Survey) -> Floats:
+    """`squared_distance` of the whole survey, which the group is part of."""
+    noise = (survey.overall_anew[:, None] - survey.anew).var(axis=0).sum(axis=1)
+    return np.asarray(_squared(survey.overall - survey.shares) - noise)
+
+
+def _squared(gaps: Floats) -> Floats:
+    return np.asarray((gaps**2).sum(axis=-1))
+
+
+def _centred(drawn: Floats, found: Floats) -> Floats:
+    """What was found, then draws around it: resampling adds noise to a distance, which is not the distance's own."""
+    return np.concatenate([found[None], drawn - drawn.mean(axis=0) + found])
+
+
+def _of_stand_ins(
+    question: Question, groups: Sequence[Group], weight: Floats, said: dict[str, Any]
+) -> tuple[Floats, Floats]:
+    """(draws, groups, levels) shares, and (draws, groups) spread, of the respondents in the personas' place."""
+    shares, spreads, n_levels = [], [], len(question.levels)
+    for place, group in enumerate(groups):
+        of = weight[:, [place]]
+        here = np.flatnonzero(of[:, 0] > 0)
+        codes = said[group.attribute][:, here]
+        shares.append(shares_of(codes, of[here], n_levels))
+        spreads.append(spread_of(codes, of[here], n_levels))
+    return np.concatenate(shares, axis=1), np.concatenate(spreads, axis=1)
+
+
+def _variance_of_answers(told: Told) -> Floats:
+    """(groups, levels): variance of the shares when everybody gives one answer, drawn from their probabilities."""
+    return np.asarray((told.parts**2).T @ (told.p * (1 - told.p)))
+
+
+def _reweighted(told: Told, often: Floats) -> Floats:
+    """(draws, groups, levels): mean probabilities when people count so often."""
+    found = np.stack([(often * told.weight[:, place]) @ told.p for place in range(told.weight.shape[1])], axis=1)
+    return np.asarray(found / np.maximum(found.sum(axis=2, keepdims=True), 1e-300))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Figures over subgroups and questions; see `Calibration.figures`."""
+
+    total_variation: Estimate
+    floor: Estimate
+    excess: Estimate
+    gain: Estimate
+    gain_over_no_persona: Estimate
+    spread: float | None
+    spread_floor: Estimate
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: asdict(told) if isinstance(told, Estimate) else told for name, told in
+            ((name, getattr(self, name)) for name in self.__slots__)}  # fmt: skip
+
+
+def figures_of(cells: Sequence[Cells], attributes: set[str], *, personas: int, rng: np.random.Generator) -> Found:
+    """Means over the subgroups of these attributes and all questions.
+
+    personas    how many there are, for `Estimate.n`
+    """
+    kept = [(one, [at for at, group in enumerate(one.groups) if group.attribute in attributes]) for one in cells]
+    kept = [(one, columns) for one, columns in kept if columns]
+    if not kept:
+        return Found(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, None, NOTHING, ON)
+    counts = [len(columns) for _, columns in kept]
+
+    def drawn(name: str) -> Floats:
+        return np.concatenate([getattr(one, name)[:, columns] for one, columns in kept], axis=1)
+
+    floor, distance = drawn("floor"), drawn("distance")
+    often = np.repeat(_how_often(len(kept), len(distance) - 1, rng), counts, axis=1)
+    often /= often.sum(axis=1, keepdims=True)
+    middle = floor.mean(axis=0)
+    real = floor.mean(axis=1)
+    nobody = all(one.nobody is not None for one, _ in kept)
+    squared, overall = drawn("squared"), drawn("overall")
+    spread, people = _spreads(kept)
+    apart_by = from_draws((often * distance).sum(axis=1), personas)
+    band = _band(real, _BAND, personas)
+    return Found(
+        total_variation=apart_by,
+        floor=band,
+        excess=from_draws((often * (distance - middle)).sum(axis=1), personas),
+        gain=_gain(squared, overall, often, personas),
+        gain_over_no_persona=_gain(squared, drawn("nobody"), often, personas) if nobody else NOTHING,
+        spread=spread,
+        spread_floor=people,
+        verdict=_verdict(apart_by, band, spread, people),
+    )
+
+
+def _band(drawn: Floats, ends: tuple[float, float], n: int) -> Estimate:
+    """The mean of what was drawn, and what lies between two of its quantiles."""
+    low, high = np.quantile(drawn, ends)
+    return Estimate(float(drawn.mean()), float(low), float(high), n)
+
+
+def _how_often(items: int, draws: int, rng: np.random.Generator) -> Floats:
+    """(1 + draws, items): how often each question counts, so that means vary as Student's distribution says."""
+    parts = rng.dirichlet(np.ones(items), draws) * items
+    if items > 1:
+        wider = quantile_of_t(0.95, items - 1) / 1.96 * np.sqrt((items + 1) / (items - 1))
+        parts = 1 + (parts - 1) * wider
+    return np.concatenate([np.ones((1, items)), parts])
+
+
+def _gain(squared: Floats, baseline: Floats, often: Floats, personas: int) -> Estimate:
+    """1 - squared distance over the baseline's, at most 1; nothing where groups do not differ from the baseline."""
+    known = ~np.isnan(squared[0]) & ~np.isnan(baseline[0])
+    mine, of = ((often * values)[:, known].sum(axis=1) for values in (squared, baseline))
+    if not known.any() or of[0] <= 0:
+        return NOTHING
+    drawn = np.minimum(1.0, 1 - np.divide(mine, of, out=np.full(len(mine), np.nan), where=of > 0))
+    if np.mean(of[1:] <= 0) > _BAND[0]:  # then how much a subgroup differs from the whole is not known
+        return Estimate(float(drawn[0]), None, None, personas)
+    return from_draws(drawn, personas)
+
+
+def _spreads(kept: Sequence[tuple[Cells, list[int]]]) -> tuple[float | None, Estimate]:
+    """How often two personas of a subgroup differ, over how often two people do; the same of real respondents."""
+    mine = np.concatenate([one.spread[columns] for one, columns in kept])
+    survey = np.concatenate([one.survey_spread[columns] for one, columns in kept])
+    real = np.concatenate([one.people_spread[:, columns] for one, columns in kept], axis=1)
+    known = ~np.isnan(mine)
+    total = float(survey[known].sum())
+    if total <= 0:
+        return None, NOTHING
+    ratio = real[:, known].sum(axis=1) / total
+    ends = np.quantile(ratio, [_LEAST_SPREAD, 1 - _LEAST_SPREAD])
+    return float(mine[known].sum() / total), Estimate(
+        float(ratio.mean()), float(ends[0]), float(ends[1]), int(known.sum())
+    )
+
+
+def _verdict(distance: Estimate, floor: Estimate, spread: float | None, people: Estimate) -> str:
+    assert distance.value is not None
+    assert floor.low is not None
+    assert floor.high is not None
+    if distance.value > floor.high:
+        return ABOVE
+    if distance.value < floor.low or (spread is not None and people.low is not None and spread < people.low):
+        return ALIKE
+    return ON
