@@ -11,7 +11,7 @@ import polars as pl
 
 from prefgen.analysis.certainty import certainty_of
 from prefgen.analysis.compared import OVERALL, UNIFORM, Draws, compared
-from prefgen.analysis.nearness import Cells, Found, figures_of
+from prefgen.analysis.nearness import Cells, Found, figures_of, floor_over
 from prefgen.analysis.panel import NOBODY, PERSONAS, Panel, judged_by_source
 from prefgen.analysis.poststratify import raked_weights, unlike
 from prefgen.analysis.survey import EVERYBODY, Group, Question, SurveyAnswers
@@ -43,6 +43,8 @@ class Calibration:
     summary    means of the cells by source and attribute: source, attribute, cells, n_items, the distances, floor_*,
                and gain (1 - squared_distance over that of `survey overall`: 1 as near as real people, 0 as near as
                knowing the whole survey but not the person, below 0 worse)
+    subgroups  the personas by attribute and level, means over questions: n_survey and n_personas (most over questions),
+               total_variation, floor_total_variation, floor_low, floor_high, share_distance, spread, survey_spread
     certainty  one row an attribute and threshold: measure (`certainty`, or `p_choice` where none was stated),
                attribute, threshold (0..100: round steps, and those that leave the surest three quarters, half, quarter
                and tenth), coverage (share of answers at or above it, 0..1), n, agreement (chance
@@ -56,6 +58,7 @@ class Calibration:
 
     cells: pl.DataFrame
     summary: pl.DataFrame
+    subgroups: pl.DataFrame
     certainty: pl.DataFrame
     weights: pl.DataFrame
     reweighted: float | None
@@ -63,21 +66,22 @@ class Calibration:
     notes: tuple[str, ...]
 
     def figures(self) -> dict[str, Any]:
-        """What screen, card, report and gates speak of; each {value, low, high, n} but the last three.
+        """What screen, card, report and gates speak of; the first six are {value, low, high, n}.
 
         total_variation, floor (real respondents: mean and 95 % band), excess (total_variation - floor), gain (over
-        `survey overall`), gain_over_no_persona (null without the control `none`), spread_floor, spread (how often two
-        personas of a subgroup differ over how often two people do; 1 like people, 0 all the same), verdict, cells
+        `survey overall`), gain_over_no_persona (over the control `none`), spread_floor (of real respondents: mean, and
+        what 98 % lie between), spread (how often two personas of a subgroup differ over how often two of its people
+        do; 1 like people, 0 all the same), verdict, said (the same in sentences)
 
-        Intervals of 95 % are bootstraps over personas, questions and respondents: what other personas of the kind, other
-        such questions and another such survey would give. The bands of the floors are of these questions.
+        Values are null where nothing is known. Intervals of 95 % are bootstraps over personas, questions and respondents:
+        what other personas of the kind, other such questions and another such survey would give. The bands of real
+        respondents are for these questions. `n` is the number of personas, of spread_floor that of subgroups.
         """
-        cells = self.cells.filter(pl.col("attribute") != EVERYBODY, source=PERSONAS).height
-        return self.found.to_json() | {"cells": cells}
+        return self.found.to_json()
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
-        frames = {name: getattr(self, name).to_dicts() for name in ("cells", "summary", "certainty")}
+        frames = {name: getattr(self, name).to_dicts() for name in ("cells", "summary", "subgroups", "certainty")}
         return {
             **frames,
             "figures": self.figures(),
@@ -140,42 +144,27 @@ def calibrate(
     )
     people = personas.filter(pl.col("control").is_null())
     weights = raked_weights(people, survey, by=by, weight=weight)
-    means = _Means([cells for cells, _ in found], len(panels[PERSONAS].ids), seed)
+    cells, n = [one for one, _ in found], len(panels[PERSONAS].ids)
     return Calibration(
         cells=frame,
-        summary=_summary(frame, means),
+        summary=_summary(frame, cells),
+        subgroups=_subgroups(frame, cells),
         certainty=certainty_of(judged.filter(source=PERSONAS), answers, questions),
         weights=weights,
         reweighted=_reweighted(panels[PERSONAS], weights, answers, questions),
-        found=means.over(set(answers.by)),
+        found=figures_of(cells, personas=n, rng=rng_for(seed, "calibrate", "questions")),
         notes=(*_notes(answers, judged, questions), *unlike(people, survey, by=by, weight=weight)),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """`figures_of` over subgroups of some attributes."""
-
-    cells: Sequence[Cells]
-    personas: int
-    seed: int
-
-    def over(self, attributes: set[str]) -> Found:
-        return figures_of(self.cells, attributes, personas=self.personas, rng=rng_for(self.seed, "calibrate", "means"))
-
-
-def _summary(cells: pl.DataFrame, found: _Means) -> pl.DataFrame:
+def _summary(frame: pl.DataFrame, cells: Sequence[Cells]) -> pl.DataFrame:
     distances = ["total_variation", "jensen_shannon", "rank_distance"]
-    means = cells.group_by("source", "attribute", maintain_order=True).agg(
+    means = frame.group_by("source", "attribute", maintain_order=True).agg(
         pl.len().alias("cells"),
         pl.col("item_id").n_unique().alias("n_items"),
         pl.col(*distances, *(f"floor_{name}" for name in distances), "share_distance", "squared_distance").mean(),
     )
-    bands = [(name, found.over({name}).floor) for name in means["attribute"].unique(maintain_order=True)]
-    floors = pl.DataFrame(
-        [(name, band.low, band.high) for name, band in bands],
-        schema={"attribute": pl.String, "floor_low": pl.Float64, "floor_high": pl.Float64}, orient="row",
-    )  # fmt: skip
+    floors = _bands(means.select("attribute").unique(maintain_order=True), cells)
     overall = means.filter(source=OVERALL).select("attribute", pl.col("squared_distance").alias("_overall"))
     gain = pl.when(pl.col("_overall") > 0).then(
         (1 - pl.col("squared_distance") / pl.col("_overall")).clip(upper_bound=1)
@@ -186,6 +175,31 @@ def _summary(cells: pl.DataFrame, found: _Means) -> pl.DataFrame:
         .with_columns(gain.alias("gain"))
         .drop("_overall")
     )
+
+
+def _subgroups(frame: pl.DataFrame, cells: Sequence[Cells]) -> pl.DataFrame:
+    means = (
+        frame.filter(pl.col("attribute") != EVERYBODY, source=PERSONAS)
+        .group_by("attribute", "level", maintain_order=True)
+        .agg(
+            pl.col("n_survey", "n_personas").max(),
+            pl.col("total_variation", "floor_total_variation", "share_distance", "spread", "survey_spread").mean(),
+        )
+    )
+    return means.join(
+        _bands(means.select("attribute", "level"), cells), on=["attribute", "level"], maintain_order="left"
+    )
+
+
+def _bands(of: pl.DataFrame, cells: Sequence[Cells]) -> pl.DataFrame:
+    """The attributes, or attributes and levels, with floor_low and floor_high of their subgroups."""
+    groups = {group for one in cells for group in one.groups}
+    found = [
+        floor_over(cells, {group for group in groups if all(getattr(group, key) == row[key] for key in row)}, n=1)
+        for row in of.iter_rows(named=True)
+    ]
+    ends = {name: pl.Series([getattr(one, name) for one in found], dtype=pl.Float64) for name in ("low", "high")}
+    return of.with_columns(floor_low=ends["low"], floor_high=ends["high"])
 
 
 def _reweighted(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from prefgen.analysis.calibrate import PERSONAS, Calibration, calibrate
-from prefgen.analysis.survey import EVERYBODY, Question
+from prefgen.analysis.calibrate import Calibration, calibrate
+from prefgen.analysis.nearness import Found
+from prefgen.analysis.survey import Question
 from prefgen.errors import FileError, UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS
@@ -29,10 +31,19 @@ def calibrate_tables(
     personas     with their attributes
     """
     survey = read_survey_rows(spec.survey)
-    return calibrate(
-        pl.concat(preferences(part) for part in judgments.frames()), personas, survey,
-        questions=list(questions_of(items, survey, spec)), by=spec.columns, weight=spec.weight, seed=seed, least=spec.least,
+    answers = pl.concat(preferences(part) for part in judgments.frames())
+    kept = answers.filter(pl.col("reject_reason").is_null())
+    found = calibrate(
+        kept, personas, survey, questions=list(questions_of(items, survey, spec)), by=spec.columns,
+        weight=spec.weight, seed=seed, least=spec.least,
     )  # fmt: skip
+    if kept.height == answers.height:
+        return found
+    filtered = (
+        f"held against it are the {kept.height:,} answers that filters kept, of {answers.height:,}: what a filter drops "
+        "is not missing at random (name the judge step under `answers:` to hold all of them against it)"
+    )
+    return replace(found, notes=(filtered, *found.notes))
 
 
 def questions_of(items: pl.DataFrame, survey: pl.DataFrame, spec: CalibrationSpec) -> Iterator[Question]:
@@ -115,66 +126,71 @@ def calibrate_run(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[st
 
 
 def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str, Any]]:
-    """The gates of a calibration, as the manifest lists gates; none where the spec asks for nothing."""
-    figures = calibration.figures()
-    excess, gain = figures["excess"], figures["gain"]
+    """The gates of a calibration, as the manifest lists gates; none where the spec asks for nothing.
+
+    A gate is missed where chance does not explain it: the distance lies above the floor's band by more than `max_excess`,
+    the whole interval of the gain below `min_gain`, the spread below `min_spread` and below that of real
+    respondents. So real people pass. A figure that cannot be told misses its gate.
+    """
+    found = calibration.found
+    excess, gain, spread = found.excess.value, found.gain.value, found.spread
+    surely = {
+        "max_excess": _difference(found.total_variation.value, found.floor.high),
+        "min_gain": gain if found.gain.high is None else found.gain.high,
+        "min_spread": None if spread is None else max(spread, 1.0) if _like_people(found) else spread,
+    }  # fmt: skip
     rows = []
-    if spec.max_excess is not None:
-        rows.append(
-            {
-                "step": "calibration",
-                "gate": "max_excess",
-                "wanted": spec.max_excess,
-                "found": excess,
-                "passed": excess is not None and excess <= spec.max_excess,
-            }
-        )
-    if spec.min_gain is not None:
-        rows.append(
-            {
-                "step": "calibration",
-                "gate": "min_gain",
-                "wanted": spec.min_gain,
-                "found": gain,
-                "passed": gain is not None and gain >= spec.min_gain,
-            }
-        )
+    for gate, value in (("max_excess", excess), ("min_gain", gain), ("min_spread", spread)):
+        wanted, sure = getattr(spec, gate), surely[gate]
+        if wanted is not None:
+            passed = sure is not None and (sure <= wanted if gate == "max_excess" else sure >= wanted)
+            rows.append({"step": "calibration", "gate": gate, "wanted": wanted, "found": value, "passed": passed})
     return rows
+
+
+def _like_people(found: Found) -> bool:
+    low = found.spread_floor.low
+    return found.spread is not None and (low is None or found.spread >= low)
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 def in_one_line(calibration: Calibration) -> str:
     """What was found, for the screen of a run."""
-    figures = calibration.figures()
-    gain = figures["gain"]
-    beside = "" if gain is None else f", gain {gain:.2f} over the survey as a whole"
-    return f"calibration: total variation {figures['total_variation']:.3f} between personas and people of their kind, noise {figures['noise']:.3f}{beside}"
+    return f"calibration: {'. '.join(calibration.figures()['said'])}"
 
 
 def lines(calibration: Calibration) -> Iterator[str]:
     """The calibration as text for people: each source against each way to make subgroups, then each subgroup."""
-    yield f"{'attribute':14} {'source':16} {'total var.':>10} {'noise':>7} {'JS bits':>8} {'rank':>6} {'gain':>6}"
+    yield f"{'attribute':14} {'source':16} {'total var.':>10} {'real people':>19} {'of shares':>9} {'JS bits':>8} {'rank':>6} {'gain':>7}"
     for row in calibration.summary.sort("attribute", "total_variation").iter_rows(named=True):
         yield (
-            f"{row['attribute']:14} {row['source']:16} {row['total_variation']:10.3f} {row['noise_total_variation']:7.3f} "
-            f"{row['jensen_shannon']:8.3f} {_number(row['rank_distance'])} {_number(row['gain'])}"
+            f"{row['attribute']:14} {row['source']:16} {row['total_variation']:10.3f} {_floor(row)} {row['share_distance']:9.3f} "
+            f"{row['jensen_shannon']:8.3f} {_number(row['rank_distance'], 6)} {_number(row['gain'], 7)}"
         )
     yield ""
-    yield f"{'attribute':14} {'level':16} {'people':>6} {'personas':>8} {'total var.':>10} {'noise':>7}"
-    groups = calibration.cells.filter(pl.col("source") == PERSONAS, pl.col("attribute") != EVERYBODY)
-    means = groups.group_by("attribute", "level", maintain_order=True).agg(
-        pl.col("n_survey", "n_personas").max(), pl.col("total_variation", "noise_total_variation").mean()
-    )
-    for row in means.iter_rows(named=True):
-        yield f"{row['attribute']:14} {row['level']:16} {row['n_survey']:6} {row['n_personas']:8} {row['total_variation']:10.3f} {row['noise_total_variation']:7.3f}"
+    yield f"{'attribute':14} {'level':16} {'people':>6} {'personas':>8} {'total var.':>10} {'real people':>19} {'differ':>6} {'real':>5}"
+    for row in calibration.subgroups.iter_rows(named=True):
+        yield (
+            f"{row['attribute']:14} {row['level']:16} {row['n_survey']:6} {row['n_personas']:8} {row['total_variation']:10.3f} "
+            f"{_floor(row)} {_number(row['spread'], 6)} {_number(row['survey_spread'], 5)}"
+        )
+    yield ""
+    yield from calibration.figures()["said"]
     told = calibration.poststratification()
     if told["reweighted"] is not None:
-        yield ""
         yield (
             f"raked to the survey's marginals, {told['personas']} personas are worth {told['effective_n']:.0f} (largest weight {told['largest']:.2f}), "
-            f"and everybody together is {told['reweighted']:.3f} from the survey instead of {told['total_variation']:.3f}"
+            f"and the shares of everybody together are {told['reweighted']:.3f} from the survey's instead of {told['share_distance']:.3f}"
         )
     yield from calibration.notes
 
 
-def _number(value: float | None) -> str:
-    return f"{'-':>6}" if value is None else f"{value:6.2f}"
+def _floor(row: Mapping[str, Any]) -> str:
+    return f"{row['floor_total_variation']:.3f} ({row['floor_low']:.3f}-{row['floor_high']:.3f})".rjust(19)
+
+
+def _number(value: float | None, width: int) -> str:
+    return "-".rjust(width) if value is None else f"{value:{width}.2f}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from prefgen.analysis.distance import Floats
-from prefgen.analysis.nearness import Cells, Survey, cells_of, squared_distance, squared_of_overall
+from prefgen.analysis.nearness import Cells, Survey, cells_of, floor_over, squared_distance, squared_of_overall
 from prefgen.analysis.panel import NOBODY, PERSONAS, Panel
 from prefgen.analysis.respondents import StandIns, drawn_anew
 from prefgen.analysis.samples import Told, apart
@@ -78,11 +78,8 @@ def compared(question: Question, draws: Draws) -> tuple[Cells, list[dict[str, An
         said={attribute: said[:, seats] for attribute, seats in draws.stand_ins.seats.items()},
         distance=_known(found[PERSONAS]["total_variation"]),
     )  # fmt: skip
-    sizes = [draws.answers.size(question, group) for group in groups]
     rows = [
-        row
-        for name, source in sources.items()
-        for row in _rows(name, source, found[name], cells=cells, survey=survey, sizes=sizes)
+        row for name, source in sources.items() for row in _rows(name, source, found[name], cells=cells, survey=survey)
     ]
     return cells, sorted(rows, key=lambda row: groups.index(Group(row["attribute"], row["level"])))
 
@@ -137,6 +134,7 @@ def _survey(question: Question, groups: Sequence[Group], draws: Draws) -> Survey
         anew=anew[:, places],
         overall=told.shares[0],
         overall_anew=anew[:, draws.groups.index(Group(EVERYBODY, EVERYBODY))],
+        sizes=(told.weight[:, 1:] > 0).sum(axis=0).astype(np.float64),
         spread=told.spread[1:],
     )
 
@@ -152,9 +150,8 @@ def _apart(source: _Source, survey: Survey, question: Question, rng: np.random.G
 
 
 def _rows(
-    name: str, source: _Source, found: Mapping[str, Floats | None], *, cells: Cells, survey: Survey, sizes: list[int]
+    name: str, source: _Source, found: Mapping[str, Floats | None], *, cells: Cells, survey: Survey
 ) -> Iterator[dict[str, Any]]:
-    low, high = cells.band()
     shares, spread = source.told.shares, source.told.spread
     told = source.told.weight.sum(axis=0) > 0
     for at, group in enumerate(cells.groups):
@@ -164,10 +161,11 @@ def _rows(
             **{key: None if values is None else _number(values[at]) for key, values in found.items()},
             **{f"floor_{key}": None if values is None else _number(values[at]) for key, values in cells.floors.items()},
         }
+        band = floor_over([cells], [group], n=1)
         yield {
             "item_id": cells.item_id, "attribute": group.attribute, "level": group.level, "source": name,
-            "n_survey": sizes[at], "n_personas": int(source.n[at]), **numbers,
-            "floor_low": float(low[at]), "floor_high": float(high[at]),
+            "n_survey": int(survey.sizes[at]), "n_personas": int(source.n[at]), **numbers,
+            "floor_low": band.low, "floor_high": band.high,
             "spread": _number(spread[at]), "survey_spread": _number(survey.spread[at]),
             "shares": shares[at].tolist(), "survey_shares": survey.shares[at].tolist(),
             "answered": None if source.answered is None else float(source.answered[at]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,11 +10,9 @@ import numpy as np
 
 from prefgen.analysis.distance import Floats
 from prefgen.analysis.samples import Told, apart, expected_apart, shares_of, spread_of
-from prefgen.analysis.survey import Group, Question
+from prefgen.analysis.survey import EVERYBODY, Group, Question
+from prefgen.analysis.verdict import sentences, verdict_of
 from prefgen.estimates import NOTHING, Estimate, from_draws, quantile_of_t
-
-ON, ABOVE, ALIKE = "on the floor", "above the floor", "too alike"
-"""Verdicts: as near as real people; farther; nearer, or less different from each other, than real people could be."""
 
 _BAND = (0.025, 0.975)
 _LEAST_SPREAD = 0.01  # a second look at the same answers may cry wolf less often than the first
@@ -25,7 +23,9 @@ class Cells:
     """Subgroups of one question, each resampled. The first axis is draws; line 0 of `1 + draws` is what was found.
 
     groups      the subgroups, along the second axis
-    floor       (draws, groups): total variation of real respondents in the personas' place from the survey drawn anew
+    floor       (draws, groups): total variation of real respondents in the personas' place from the survey drawn anew:
+                that of people whom the survey did not ask
+    within      (draws, groups): the same from the survey that they are part of, so it is smaller; 0 where all are drawn
     floors      by measure, its mean over the draws, by group; None for rank_distance of unordered levels
     people_spread     (draws, groups): chance that two of those respondents differ
     distance    (1 + draws, groups): total variation of one answer a persona
@@ -38,6 +38,7 @@ class Cells:
     item_id: str
     groups: tuple[Group, ...]
     floor: Floats
+    within: Floats
     floors: dict[str, Floats | None]
     people_spread: Floats
     distance: Floats
@@ -47,11 +48,6 @@ class Cells:
     overall: Floats
     nobody: Floats | None
 
-    def band(self) -> tuple[Floats, Floats]:
-        """(groups,): the ends that 95 % of the floor lie between."""
-        low, high = np.quantile(self.floor, _BAND, axis=0)
-        return low, high
-
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -59,6 +55,7 @@ class Survey:
 
     shares, anew            (groups, levels), and (draws, groups, levels) had others been asked
     overall, overall_anew   (levels,), (draws, levels): of all respondents
+    sizes                   (groups,): respondents who answered
     spread                  (groups,): chance that two respondents differ
     """
 
@@ -66,6 +63,7 @@ class Survey:
     anew: Floats
     overall: Floats
     overall_anew: Floats
+    sizes: Floats
     spread: Floats
 
 
@@ -90,6 +88,8 @@ def cells_of(
     real, real_spread = _of_stand_ins(question, groups, personas.weight, said)
     found = apart(real, survey.anew, ordered=question.ordered)
     floor = found["total_variation"]
+    inside = np.abs(real - survey.shares).sum(axis=2) / 2
+    drawn = (personas.weight > 0).sum(axis=0) / survey.sizes
     assert floor is not None
     error = np.sqrt(np.maximum(_variance_of_answers(personas), 0))
     again = _reweighted(personas, often)
@@ -98,6 +98,7 @@ def cells_of(
         item_id=question.item_id,
         groups=tuple(groups),
         floor=floor,
+        within=inside * np.sqrt(np.maximum(0.0, 1 - drawn)),
         floors={name: None if values is None else values.mean(axis=0) for name, values in found.items()},
         people_spread=real_spread,
         distance=_centred(expected_apart(again, anew, error), distance),
@@ -169,53 +170,69 @@ class Found:
     gain_over_no_persona: Estimate
     spread: float | None
     spread_floor: Estimate
-    verdict: str
+    verdict: str | None
 
     def to_json(self) -> dict[str, Any]:
-        return {name: asdict(told) if isinstance(told, Estimate) else told for name, told in
-            ((name, getattr(self, name)) for name in self.__slots__)}  # fmt: skip
+        """The figures as plain values, and `said`: the same in sentences."""
+        told = sentences(
+            distance=self.total_variation, floor=self.floor, gain=self.gain, spread=self.spread,
+            spread_floor=self.spread_floor, verdict=self.verdict,
+        )  # fmt: skip
+        return asdict(self) | {"said": list(told)}
 
 
-def figures_of(cells: Sequence[Cells], attributes: set[str], *, personas: int, rng: np.random.Generator) -> Found:
-    """Means over the subgroups of these attributes and all questions.
+def figures_of(cells: Sequence[Cells], *, personas: int, rng: np.random.Generator) -> Found:
+    """Means over the subgroups of all attributes and all questions.
 
     personas    how many there are, for `Estimate.n`
     """
-    kept = [(one, [at for at, group in enumerate(one.groups) if group.attribute in attributes]) for one in cells]
-    kept = [(one, columns) for one, columns in kept if columns]
-    if not kept:
-        return Found(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, None, NOTHING, ON)
-    counts = [len(columns) for _, columns in kept]
-
-    def drawn(name: str) -> Floats:
-        return np.concatenate([getattr(one, name)[:, columns] for one, columns in kept], axis=1)
-
-    floor, distance = drawn("floor"), drawn("distance")
-    often = np.repeat(_how_often(len(kept), len(distance) - 1, rng), counts, axis=1)
+    kept = _subgroups(cells, {group for one in cells for group in one.groups if group.attribute != EVERYBODY})
+    floor, distance = _side_by_side(kept, "floor"), _side_by_side(kept, "distance")
+    often = _how_often(len(kept), len(distance) - 1, rng)
+    often = np.repeat(often, [len(columns) for _, columns in kept], axis=1)
     often /= often.sum(axis=1, keepdims=True)
-    middle = floor.mean(axis=0)
-    real = floor.mean(axis=1)
+    squared, overall = _side_by_side(kept, "squared"), _side_by_side(kept, "overall")
     nobody = all(one.nobody is not None for one, _ in kept)
-    squared, overall = drawn("squared"), drawn("overall")
     spread, people = _spreads(kept)
-    apart_by = from_draws((often * distance).sum(axis=1), personas)
-    band = _band(real, _BAND, personas)
+    told, band = from_draws((often * distance).sum(axis=1), personas), _floor_of(kept, personas)
     return Found(
-        total_variation=apart_by,
+        total_variation=told,
         floor=band,
-        excess=from_draws((often * (distance - middle)).sum(axis=1), personas),
+        excess=from_draws((often * (distance - floor.mean(axis=0))).sum(axis=1), personas),
         gain=_gain(squared, overall, often, personas),
-        gain_over_no_persona=_gain(squared, drawn("nobody"), often, personas) if nobody else NOTHING,
+        gain_over_no_persona=_gain(squared, _side_by_side(kept, "nobody"), often, personas) if nobody else NOTHING,
         spread=spread,
         spread_floor=people,
-        verdict=_verdict(apart_by, band, spread, people),
+        verdict=verdict_of(told, band, spread, people),
     )
 
 
-def _band(drawn: Floats, ends: tuple[float, float], n: int) -> Estimate:
-    """The mean of what was drawn, and what lies between two of its quantiles."""
-    low, high = np.quantile(drawn, ends)
-    return Estimate(float(drawn.mean()), float(low), float(high), n)
+def floor_over(cells: Sequence[Cells], groups: Collection[Group], *, n: int) -> Estimate:
+    """Mean total variation of real respondents over some subgroups and all questions, with the band of 95 % of samples.
+
+    The band reaches from people who are in the survey to people who are not.
+    """
+    return _floor_of(_subgroups(cells, groups), n)
+
+
+_Kept = Sequence[tuple[Cells, list[int]]]
+"""Questions with the columns of some of their subgroups."""
+
+
+def _subgroups(cells: Sequence[Cells], groups: Collection[Group]) -> _Kept:
+    kept = [(one, [at for at, group in enumerate(one.groups) if group in groups]) for one in cells]
+    return [(one, columns) for one, columns in kept if columns]
+
+
+def _side_by_side(kept: _Kept, name: str) -> Floats:
+    return np.concatenate([getattr(one, name)[:, columns] for one, columns in kept], axis=1)
+
+
+def _floor_of(kept: _Kept, n: int) -> Estimate:
+    outside, inside = (_side_by_side(kept, name).mean(axis=1) for name in ("floor", "within"))
+    return Estimate(
+        float(outside.mean()), float(np.quantile(inside, _BAND[0])), float(np.quantile(outside, _BAND[1])), n
+    )
 
 
 def _how_often(items: int, draws: int, rng: np.random.Generator) -> Floats:
@@ -239,28 +256,16 @@ def _gain(squared: Floats, baseline: Floats, often: Floats, personas: int) -> Es
     return from_draws(drawn, personas)
 
 
-def _spreads(kept: Sequence[tuple[Cells, list[int]]]) -> tuple[float | None, Estimate]:
+def _spreads(kept: _Kept) -> tuple[float | None, Estimate]:
     """How often two personas of a subgroup differ, over how often two people do; the same of real respondents."""
     mine = np.concatenate([one.spread[columns] for one, columns in kept])
     survey = np.concatenate([one.survey_spread[columns] for one, columns in kept])
-    real = np.concatenate([one.people_spread[:, columns] for one, columns in kept], axis=1)
+    real = _side_by_side(kept, "people_spread")
     known = ~np.isnan(mine)
     total = float(survey[known].sum())
     if total <= 0:
         return None, NOTHING
     ratio = real[:, known].sum(axis=1) / total
-    ends = np.quantile(ratio, [_LEAST_SPREAD, 1 - _LEAST_SPREAD])
-    return float(mine[known].sum() / total), Estimate(
-        float(ratio.mean()), float(ends[0]), float(ends[1]), int(known.sum())
-    )
-
-
-def _verdict(distance: Estimate, floor: Estimate, spread: float | None, people: Estimate) -> str:
-    assert distance.value is not None
-    assert floor.low is not None
-    assert floor.high is not None
-    if distance.value > floor.high:
-        return ABOVE
-    if distance.value < floor.low or (spread is not None and people.low is not None and spread < people.low):
-        return ALIKE
-    return ON
+    low, high = np.quantile(ratio, [_LEAST_SPREAD, 1 - _LEAST_SPREAD])
+    people = Estimate(float(ratio.mean()), float(low), float(high), int(known.sum()))
+    return float(mine[known].sum() / total), people

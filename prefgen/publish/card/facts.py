@@ -53,8 +53,7 @@ class Facts:
     schemas      of each config
     examples     three real rows of the default config, as JSON
     prompt       the first question as the first person was asked it; None where nobody was
-    calibration  figures of calibration.json, where it is of this run: mean total variation to the survey (0 to 1), its
-                 noise floor, the gain over knowing only the survey as a whole (1 perfect, 0 no better)
+    calibration  figures of calibration.json, where it is of this run: its verdict, and what is said of it in sentences
     """
 
     schemas: Mapping[str, pa.Schema]
@@ -63,7 +62,7 @@ class Facts:
     no_persona: NoPersona | None
     parted: Parted | None
     prompt: str | None = None
-    calibration: Mapping[str, float | None] | None = None
+    calibration: Mapping[str, Any] | None = None
 
 
 def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
@@ -128,7 +127,7 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
     return None
 
 
-def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, float | None] | None:
+def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         found = read_of_run(folder.path / "calibration.json", manifest)
     except FileError:  # the card is of the data; the report complains of the file

@@ -8,7 +8,7 @@ from typing import Any
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import AMBER, BLUE, MARKERS, OLIVE, PURPLE, RED, SERIES, SOFT, Drawing, Table
 from prefgen.publish.report.charts import key
-from prefgen.publish.report.words import Record, count, decimal, percent, short
+from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
 
 KEY = "calibration"
 PERSONAS, OVERALL, EVERYBODY = "personas", "survey overall", "(everybody)"
@@ -18,10 +18,11 @@ _MARKS = {
 }  # fmt: skip
 _MOST_LEVELS = 10
 _MOST_ITEMS = 24
-_NOISE = "noise of the survey"
+_FLOOR = "real people, 95 % of samples"
 _HOW = (
-    "The distance (total variation) is the share of answers that would have to change. Grey bar: the distance between random halves of the "
-    "same respondents, below whose end a difference means nothing. A baseline left of the personas knows people better without them."
+    "The distance (total variation) is the share of answers that would have to change, when every persona gives one answer, drawn from its probabilities. "
+    "Grey bar: where 95 % of samples of as many real respondents in the personas' place fall. Right of it, a source is farther from people than people are; "
+    "left of it, too alike. A baseline left of the personas knows people better without them."
 )
 
 Row = tuple[str, Mapping[str, Record]]
@@ -45,22 +46,20 @@ def draw_calibrations(findings: Record) -> Iterator[tuple[str, str, Drawing]]:
 def calibration_lines(findings: Record) -> list[str]:
     """What weights can do about it, and what could not be compared, in sentences."""
     found = findings.get("calibration") or {}
-    told, said = found.get("poststratification"), []
+    told = found.get("poststratification")
+    said = [f"{sentence}." for sentence in (found.get("figures") or {}).get("said") or []]
     if told and told["reweighted"] is not None:
         said.append(
             f"Raked to the survey's marginals, the {count(told['personas'])} personas are worth {count(told['effective_n'])} (largest weight {decimal(told['largest'])}); "
-            f"everybody together is then {decimal(told['reweighted'], 3)} from the survey instead of {decimal(told['total_variation'], 3)}. The weights are in calibration_weights.parquet."
+            f"the shares of everybody together are then {decimal(told['reweighted'], 3)} from the survey's instead of {decimal(told['share_distance'], 3)}. The weights are in calibration_weights.parquet."
         )
     return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in found.get("notes") or [])]
 
 
 def _groups_title(found: Record) -> str:
     figures = found["figures"]
-    distance, gain = figures["total_variation"], figures["gain"]
-    said = f"Personas are {decimal(distance)} from people of their kind (noise {decimal(figures['noise'])})"
-    if gain is None:
-        return said
-    return f"{said}, {'nearer than' if gain > 0 else 'no nearer than'} the survey as a whole"
+    distance, floor = (interval(figures[name], told=decimal) for name in ("total_variation", "floor"))
+    return f"Personas are {distance} from people of their kind, real people {floor}: {figures['verdict'] or 'unknown'}"
 
 
 def _draw_groups(found: Record) -> Drawing:
@@ -77,7 +76,7 @@ def _draw_groups(found: Record) -> Drawing:
         levels = _levels(found, attribute)
         rows += sorted(levels.items(), key=lambda row: -row[1][PERSONAS]["total_variation"])[:_MOST_LEVELS]
     table = tuple(
-        (one["attribute"], one["source"], count(one["n_items"]), decimal(one["total_variation"], 3), decimal(one["noise_total_variation"], 3),
+        (one["attribute"], one["source"], count(one["n_items"]), decimal(one["total_variation"], 3), _band(one), decimal(one["share_distance"], 3),
             decimal(one["jensen_shannon"], 3), decimal(one.get("rank_distance"), 3), decimal(one["gain"]))
         for one in found["summary"]
     )  # fmt: skip
@@ -86,7 +85,8 @@ def _draw_groups(found: Record) -> Drawing:
         "source",
         "questions",
         "total variation",
-        "noise",
+        "real people",
+        "distance of the shares",
         "Jensen-Shannon (bits)",
         "rank distance",
         "gain over the whole survey",
@@ -95,21 +95,22 @@ def _draw_groups(found: Record) -> Drawing:
 
 
 def _levels(found: Record, attribute: str) -> dict[str, dict[str, Record]]:
-    """By level of an attribute, by source: means over the questions."""
-    cells: dict[str, dict[str, list[Record]]] = {}
+    """By level of an attribute, by source: means over the questions; the floor with the personas."""
+    cells: dict[str, dict[str, list[float]]] = {}
     for one in found.get("cells") or []:
         if one["attribute"] == attribute:
-            cells.setdefault(one["level"], {}).setdefault(one["source"], []).append(one)
+            cells.setdefault(one["level"], {}).setdefault(one["source"], []).append(one["total_variation"])
+    mine = {one["level"]: one for one in found["subgroups"] if one["attribute"] == attribute}
     return {
-        level: {name: _mean(some) for name, some in sources.items()}
-        for level, sources in cells.items()
-        if PERSONAS in sources
+        level: {name: {"total_variation": sum(some) / len(some)} for name, some in cells[level].items()}
+        | {PERSONAS: one}
+        for level, one in mine.items()
     }
 
 
-def _mean(cells: Sequence[Record]) -> Record:
-    names = ("total_variation", "noise_total_variation")
-    return {name: sum(one[name] for one in cells) / len(cells) for name in names}
+def _band(one: Record) -> str:
+    """What real respondents score, with its band."""
+    return f"{decimal(one['floor_total_variation'], 3)} ({decimal(one['floor_low'], 3)} to {decimal(one['floor_high'], 3)})"
 
 
 def _item_rows(found: Record) -> list[tuple[str, dict[str, Record]]]:
@@ -134,7 +135,7 @@ def _items_title(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> str:
 
 def _draw_items(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> Drawing:
     table = tuple(
-        (item, source, count(one["n_survey"]), decimal(one["total_variation"], 3), decimal(one["noise_total_variation"], 3), decimal(one["jensen_shannon"], 3),
+        (item, source, count(one["n_survey"]), decimal(one["total_variation"], 3), _band(one), decimal(one["jensen_shannon"], 3),
             decimal(one["rank_distance"], 3), " ".join(percent(share) for share in one["survey_shares"]), " ".join(percent(share) for share in one["shares"]))
         for item, sources in rows
         for source, one in sources.items()
@@ -144,7 +145,7 @@ def _draw_items(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> Drawing:
         "source",
         "respondents",
         "total variation",
-        "noise",
+        "real people",
         "Jensen-Shannon (bits)",
         "rank distance",
         "survey said",
@@ -155,7 +156,7 @@ def _draw_items(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> Drawing:
 
 
 def _marked(rows: Sequence[Row]) -> Any:
-    """One line a row: a mark for each source, and the noise of the survey as a bar."""
+    """One line a row: a mark for each source, and where real people fall as a bar."""
     names = [short(label, 26) for label, _ in rows]
     sources = [name for name in _MARKS if any(name in cells for _, cells in rows)]
     legend = 0.2 * -(-(len(sources) + 1) // 3) + 0.1
@@ -163,22 +164,22 @@ def _marked(rows: Sequence[Row]) -> Any:
     last, most = len(rows) - 1, 0.05
     for place, (_, cells) in enumerate(rows):
         y = last - place
-        noise = max((one["noise_total_variation"] or 0.0 for one in cells.values()), default=0.0)
-        axes.plot([0, noise], [y, y], color=SOFT, linewidth=5, alpha=0.35, solid_capstyle="butt")
+        floor = (cells[PERSONAS]["floor_low"], cells[PERSONAS]["floor_high"])
+        axes.plot(floor, [y, y], color=SOFT, linewidth=5, alpha=0.35, solid_capstyle="butt")
         for name in reversed(sources):
             if name in cells:
                 colour, marker, hollow = _MARKS[name]
                 at = cells[name]["total_variation"]
                 face = canvas.PAPER if hollow else colour
                 axes.plot([at], [y], marker=marker, color=face, markeredgecolor=colour, markersize=5.5, clip_on=False)
-                most = max(most, at, noise)
+                most = max(most, at, floor[1])
     axes.set_yticks(range(last + 1), list(reversed([name.removesuffix(":") for name in names])))
     for label, name in zip(axes.get_yticklabels(), reversed(names), strict=True):
         label.set_fontweight("bold" if name.endswith(":") else "normal")
     axes.set_ylim(-0.6, last + 0.6)
     canvas.percent_axis(axes, high=min(1.0, most * 1.1 + 0.01), label="distance to the survey")
     entries = [(name, *_MARKS[name]) for name in sources]
-    key(axes, [*entries, (_NOISE, SOFT, "_", False)])
+    key(axes, [*entries, (_FLOOR, SOFT, "_", False)])
     return figure
 
 

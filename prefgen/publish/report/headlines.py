@@ -99,13 +99,18 @@ def _calibration(findings: Record) -> Headline | None:
     if not found or not found.get("figures"):
         return None
     figures = found["figures"]
-    gain = figures["gain"]
-    sentence = f"Held against a survey, personas are {decimal(figures['total_variation'])} from people of their kind (total variation), where {decimal(figures['noise'])} is noise"
-    if gain is None or gain <= 0:
-        meaning = "The survey as a whole would have told more about each group. These answers are not those of the people played."
-        return Headline("calibration", "grave", sentence + ".", meaning)
-    meaning = f"That is {percent(gain)} nearer than the survey as a whole."
-    return Headline("calibration", "good" if gain > 0.3 else "plain", sentence + ".", meaning)
+    if figures["verdict"] is None:
+        return None
+    distance, floor, gain = (interval(figures[name], told=decimal) for name in ("total_variation", "floor", "gain"))
+    sentence = f"Held against a survey, personas are {distance} from people of their kind (total variation), where as many real people are {floor}: {figures['verdict']}."
+    _, meaning, *others = figures["said"]
+    ends = figures["gain"]
+    worse = figures["verdict"] == "above the floor" and ends["high"] is not None and ends["high"] <= 0
+    if worse:
+        meaning = "The survey as a whole would have told more about each group. These answers are not those of the people played"
+    good = figures["verdict"] == "on the floor" and ends["low"] is not None and ends["low"] > 0
+    told = ". ".join([meaning, *(others if not worse else [f"Its gain is {gain}"])])
+    return Headline("calibration", "grave" if worse else "good" if good else "plain", sentence, f"{told}.")
 
 
 def _position(findings: Record) -> Headline | None:
