@@ -37,11 +37,12 @@ def calibrate_tables(
         kept, personas, survey, questions=list(questions_of(items, survey, spec)), by=spec.columns,
         weight=spec.weight, seed=seed, least=spec.least,
     )  # fmt: skip
-    if kept.height == answers.height:
+    read, left = (len(rows) - rows["p_choice"].null_count() for rows in (answers, kept))
+    if read == left:
         return found
     filtered = (
-        f"held against it are the {kept.height:,} answers that filters kept, of {answers.height:,}: what a filter drops "
-        "is not missing at random (name the judge step under `answers:` to hold all of them against it)"
+        f"held against it are the {left:,} answers that filters kept, of {read:,}: what filters drop is not a random "
+        "part (name the judge step under `answers:` to hold all of them against the survey)"
     )
     return replace(found, notes=(filtered, *found.notes))
 

@@ -19,7 +19,7 @@ from prefgen.seeds import rng_for
 UNIFORM, OVERALL = "uniform", "survey overall"
 """Baselines that need no judge."""
 
-_MOST_DRAWS, _FEWEST_DRAWS, _PEOPLE_DRAWN = 1_000, 100, 2_000_000
+_MOST_DRAWS, _FEWEST_DRAWS, _PEOPLE_DRAWN = 1_000, 200, 500_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,6 @@ def test_a_run_is_held_against_its_survey_and_leaves_by_the_gate(folder: Path, e
     listener = Listener()
     with pytest.raises(GateError, match=r"calibration\.max_excess: found .*, wanted -1"):
         run(load(path, ["calibrate=survey.yaml"]), folder / "out", listener, report=False)
-    assert any(line.startswith("calibration: total variation ") for line in listener.said)
+    assert any(line.startswith("calibration: With one answer each, personas are ") for line in listener.said)
     manifest = orjson.loads((folder / "out" / "manifest.json").read_bytes())
     assert [(gate["step"], gate["passed"]) for gate in manifest["gates"]] == [("calibration", False)]

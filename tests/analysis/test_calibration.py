@@ -64,14 +64,25 @@ def test_the_command_writes_the_findings_and_leaves_by_the_gates(tmp_path):
     run = run_and_survey(tmp_path)
     said = prefgen("calibrate", str(run), str(spec_file(tmp_path)))
     assert said.code == 0, said.err
-    assert "noise" in said.out
+    assert "as many real respondents in their place are" in said.out
     written = orjson.loads((run / "calibration.json").read_bytes())
-    assert written["figures"]["total_variation"] > written["figures"]["noise"]
+    assert written["figures"]["total_variation"]["value"] > written["figures"]["floor"]["low"]
     assert "calibration" in (run / "report.html").read_text().lower()
-    missed = prefgen("calibrate", str(run), str(spec_file(tmp_path, SPEC + "min_gain: 0.99\n")))
+    missed = prefgen("calibrate", str(run), str(spec_file(tmp_path, SPEC + "max_excess: -0.5\n")))
     assert missed.code == 5
-    assert "min_gain" in missed.err
+    assert "max_excess" in missed.err
     assert prefgen("calibrate", str(tmp_path / "nowhere"), str(spec_file(tmp_path))).code == 4
+
+
+def test_a_table_that_filters_went_over_is_said_to_be_one(tmp_path):
+    run = run_and_survey(tmp_path)
+    kept = calibrated(run, spec_file(tmp_path))
+    judged = calibrated(run, spec_file(tmp_path, SPEC + "answers: answers\n"))
+    assert kept.notes[0].startswith("held against it are the ")
+    assert "answers that filters kept" in kept.notes[0]
+    assert not any("filters" in note for note in judged.notes)
+    at = {"source": PERSONAS, "attribute": EVERYBODY}
+    assert kept.cells.filter(**at)["n_personas"].sum() < judged.cells.filter(**at)["n_personas"].sum()
 
 
 WRONG_SPEC = {

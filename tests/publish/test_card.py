@@ -133,8 +133,8 @@ def test_calibration_is_said_where_it_was_made_for_this_run(run: RunFolder, tmp_
     copy = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, copy.path)
     manifest = copy.read_manifest()
-    figures = {"total_variation": 0.21, "noise": 0.04, "excess": 0.17, "gain": None, "gain_over_no_persona": None}
+    figures = {"verdict": "above the floor", "said": ["Personas are 0.210 from people"]}
     assert "were not held against those of real people" in card_of(manifest, gather(copy, manifest))
     for fingerprint, said in ((manifest["fingerprint"], True), ("run-of-yesterday", False)):
         write_json(copy.path / "calibration.json", {"figures": figures, "fingerprint": fingerprint})
-        assert ("are 0.210 from it" in card_of(manifest, gather(copy, manifest))) is said
+        assert ("verdict is: above the floor.\nPersonas are 0.210 from people." in card_of(manifest, gather(copy, manifest))) is said

@@ -14,7 +14,7 @@ from prefgen.publish.report.calibrating import draw_calibrations
 from prefgen.publish.report.headlines import headlines
 from prefgen.spec.calibration import read_calibration
 from prefgen.store.folder import RunFolder, write_json
-from tests.analysis.test_calibration import run_and_survey, spec_file
+from tests.analysis.test_calibration import SPEC, run_and_survey, spec_file
 from tests.publish.test_report import Page, found_in, html_of
 
 
@@ -23,7 +23,7 @@ def held(tmp_path_factory):
     """A run held against a survey, with its report, and what was found."""
     folder = tmp_path_factory.mktemp("held")
     run = RunFolder(run_and_survey(folder))
-    found = write_calibration(run, read_calibration(spec_file(folder)), run.read_manifest())
+    found = write_calibration(run, read_calibration(spec_file(folder, f"{SPEC}answers: answers\n")), run.read_manifest())
     write_report(run)
     return run, found
 
@@ -61,14 +61,31 @@ def _by_distance(found) -> list[str]:
     return means.sort("total_variation", descending=True)["level"].to_list()
 
 
-@pytest.mark.parametrize(("gain", "weight"), [(-0.5, "grave"), (0.1, "plain"), (0.6, "good"), (None, "grave")])
-def test_a_judge_who_knows_no_more_than_the_whole_survey_is_said_first(held, gain, weight):
+def estimate(value, low, high):
+    return {"value": value, "low": low, "high": high, "n": 9}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gain", "weight"),
+    [
+        ("above the floor", (-0.5, -0.9, -0.1), "grave"),
+        ("above the floor", (-0.5, -1.2, 0.3), "plain"),
+        ("above the floor", (0.4, 0.2, 0.6), "plain"),
+        ("above the floor", (None, None, None), "plain"),
+        ("on the floor", (-0.7, -2.1, -0.1), "plain"),
+        ("on the floor", (0.9, -0.4, 1.0), "plain"),
+        ("on the floor", (0.9, 0.5, 1.0), "good"),
+        ("too alike", (1.0, 0.9, 1.0), "plain"),
+    ],
+)
+def test_grave_is_only_what_is_surely_farther_than_the_survey_as_a_whole(held, verdict, gain, weight):
     run, found = held
-    figures = found.figures() | {"gain": gain}
+    figures = found.figures() | {"gain": estimate(*gain), "verdict": verdict}
     said = headlines(run.read_manifest(), {"sheet": None, "calibration": {"figures": figures}})
     one = next(one for one in said if one.key == "calibration")
     assert one.weight == weight
     assert one.sentence.startswith("Held against a survey, personas are .")
+    assert one.sentence.endswith(f"{verdict}.")
 
 
 def test_the_weights_are_a_file_that_gives_the_personas_the_marginals_of_the_survey(held):

@@ -1,0 +1,337 @@
+"""What a calibration promises, held against simulated people whose answers are known, and against another library."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from prefgen.analysis.calibrate import PERSONAS, calibrate
+from prefgen.analysis.calibration import gate_rows
+from prefgen.analysis.compared import Draws
+from prefgen.analysis.panel import Panel
+from prefgen.analysis.samples import Told, apart, expected_apart, shares_of, spread_of
+from prefgen.analysis.survey import Group, Question, SurveyAnswers
+from prefgen.analysis.verdict import ABOVE, ALIKE, ON
+from prefgen.spec.calibration import CalibrationSpec
+
+LETTERS, LEVELS = "ABC", ["more", "same", "less"]
+GROUPS = ["left", "middle", "right"]
+
+
+class World:
+    """Three groups who answer `items` questions with known shares, and lean one way or the other in all of them."""
+
+    def __init__(self, seed: int, items: int = 8, lean: float = 0.7) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.lean, self.names = lean, [f"q{n}" for n in range(items)]
+        self.shares = np.random.default_rng(99).dirichlet([4, 4, 4], (len(GROUPS), items))
+        self.questions = [Question(name, name, tuple(zip(LETTERS, LEVELS, strict=True))) for name in self.names]
+
+    def people(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Group and answers of each: with probability `lean` all answers come from one draw, so they hang together."""
+        group = self.rng.integers(len(GROUPS), size=n)
+        own = np.where(
+            self.rng.random((n, len(self.names))) < self.lean,
+            self.rng.random((n, 1)),
+            self.rng.random((n, len(self.names))),
+        )
+        edges = self.shares[group].cumsum(axis=2)
+        return group, (own[:, :, None] >= edges[:, :, :-1]).sum(axis=2)
+
+    def survey(self, n: int) -> pl.DataFrame:
+        group, answers = self.people(n)
+        said = {name: np.array(LEVELS)[answers[:, at]] for at, name in enumerate(self.names)}
+        return pl.DataFrame({"party": np.array(GROUPS)[group], **said})
+
+    def held(self, group: np.ndarray, p: np.ndarray, survey: pl.DataFrame, **keys):
+        """The calibration of personas of these groups with these probabilities (people, items, levels)."""
+        n, items = p.shape[:2]
+        ids = [f"p{at}" for at in range(n)]
+        flat = p.reshape(n * items, -1)
+        said = pl.DataFrame({
+            "persona_id": np.repeat(ids, items), "item_id": np.tile(self.names, n),
+            "choice": np.array(list(LETTERS))[flat.argmax(axis=1)], "p_choice": flat.max(axis=1), "weight": 1.0,
+            **{f"p_{letter}": flat[:, at] for at, letter in enumerate(LETTERS)},
+        })  # fmt: skip
+        nobody = pl.lit(None, dtype=pl.String)
+        personas = pl.DataFrame({"persona_id": ids, "weight": 1.0, "party": np.array(GROUPS)[group]})
+        personas = personas.with_columns(control=nobody, control_of=nobody)
+        return calibrate(said, personas, survey, questions=self.questions, by={"party": "party"}, **keys)
+
+
+def one_hot(answers: np.ndarray) -> np.ndarray:
+    return np.eye(len(LEVELS))[answers]
+
+
+def shifted(shares: np.ndarray, by: float) -> np.ndarray:
+    """Shares that are wrong by so much: the largest gives to the smallest."""
+    wrong = shares.copy()
+    most, least = shares.argmax(axis=-1, keepdims=True), shares.argmin(axis=-1, keepdims=True)
+    np.put_along_axis(wrong, most, np.take_along_axis(shares, most, -1) - by, -1)
+    np.put_along_axis(wrong, least, np.take_along_axis(shares, least, -1) + by, -1)
+    return wrong
+
+
+def verdicts(make, seeds) -> Counter:
+    return Counter(make(seed).found.verdict for seed in seeds)
+
+
+def perfect(seed, n=48, respondents=1500):
+    """A judge whose probabilities are the shares of its persona's group."""
+    world = World(seed)
+    group, _ = world.people(n)
+    return world.held(group, world.shares[group], world.survey(respondents))
+
+
+def people(seed, n=48, respondents=1500):
+    """Other people of the same kind, answering for themselves."""
+    world = World(seed)
+    group, answers = world.people(n)
+    return world.held(group, one_hot(answers), world.survey(respondents))
+
+
+def wrong(seed, n=1000, respondents=1500, by=0.05, voting=False):
+    world = World(seed)
+    group, _ = world.people(n)
+    p = shifted(world.shares, by)[group]
+    if voting:
+        p = one_hot((world.rng.random((*p.shape[:2], 1)) >= p.cumsum(axis=2)[..., :-1]).sum(axis=2))
+    return world.held(group, p, world.survey(respondents))
+
+
+def test_a_perfect_judge_and_other_people_sit_on_the_floor():
+    assert verdicts(perfect, range(8))[ON] == 8
+    assert verdicts(people, range(8))[ON] >= 7
+
+
+@pytest.mark.parametrize("voting", [False, True])
+def test_a_judge_wrong_by_five_points_is_told_from_noise_at_a_thousand(voting):
+    found = [wrong(seed, voting=voting) for seed in range(2)]
+    assert [one.found.verdict for one in found] == [ABOVE] * 2
+    asked = CalibrationSpec.model_construct(max_excess=0.0, min_gain=None, min_spread=None)
+    assert not any(gate_rows(one, asked)[0]["passed"] for one in found)
+
+
+@pytest.mark.slow
+def test_how_often_each_is_flagged():
+    """Five in a hundred cry wolf, with two standard errors of two hundred seeds; a wrong judge is found nearly always."""
+    seeds = range(1000, 1200)
+    assert verdicts(perfect, seeds)[ON] >= 200 * 0.95 - 2 * np.sqrt(200 * 0.05 * 0.95)
+    real = verdicts(people, seeds)
+    assert real[ABOVE] <= 200 * 0.025 + 2 * np.sqrt(200 * 0.025 * 0.975)
+    assert real[ON] >= 200 * 0.95 - 2 * np.sqrt(200 * 0.05 * 0.95)
+    assert verdicts(lambda seed: wrong(seed, voting=True), range(20))[ABOVE] >= 18
+
+
+def test_the_floor_is_what_other_people_score_in_a_simulation_of_its_own():
+    """Counted with numpy alone: so many people, so large a survey, both drawn from the world again and again."""
+    n, respondents = 60, 900
+    scored = []
+    for seed in range(300):
+        world = World(seed)
+        mine, theirs = world.people(n), world.people(respondents)
+        gaps = [
+            np.abs(one_hot(mine[1][mine[0] == g]).mean(axis=0) - one_hot(theirs[1][theirs[0] == g]).mean(axis=0)).sum(axis=1) / 2
+            for g in range(len(GROUPS))
+        ]  # fmt: skip
+        scored.append(np.mean(gaps))
+    floors = [people(seed, n, respondents).found.floor for seed in range(8)]
+    assert np.mean([floor.value for floor in floors]) == pytest.approx(np.mean(scored), rel=0.04)
+    assert np.mean([floor.high for floor in floors]) == pytest.approx(np.quantile(scored, 0.975), rel=0.06)
+    assert np.mean([floor.low for floor in floors]) < np.quantile(scored, 0.025) * 1.06
+
+
+def test_respondents_of_the_survey_itself_are_on_the_floor_however_many():
+    """Those asked are part of what they are held against, and so nearer than others: they are not too alike for that."""
+    for n in (48, 700, 1500):
+        world = World(3)
+        group, answers = world.people(1500)
+        said = {name: np.array(LEVELS)[answers[:, at]] for at, name in enumerate(world.names)}
+        survey = pl.DataFrame({"party": np.array(GROUPS)[group], **said})
+        assert world.held(group[:n], one_hot(answers[:n]), survey).found.verdict == ON
+
+
+def test_clones_of_the_average_do_not_look_better_than_people():
+    """Probabilities of the average are worth as many answers as there are clones; its commonest answer is nobody's."""
+    average, real = perfect(5).found, people(5).found
+    assert average.total_variation.value == pytest.approx(average.floor.value, rel=0.06)
+    assert average.total_variation.value > real.floor.low
+    assert abs(average.spread - 1) < 0.05
+    world = World(5)
+    group, _ = world.people(48)
+    modal = world.held(group, one_hot(world.shares.argmax(axis=2))[group], world.survey(1500)).found
+    assert modal.verdict == ABOVE
+    assert modal.gain.high < 0
+    assert modal.spread == 0
+    assert modal.spread_floor.low > 0.7
+
+
+def test_answers_that_fit_the_survey_more_closely_than_its_people_are_too_alike():
+    """Quotas: every group votes in just the survey's shares, with a ninetieth of its people."""
+    world = World(8)
+    counts = np.round(world.shares * 30).astype(int)
+    counts[..., 2] = 30 - counts[..., :2].sum(axis=2)
+    group = np.repeat(np.arange(3), 30)
+    answers = np.stack(
+        [np.concatenate([np.repeat(range(3), counts[g, at]) for g in range(3)]) for at in range(8)], axis=1
+    )
+    found = world.held(group, one_hot(answers), world.survey(8000)).found
+    assert found.verdict == ALIKE
+    assert found.excess.value < 0
+
+
+def test_personas_who_differ_less_than_people_are_too_alike():
+    """All say what nearly everybody says: no farther from the survey than six people are, and no two of them differ."""
+    world = World(2)
+    world.shares = np.tile([0.86, 0.08, 0.06], (3, 8, 1))
+    group = np.repeat(np.arange(3), 6)
+    told = one_hot(np.zeros((18, 8), int))
+    found = world.held(group, told, world.survey(900)).found
+    assert found.floor.low < found.total_variation.value < found.floor.high
+    assert found.spread == 0
+    assert found.verdict == ALIKE
+
+
+def test_gates_let_real_people_pass_and_stop_who_is_surely_worse():
+    asked = CalibrationSpec.model_construct(max_excess=0.0, min_gain=0.5, min_spread=0.9)
+    real = [all(gate["passed"] for gate in gate_rows(people(seed), asked)) for seed in range(20, 30)]
+    assert sum(real) >= 9
+    world = World(5)
+    group, _ = world.people(48)
+    modal = world.held(group, one_hot(world.shares.argmax(axis=2))[group], world.survey(1500))
+    assert [gate["passed"] for gate in gate_rows(modal, asked)] == [False, False, False]
+    assert [gate["gate"] for gate in gate_rows(modal, asked)] == ["max_excess", "min_gain", "min_spread"]
+
+
+def test_gain_is_what_is_left_of_the_squared_distance():
+    """Answers halfway between the group and everybody leave a quarter of it."""
+    world = World(4)
+    group, _ = world.people(1200)
+    middle = (world.shares + world.shares.mean(axis=0)) / 2
+    found = world.held(group, middle[group], world.survey(12_000)).found
+    assert found.gain.value == pytest.approx(0.75, abs=0.05)
+    assert found.gain.low < 0.75 < found.gain.high
+
+
+@pytest.mark.slow
+def test_intervals_hold_what_they_speak_of():
+    """Gain and excess of a judge that is wrong by another amount in every question, over new people, questions and surveys."""
+    wanted, inside = 120, Counter()
+    for seed in range(wanted):
+        world = World(seed, items=20)
+        rng = np.random.default_rng(seed)
+        world.shares = rng.dirichlet([4, 4, 4], (3, 20))
+        group, _ = world.people(90)
+        noise = rng.dirichlet([4, 4, 4], (3, 20))
+        found = world.held(group, (0.6 * world.shares + 0.4 * noise)[group], world.survey(2000)).found
+        # Dirichlet shares are independent: 0.16 x twice the variance, against the variance between a third and the whole
+        inside["gain"] += found.gain.low <= 1 - 0.16 * 2 / (1 - 1 / 3) <= found.gain.high
+    assert inside["gain"] / wanted >= 0.9
+
+
+def test_single_answers_are_drawn_as_scipy_counts_them():
+    p = np.array([[0.7, 0.2, 0.1]] * 12)
+    told, truth = Told(p, np.ones((12, 1))), np.array([0.6, 0.25, 0.15])
+    wanted = sum(
+        np.abs(np.arange(13) / 12 - t) @ stats.binom.pmf(np.arange(13), 12, q) for q, t in zip(p[0], truth, strict=True)
+    )
+    drawn = [
+        apart(told.drawn(np.random.default_rng(seed)), truth, ordered=True)["total_variation"].mean()
+        for seed in range(40)
+    ]
+    assert np.mean(drawn) == pytest.approx(wanted / 2, rel=0.02)
+
+
+def test_the_mean_of_a_folded_normal_is_scipys():
+    for gap in (0.0, 0.01, 0.05, 0.3):
+        wanted = stats.foldnorm.mean(gap / 0.04, scale=0.04)
+        found = expected_apart(np.array([0.5 + gap, 0.5 - gap]), np.array([0.5, 0.5]), np.array([0.04, 0.04]))
+        assert found == pytest.approx(wanted, rel=1e-3)
+
+
+def test_spread_is_the_share_of_pairs_that_differ():
+    rng = np.random.default_rng(0)
+    codes, weight = rng.integers(3, size=(1, 9)), rng.integers(1, 4, 9).astype(float)
+    pairs = [(weight[i] * weight[j], codes[0, i] != codes[0, j]) for i in range(9) for j in range(9) if i != j]
+    wanted = sum(w for w, differ in pairs if differ) / sum(w for w, _ in pairs)
+    assert spread_of(codes, weight[:, None], 3).item() == pytest.approx(wanted)
+    assert Told(one_hot(codes[0]), weight[:, None]).spread.item() == pytest.approx(wanted)
+    counts = np.bincount(codes[0], weights=weight, minlength=3)
+    assert shares_of(codes, weight[:, None], 3)[0, 0] == pytest.approx(counts / counts.sum())
+
+
+def test_the_variance_of_shares_is_that_of_a_weighted_mean():
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([1, 1, 1], 14)
+    told = Told(p, np.ones((14, 1)))
+    assert told.variance_of_shares.item() == pytest.approx(p.var(axis=0, ddof=1).sum() / 14)
+    assert np.isnan(Told(p[:1], np.ones((1, 1))).variance_of_shares.item())
+
+
+def test_a_stand_in_has_the_attributes_of_the_persona_and_answers_every_question_himself():
+    """The survey tells who is who: two answers of one respondent are the same number, unless one of them is missing."""
+    rows = 400
+    rng = np.random.default_rng(0)
+    tens = rng.integers(3, size=rows)
+    frame = pl.DataFrame({
+        "party": rng.choice(GROUPS[:2], rows), "sex": rng.choice(["w", "m"], rows),
+        "q0": np.array(LEVELS)[tens], "q1": np.array(LEVELS)[tens],
+    }).with_columns(q1=pl.when(pl.int_range(rows) % 4 == 0).then(None).otherwise("q1"))  # fmt: skip
+    questions = [Question(name, name, tuple(zip(LETTERS, LEVELS, strict=True))) for name in ("q0", "q1")]
+    by = {"party": "party", "sex": "sex"}
+    answers = SurveyAnswers.of(frame, questions, by, weight=None, least=30)
+    levels = pl.DataFrame({"party": ["left", "middle", "left"], "sex": ["w", "m", None]})
+    panel = Panel(("a", "b", "c"), levels, {})
+    draws = Draws.of(answers, {PERSONAS: panel}, questions, seed=0)
+    picked, seats = draws.stand_ins.picked, draws.stand_ins.seats
+    assert set(frame["party"].gather(picked[:, seats["party"][0]])) == {"left"}
+    assert set(frame["sex"].gather(picked[:, seats["sex"][0]])) == {"w"}
+    assert (seats["party"][:2] == seats["sex"][:2]).all()  # one respondent for both attributes
+    assert set(frame["party"].gather(picked[:, seats["party"][2]])) == {"left"}
+    assert (picked[:, seats["sex"][2]] == -1).all()  # nobody is of a level that is not told
+    first, second = (draws.stand_ins.said(question, rng) for question in questions)
+    at = seats["party"][:2]
+    assert (first[:, at] >= 0).all()
+    assert (second[:, at] >= 0).all()
+    assert (first[:, at] == second[:, at]).mean() == pytest.approx(0.75 + 0.25 / 3, abs=0.03)
+
+
+def test_shares_and_distances_of_a_published_survey_and_model_are_those_of_another_library():
+    """CES 2024, 96 cells and a model's answers to three questions, from popfidelity."""
+    metrics = pytest.importorskip("popfidelity.metrics")
+    examples = pytest.importorskip("popfidelity.examples")
+    told, model = (pl.read_csv(examples.path("ces", f"{of}_cells.csv")) for of in ("survey", "model"))
+    model = model.filter(replicate=model["replicate"].min(), mode="ntp").filter(source=model["source"].first())
+    asked = "ideo5"
+    levels = told.filter(question=asked)["option"].unique(maintain_order=True).to_list()
+    wide = [
+        frame.filter(question=asked).pivot("option", index="cell_id", values="share").select("cell_id", *levels).sort("cell_id")
+        for frame in (told, model)
+    ]  # fmt: skip
+    both = wide[0].join(wide[1], on="cell_id", suffix="_said")
+    rows = told.filter(question=asked).select("cell_id", answer="option", w=pl.col("share") * pl.col("n"))
+    letters = "ABCDEFGH"[: len(levels)]
+    said = both.select(
+        persona_id="cell_id", item_id=pl.lit("i"), choice=pl.lit("A"), p_choice=pl.lit(0.5), weight=pl.lit(1.0),
+        **{f"p_{letter}": pl.col(f"{level}_said") for letter, level in zip(letters, levels, strict=True)},
+    )  # fmt: skip
+    nobody = pl.lit(None, dtype=pl.String)
+    personas = both.select(persona_id="cell_id", cell="cell_id", weight=pl.lit(1.0), control=nobody, control_of=nobody)
+    question = Question("i", "answer", tuple(zip(letters, levels, strict=True)))
+    found = calibrate(said, personas, rows, questions=[question], by={"cell": "cell_id"}, weight="w", least=2)
+    mine = found.cells.filter(source=PERSONAS, attribute="cell").sort("level")
+    one, two = both.select(levels).to_numpy(), both.select(f"{level}_said" for level in levels).to_numpy()
+    at = both["cell_id"].is_in(mine["level"].implode()).to_numpy()
+    wanted = metrics.distance(one[at], two[at] / two[at].sum(axis=1, keepdims=True), "total_variation")
+    assert mine.height > 80
+    assert mine["share_distance"].to_numpy() == pytest.approx(wanted, abs=1e-6)
+    answers = SurveyAnswers.of(rows, [question], {"cell": "cell_id"}, weight="w", least=2)
+    shares = np.stack([answers.shares(question, Group("cell", level)) for level in mine["level"]])
+    bits = apart(shares, two[at] / two[at].sum(axis=1, keepdims=True), ordered=True)["jensen_shannon"]
+    assert bits == pytest.approx(
+        metrics.distance(one[at], two[at] / two[at].sum(axis=1, keepdims=True), "js_divergence"), abs=1e-6
+    )
