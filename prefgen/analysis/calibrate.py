@@ -129,9 +129,7 @@ def calibrate(
     """
     answers = SurveyAnswers.of(survey, questions, by, weight=weight, least=least)
     judged = judged_by_source(preferences, personas, answers)
-    panels = {name: Panel.of(judged, name, answers.by) for name in judged["source"].unique(maintain_order=True)}
-    if PERSONAS not in panels:
-        raise UsageError("no persona answered", fix="name a step under `answers:` whose judges played personas")
+    panels = _panels(judged, answers)
     draws = Draws.of(answers, panels, questions, seed)
     found = [one for one in (compared(question, draws) for question in questions) if one is not None]
     if not any(group.attribute != EVERYBODY for cells, _ in found for group in cells.groups):
@@ -155,6 +153,13 @@ def calibrate(
         found=figures_of(cells, personas=n, rng=rng_for(seed, "calibrate", "questions")),
         notes=(*_notes(answers, judged, questions), *unlike(people, survey, by=by, weight=weight)),
     )
+
+
+def _panels(judged: pl.DataFrame, answers: SurveyAnswers) -> dict[str, Panel]:
+    found = {name: Panel.of(judged, name, answers.by) for name in judged["source"].unique(maintain_order=True)}
+    if PERSONAS not in found:
+        raise UsageError("no persona answered", fix="name a step under `answers:` whose judges played personas")
+    return found
 
 
 def _summary(frame: pl.DataFrame, cells: Sequence[Cells]) -> pl.DataFrame:

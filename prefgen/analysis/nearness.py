@@ -88,8 +88,6 @@ def cells_of(
     real, real_spread = _of_stand_ins(question, groups, personas.weight, said)
     found = apart(real, survey.anew, ordered=question.ordered)
     floor = found["total_variation"]
-    inside = np.abs(real - survey.shares).sum(axis=2) / 2
-    drawn = (personas.weight > 0).sum(axis=0) / survey.sizes
     assert floor is not None
     error = np.sqrt(np.maximum(_variance_of_answers(personas), 0))
     again = _reweighted(personas, often)
@@ -98,7 +96,7 @@ def cells_of(
         item_id=question.item_id,
         groups=tuple(groups),
         floor=floor,
-        within=inside * np.sqrt(np.maximum(0.0, 1 - drawn)),
+        within=_within(real, survey, personas),
         floors={name: None if values is None else values.mean(axis=0) for name, values in found.items()},
         people_spread=real_spread,
         distance=_centred(expected_apart(again, anew, error), distance),
@@ -132,6 +130,12 @@ def _squared(gaps: Floats) -> Floats:
 def _centred(drawn: Floats, found: Floats) -> Floats:
     """What was found, then draws around it: resampling adds noise to a distance, which is not the distance's own."""
     return np.concatenate([found[None], drawn - drawn.mean(axis=0) + found])
+
+
+def _within(real: Floats, survey: Survey, personas: Told) -> Floats:
+    """`Cells.within`: respondents are drawn with replacement, and those of the survey would be drawn without."""
+    drawn = (personas.weight > 0).sum(axis=0) / survey.sizes
+    return np.asarray(np.abs(real - survey.shares).sum(axis=2) / 2 * np.sqrt(np.maximum(0.0, 1 - drawn)))
 
 
 def _of_stand_ins(

@@ -23,7 +23,9 @@ def held(tmp_path_factory):
     """A run held against a survey, with its report, and what was found."""
     folder = tmp_path_factory.mktemp("held")
     run = RunFolder(run_and_survey(folder))
-    found = write_calibration(run, read_calibration(spec_file(folder, f"{SPEC}answers: answers\n")), run.read_manifest())
+    found = write_calibration(
+        run, read_calibration(spec_file(folder, f"{SPEC}answers: answers\n")), run.read_manifest()
+    )
     write_report(run)
     return run, found
 
