@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from prefgen.judging.presentations import LETTERS, shown
 from prefgen.records import Readout
+from prefgen.spec.template import Blank, Sandbox
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,31 +21,12 @@ MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 1, "text": 16, "certainty": 32,
 """Tokens an answer needs, unless the model's spec says otherwise."""
 
 
-def sandbox() -> ImmutableSandboxedEnvironment:
-    """Jinja as it is used everywhere here: an unknown name is an error, and a template can reach nothing."""
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES))
-    environment.globals.clear()  # `filled` gives what a template may use
-    return environment
+_HOUSE = Environment(undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES))  # noqa: S701 - plain text
 
 
-class Blank:
-    """A template that is filled many times, over the facts given and `range` alone.
-
-    As `Template.render`, without the context that it makes anew each time: that is two thirds of the time of a small
-    template, and a questionnaire has a hundred thousand. For one thread at a time.
-    """
-
-    def __init__(self, template: Template) -> None:
-        self._template = template
-        self._context = template.new_context({}, shared=True)
-
-    def filled(self, facts: Mapping[str, Any]) -> str:
-        """The text; nothing of an earlier filling is left."""
-        context = self._context
-        context.parent = {"range": safe_range, **facts}
-        context.vars.clear()
-        context.exported_vars.clear()
-        return "".join(self._template.root_render_func(context))
+def sandbox() -> Sandbox:
+    """The sandbox of pages that users write: they may take in the house's own templates."""
+    return Sandbox(loader=FileSystemLoader(_TEMPLATES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +49,8 @@ class Prompts:
     @classmethod
     def load(cls, *, readout: Readout, extra: tuple[str, ...], page: str | None = None) -> Prompts:
         """The house's templates; `page` replaces the text of the page. Raises jinja2.TemplateError."""
-        environment = sandbox()
-        own = environment.from_string(page) if page is not None else environment.get_template("pick.jinja")
-        return cls(Blank(environment.get_template("persona.jinja")), Blank(own), readout, extra)
+        own = sandbox().from_string(page) if page is not None else _HOUSE.get_template("pick.jinja")
+        return cls(Blank(_HOUSE.get_template("persona.jinja")), Blank(own), readout, extra)
 
     def system(self, persona_text: str) -> Messages:
         """The message that makes the model a persona; none for the no-persona control."""

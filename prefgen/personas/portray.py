@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+from jinja2 import TemplateSyntaxError
 
 from prefgen.spec.document import Key
 from prefgen.spec.population import Population
-from prefgen.spec.template import TEMPLATES, names_in
+from prefgen.spec.template import Blank, blank_of, in_words, names_in
 
 
 def wordings_of(population: Population) -> tuple[str, ...]:
@@ -28,30 +29,38 @@ def with_text(population: Population, people: pl.DataFrame, wording: str) -> pl.
     for index, portrait in enumerate(population.portraits):
         attributes = {**portrait.extras, "portrait": portrait.id}
         if portrait.text is None:
-            texts[portrait.id] = _render(population, key, template, attributes)
+            texts[portrait.id] = _render(population, key, _blank(population, key, template), attributes)
         else:
-            texts[portrait.id] = _render(population, ("portraits", index, "text"), portrait.text, attributes)
+            at = ("portraits", index, "text")
+            texts[portrait.id] = _render(population, at, _blank(population, at, portrait.text), attributes)
     return people.with_columns(pl.col("portrait").replace_strict(texts, return_dtype=pl.String).alias("text"))
 
 
 def _rendered(population: Population, people: pl.DataFrame, *, key: Key, template: str) -> pl.Series:
     """The text of everyone, rendered once for each combination of the attributes that the template names."""
+    blank = _blank(population, key, template)
     wanted = sorted(names_in(template) & set(people.columns))
     if not wanted:
-        text = _render(population, key, template, {})
+        text = _render(population, key, blank, {})
         return pl.repeat(text, people.height, dtype=pl.String, eager=True).alias("text")
     groups = people.select(wanted).with_row_index("_row").group_by(wanted, maintain_order=True).agg("_row")
-    texts = [_render(population, key, template, row) for row in groups.select(wanted).iter_rows(named=True)]
+    texts = [_render(population, key, blank, row) for row in groups.select(wanted).iter_rows(named=True)]
     rows = groups.select("_row", pl.Series("text", texts, dtype=pl.String)).explode("_row")
     return rows.sort("_row")["text"]
 
 
-def _render(population: Population, key: Key, template: str, attributes: dict[str, Any]) -> str:
+def _render(population: Population, key: Key, blank: Blank, attributes: dict[str, Any]) -> str:
     try:
-        text = TEMPLATES.from_string(template).render(attributes).strip()
+        text = blank.filled(attributes).strip()
     except Exception as error:  # a template is a stranger's program: whatever it raises is its own fault
-        problem = f"the template fails: {type(error).__name__}: {str(error)[:200]}"
-        raise population.error(key, problem, "mend the template") from None
+        raise population.error(key, f"the template fails: {in_words(error)}", "mend the template") from None
     if not text:
         raise population.error(key, "the template leaves somebody without a text", "write a text for every level")
     return text
+
+
+def _blank(population: Population, key: Key, template: str) -> Blank:
+    try:
+        return blank_of(template)
+    except TemplateSyntaxError as error:
+        raise population.error(key, f"not a template: {error.message}", "write {{ attribute }}") from None

@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 
 import polars as pl
 from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from prefgen.errors import UsageError, one_of
 from prefgen.publish.exports.messages import MESSAGES
+from prefgen.spec.template import OFFERED, Blank, Sandbox, in_words
 
 BUILT_IN = {
     "chatml": "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -40,22 +41,18 @@ def chat_template(named: str) -> Render:
                 f"--template {named!r}: neither a file of UTF-8 text nor a template known by name",
                 fix=f"give a file, or {one_of(named, BUILT_IN)}",
             ) from None
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.globals["raise_exception"] = _refused
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     try:
-        template = environment.from_string(text)
+        blank = Blank(environment.from_string(text), _OFFERED)
     except TemplateError as error:
         raise UsageError(f"--template {named!r}: {error}", fix="give a Jinja chat template") from None
 
     def render(messages: Sequence[dict[str, str]], add_generation_prompt: bool) -> str:
+        facts = {"messages": messages, "add_generation_prompt": add_generation_prompt, "bos_token": "", "eos_token": ""}
         try:
-            return template.render(
-                messages=messages, add_generation_prompt=add_generation_prompt, bos_token="", eos_token=""
-            )
+            return blank.filled(facts)
         except Exception as error:  # a stranger's template may raise anything
-            problem = f"--template {named!r}: {type(error).__name__}: {error}"
+            problem = f"--template {named!r}: {in_words(error)}"
             raise UsageError(problem, fix="give a template that takes system, user and assistant messages") from None
 
     return render
@@ -80,3 +77,7 @@ def as_text(frame: pl.DataFrame, render: Render) -> pl.DataFrame:
 
 def _refused(message: Any) -> NoReturn:
     raise ValueError(str(message))
+
+
+_OFFERED = {**OFFERED, "namespace": Namespace, "raise_exception": _refused}
+"""What templates of tokenizers count on."""
