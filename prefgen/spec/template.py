@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, meta, nodes, pass_context
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
@@ -158,7 +158,7 @@ def names_in(template: str) -> set[str]:
 
 def in_words(error: Exception) -> str:
     """What went wrong while a template was filled, shortly."""
-    ours = isinstance(error, TooMuchError | SecurityError) or type(error).__name__ == "UndefinedError"
+    ours = isinstance(error, TooMuchError | UndefinedError)
     words = str(error).replace("\n", " ")[:200]
     return words if ours else f"{type(error).__name__}: {words}"
 
