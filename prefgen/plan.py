@@ -100,7 +100,7 @@ def foresee(pipeline: Pipeline) -> Plan:
             above = [read for _, read in spec.reads()]
             known = all(tables[read].n_rows == rows[read] and not _foreseen(read, plans) for read in above)
             rows[name] = tables[name].n_rows if known else rows[above[0]] if spec.grain is None else None
-            plan = StepPlan(name, kind_of(spec), rows[name])
+            plan = StepPlan(name, kind_of(spec), rows[name], notes=tuple(context.summary.get("notes", ())))
         grains[name] = grain_of(spec, tables[name], grains)
         plans.append(plan)
         summaries[name] = context.summary

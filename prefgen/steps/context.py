@@ -14,6 +14,7 @@ from prefgen.records import Request, Response
 from prefgen.seeds import seed_for
 from prefgen.spec.document import Key
 from prefgen.spec.models import ModelSpec
+from prefgen.store.table import unwritable
 
 
 class Ask(Protocol):
@@ -78,6 +79,23 @@ class Context:
         ids = items["item_id"].to_list()
         drawn = sorted(range(len(ids)), key=lambda row: seed_for(self.seed, "limit", ids[row]))[: self.limit]
         return items[sorted(drawn)]
+
+    def note(self, *sentences: str) -> None:
+        """What people should know of this step before they pay."""
+        if sentences:
+            self.summary["notes"] = [*self.summary.get("notes", ()), *sentences]
+
+    def check_columns(self, schema: pl.Schema, key: str | Key) -> None:
+        """SpecError, with every column, where names or values are such that no table or no file can hold them."""
+        patterns = [name for name in schema if name == "*" or (name.startswith("^") and name.endswith("$"))]
+        if patterns:
+            new = ", ".join(f"'{name}': column_{place}" for place, name in enumerate(patterns, 1))
+            said = f"the name of column {patterns[0]!r} is a pattern to polars, and would stand for others"
+            raise self.error(key, said, f"write `rename: {{{new}}}`")
+        bad = {name: why for name, dtype in schema.items() if (why := unwritable(dtype))}
+        if bad:
+            said = "; ".join(f"column {name!r} holds {why}" for name, why in bad.items())
+            raise self.error(key, f"{said}, which Parquet or its readers do not have", "drop it, or write it as text")
 
     def error(self, key: str | Key, problem: str, fix: str) -> SpecError:
         """A complaint about one key of this step, with file and line."""

@@ -13,7 +13,8 @@ from jinja2 import TemplateError
 from pydantic import Field, field_validator
 
 from prefgen.judging.aggregate import measured
-from prefgen.judging.judgments import RESERVED, Tally, to_rows
+from prefgen.judging.items import RETOLD, not_items, taken
+from prefgen.judging.judgments import Tally, to_rows
 from prefgen.judging.presentations import OrderRule
 from prefgen.judging.prompts import MAX_TOKENS, Prompts
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
@@ -152,19 +153,18 @@ def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) ->
     personas, items = tables[spec.as_].read(), tables[spec.items].read()
     if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
-    if not {"item_id", "prompt", "options", "neither"} <= set(items.columns):
-        raise context.error("items", f"{spec.items!r} has no items: it needs the columns `prompt` and `options`",
-            "name a `table` step with `forms:`, or with rows that have both")  # fmt: skip
+    wrong = not_items(items.columns)
+    if wrong is not None:
+        raise context.error("items", f"{spec.items!r} has no items: {wrong[0]}", wrong[1])
     if "reject_reason" in items.columns:
         items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
     if items.is_empty():
         raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
-    items = items.drop("retold", strict=False)  # it tells of the item, and is no coordinate
-    taken = sorted(set(items.columns) & RESERVED)
-    if taken:
-        raise context.error(
-            "items", f"column {taken[0]!r} of {spec.items!r} is a name that judgments use", "rename it in the items"
-        )
+    if items.schema.get("retold") == RETOLD:
+        items = items.drop("retold")  # it tells of the item, and is no coordinate
+    wrong = taken(items.columns)
+    if wrong is not None:
+        raise context.error("items", f"{spec.items!r} has the {wrong[0]}", wrong[1])
     try:
         page = spec.template.read_text("utf-8") if spec.template is not None else None
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)

@@ -66,7 +66,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
 class _Weights:
     """Weights by id, in the order of the first id: the few that a part of the pairs needs are found without the rest.
 
-    rows    the ids and `_factor`
+    rows    the ids and `factor`
     """
 
     ids: Sequence[str]
@@ -80,7 +80,7 @@ class _Weights:
             raise context.error(
                 "weight", f"its table has the columns {has}", "it needs numbers in `weight`, and an id, e.g. `item_id`"
             )
-        rows = weights.select(*(pl.col(name).cast(pl.String) for name in ids), pl.col("weight").alias("_factor"))
+        rows = weights.select(*(pl.col(name).cast(pl.String) for name in ids), pl.col("weight").alias("factor"))
         if rows.select(ids).is_duplicated().any():
             raise context.error("weight", f"it has several weights for one {' x '.join(ids)}", "give each one weight")
         return cls(ids, rows.sort(ids[0]))
@@ -90,5 +90,5 @@ class _Weights:
         known, sought = self.rows[self.ids[0]], made[self.ids[0]].unique()
         starts, ends = known.search_sorted(sought, "left"), known.search_sorted(sought, "right")
         few = self.rows[pl.int_ranges(starts, ends, eager=True).explode().drop_nulls()]
-        joined = made.join(few, on=self.ids, how="left", maintain_order="left")
-        return joined.with_columns(pl.col("weight") * pl.col("_factor").fill_null(1.0)).drop("_factor")
+        factor = made.select(self.ids).join(few, on=self.ids, how="left", maintain_order="left")["factor"]
+        return made.with_columns(pl.col("weight") * factor.fill_null(1.0))

@@ -16,7 +16,8 @@ from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Context
-from prefgen.store.rows import read_rows
+from prefgen.store.objects import frame_of
+from prefgen.store.rows import read_rows_with_notes
 from prefgen.store.table import Table
 
 MAX_ROWS = 20_000_000
@@ -35,7 +36,7 @@ Scalar = str | int | float | bool
 class FromFile(SpecPart):
     """An axis whose rows stand in a file."""
 
-    file: InputPath = Field(description="A jsonl, csv or parquet file with a column named as the axis.")
+    file: InputPath = Field(description="A jsonl, csv, tsv or parquet file with a column named as the axis.")
 
 
 class FromStep(SpecPart):
@@ -100,16 +101,18 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
 def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
     at = ("product", name)
     if isinstance(axis, FromFile):
-        frame = read_rows(axis.file)
+        frame, notes = read_rows_with_notes(axis.file)
+        context.note(*notes)
     elif isinstance(axis, FromStep):
         frame = tables[axis.step].read()
     elif isinstance(axis, Tree):
-        frame = pl.DataFrame(list(_leaves(axis.tree, axis.by, name, context)))
+        frame = _frame(list(_leaves(axis.tree, axis.by, name, context)), at, context)
     else:
         rows = [value if isinstance(value, dict) else {name: value} for value in axis]
         if len({type(row[name]) for row in rows if name in row} - {type(None)}) > 1:
             raise context.error(at, "values of different types on one axis", "quote them all")
-        frame = pl.DataFrame(rows, infer_schema_length=None)
+        frame = _frame(rows, at, context)
+    context.check_columns(frame.schema, at)
     if frame.is_empty():
         raise context.error(at, "an axis without values", "give it at least one")
     if name not in frame.columns:
@@ -118,6 +121,10 @@ def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) 
         twice = frame[name].filter(frame[name].is_duplicated())[0]
         raise context.error(at, f"{twice!r} stands on it twice", "write every value once")
     return frame
+
+
+def _frame(rows: list[dict[str, Any]], at: tuple[str, ...], context: Context) -> pl.DataFrame:
+    return frame_of(rows, lambda number, problem, fix: context.error((*at, number), problem, fix))
 
 
 def _leaves(tree: object, by: list[str], name: str, context: Context) -> Iterator[dict[str, Any]]:

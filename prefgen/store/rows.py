@@ -1,37 +1,46 @@
-"""Reads the rows that users bring: JSON lines, CSV, Parquet. Every complaint names file and line."""
+"""Reads the rows that users bring: JSON lines, CSV, TSV, Parquet. Every complaint names file and line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from prefgen.errors import Complaint, SpecError, one_of
+from prefgen.store.delimited import SUFFIXES, read_delimited
+from prefgen.store.objects import frame_of
 
-_READ = ("jsonl", "ndjson", "csv", "parquet")
+_DELIMITED = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
+_READ = ("jsonl", "ndjson", "csv", "tsv", "parquet")
+
+NAMES = frozenset({"item_id", "prompt", "options"})
+"""Columns of a delimited file that stay text whatever they hold."""
 
 
 def read_rows(path: Path) -> pl.DataFrame:
     """All rows of a file, in file order; the suffix says the format. Raises SpecError with path:line."""
+    return read_rows_with_notes(path)[0]
+
+
+def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The same, and what is unusual about the file, in sentences."""
     suffix = path.suffix.lower().lstrip(".")
-    if suffix not in _READ:
+    if suffix not in (*_READ, *_DELIMITED):
         raise _complaint(path, 1, f"rows cannot be read from a {path.suffix or 'nameless'} file",
             f"bring {one_of(suffix, _READ)}")  # fmt: skip
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "no such file"
         raise _complaint(path, 1, what, "check the path; it is relative to the YAML file that names it")
     try:
-        if suffix in ("jsonl", "ndjson"):
-            return _frame(path, list(_json_lines(path)))
-        return pl.read_csv(path, infer_schema_length=10_000) if suffix == "csv" else pl.read_parquet(path)
+        if suffix in _DELIMITED:
+            read = read_delimited(path)
+            return numbers(read.frame), read.notes
+        return (pl.read_parquet(path, glob=False) if suffix == "parquet" else _json_rows(path)), ()
     except SpecError:
         raise
-    except pl.exceptions.NoDataError:
-        raise _complaint(path, 1, "the file is empty", "put at least one row into it") from None
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError, BaseException) as error:
+    except (pl.exceptions.PolarsError, OSError, BaseException) as error:
         # pyo3's panics on corrupt Parquet derive from BaseException only
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
@@ -39,44 +48,85 @@ def read_rows(path: Path) -> pl.DataFrame:
         raise _complaint(path, 1, f"not readable as {suffix}: {first}", f"check that it is a {suffix} file") from None
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def numbers(texts: pl.DataFrame) -> pl.DataFrame:
+    """Text columns, numbers where that loses nothing: every value, written out again, is the text that it was.
+
+    So `7`, `-3` and `0.25` are numbers; `007`, `1.50`, `1e3`, `+1`, `TRUE` and `2,5` keep their whole column as text,
+    and so do a name (`NAMES`), a whole number that a float beside it would round, and a column without any value.
+    """
+    return texts.with_columns(_numbers(column) for column in texts if column.name not in NAMES)
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    known = column.drop_nulls()
+    if known.is_empty():
+        return column
+    whole = known.cast(pl.Int64, strict=False)
+    if whole.null_count() == 0 and (whole.cast(pl.String) == known).all():
+        return column.cast(pl.Int64)
+    fraction = known.cast(pl.Float64, strict=False)
+    exact = whole.is_not_null() & (whole.cast(pl.String) == known) & (whole.abs() <= 2**53)
+    same = (fraction.cast(pl.String) == known) & known.str.contains(r"^-?[0-9]+\.[0-9]+$")
+    if fraction.null_count() or not (exact.fill_null(False) | same).all() or fraction.n_unique() < known.n_unique():
+        return column
+    return column.cast(pl.Float64)
+
+
+def _json_rows(path: Path) -> pl.DataFrame:
+    """JSON lines as a frame: nothing is dropped, rounded or turned into another type."""
+    lines: list[int] = []
+    rows: list[dict[str, Any]] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
-            except orjson.JSONDecodeError as error:
-                raise _complaint(path, number, f"not JSON: {error.msg}", "write one JSON object on each line") from None
-            if not isinstance(row, dict):
-                raise _complaint(path, number, f"a {type(row).__name__}, not an object",
-                    'write one JSON object on each line, e.g. {"prompt": "...", "options": ["...", "..."]}')  # fmt: skip
-            yield row
-
-
-def _frame(path: Path, rows: list[dict[str, Any]]) -> pl.DataFrame:
+            if line.strip(b" \t\r\n\xef\xbb\xbf"):
+                lines.append(number)
+                rows.append(_object(path, number, line))
     if not rows:
-        raise _complaint(path, 1, "the file is empty", "put at least one row into it")
-    # polars would turn a number among texts into a text; what a user wrote is not changed silently
-    _check_types(path, rows)
+        raise _empty(path)
+    return frame_of(rows, lambda row, problem, fix: _complaint(path, lines[row], problem, fix))
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    fix = 'write one JSON object on each line, e.g. {"prompt": "...", "options": ["...", "..."]}'
     try:
-        return pl.DataFrame(rows, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError, ValueError) as error:
-        raise _complaint(
-            path, 1, f"the rows do not fit together: {error}", "give a key the same type in every row"
-        ) from None
+        text = line.decode("utf-8-sig")
+        row = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        if "\\ud" in text or "\\uD" in text:
+            text.encode(), json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeError:
+        problem = "not UTF-8 text" if not line.isascii() else "half of a character (a lone surrogate)"
+        raise _complaint(path, number, problem, "save the file as UTF-8") from None
+    except _RowError as error:
+        raise _complaint(path, number, str(error), error.fix) from None
+    except (ValueError, RecursionError) as error:
+        said = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply, or a number without end"
+        raise _complaint(path, number, f"not JSON: {said[:1].lower()}{said[1:]}", fix) from None
+    if not isinstance(row, dict):
+        raise _complaint(path, number, f"a {type(row).__name__}, not an object", fix)
+    return row
 
 
-def _check_types(path: Path, rows: list[dict[str, Any]]) -> None:
-    types: dict[str, type] = {}
-    for number, row in enumerate(rows, 1):
-        for key, value in row.items():
-            if value is None:
-                continue
-            kind = float if isinstance(value, int) and not isinstance(value, bool) else type(value)
-            if types.setdefault(key, kind) is not kind:
-                raise _complaint(path, number, f"key {key!r} is {value!r:.60}, of another type than in the rows before",
-                    "give a key the same type in every row")  # fmt: skip
+class _RowError(Exception):
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem)
+        self.fix = fix
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RowError(f"key {twice!r} is written twice", "keep one of the two")
+    return row
+
+
+def _no_number(word: str) -> Any:
+    raise _RowError(f"{word} is not JSON", "write null where there is no value")
+
+
+def _empty(path: Path) -> SpecError:
+    return _complaint(path, 1, "the file is empty", "put at least one row into it")
 
 
 def _complaint(path: Path, line: int, problem: str, fix: str) -> SpecError:

@@ -115,6 +115,11 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(dtype):
         return pa.binary()
+    if pa.types.is_map(dtype):
+        entry = [pa.field("key", _plain(dtype.key_type)), pa.field("value", _plain(dtype.item_type))]
+        return pa.list_(pa.struct(entry))
+    if pa.types.is_fixed_size_list(dtype):
+        return pa.list_(_plain(dtype.value_type), dtype.list_size)
     if pa.types.is_large_list(dtype) or pa.types.is_list(dtype):
         return pa.list_(_plain(dtype.value_type))
     if pa.types.is_struct(dtype):
@@ -228,7 +233,7 @@ def _content_bytes(array: pa.Array) -> int:
     kind = array.type
     if pa.types.is_struct(kind):
         return sum(map(_content_bytes, array.flatten()))
-    if pa.types.is_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         return 4 * len(array) + _content_bytes(array.flatten())
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return 4 * len(array) + int(pc.sum(pc.binary_length(array)).as_py() or 0)
@@ -241,7 +246,7 @@ def _repeating(path: str, array: pa.Array) -> Iterator[str]:
     if pa.types.is_struct(kind):
         for part, values in zip(kind, array.flatten(), strict=True):
             yield from _repeating(f"{path}.{part.name}", values)
-    elif pa.types.is_list(kind):
+    elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         yield from _repeating(f"{path}.list.element", array.flatten())
     elif len(array) and pc.count_distinct(array, mode="all").as_py() <= len(array) // 2 + 1:
         yield path

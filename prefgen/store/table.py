@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import overload
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 PART_ROWS = 16_384
 """Rows of one part, about; a part never cuts through the judgments of one persona and item.
@@ -77,3 +78,18 @@ class Table:
     def schema(self) -> pl.Schema:
         """Column names and types."""
         return self.parts[0].collect_schema()
+
+
+def unwritable(dtype: pl.DataType | DataTypeClass) -> str | None:
+    """What is in the way of a column of this type being written and read by everybody; None where nothing is."""
+    if isinstance(dtype, pl.Struct):
+        if not dtype.fields:
+            return "an object without keys"
+        return next((why for part in dtype.fields if (why := unwritable(part.dtype))), None)
+    if isinstance(dtype, pl.List | pl.Array):
+        return unwritable(dtype.inner)
+    if isinstance(dtype, pl.Int128 | pl.UInt128):
+        return "whole numbers of 128 bits"
+    if isinstance(dtype, pl.Object | pl.Unknown):
+        return f"values of type {dtype}"
+    return None

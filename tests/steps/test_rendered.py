@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
 from prefgen.judging.prompts import Blank, sandbox
-from prefgen.steps.table import rendered
+from prefgen.steps.table.rendering import rendered
 from tests.steps.asking import context
 
 ROWS = st.lists(

@@ -101,6 +101,13 @@ class Spec(StepSpec):
 def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
     """The rows of the table read, with `split`."""
     table = tables[spec.split]
+    if "split" in table.schema:
+        problem = f"{spec.split!r} has a column 'split' already"
+        raise context.error(
+            "split",
+            problem,
+            "write `rename: {split: item_split}` in the `table` step that brings it, or part the rows once",
+        )
     parted = _split_of(spec, table, context)
     texts = _texts(table, tables, context)
     seen = _Seen()

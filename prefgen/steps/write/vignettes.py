@@ -20,7 +20,7 @@ from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps import write as writing
 from prefgen.steps.context import Context
-from prefgen.steps.table import rendered
+from prefgen.steps.table.rendering import rendered
 from prefgen.steps.write import Question, Tried
 from prefgen.store.table import Table
 

@@ -1,0 +1,214 @@
+"""`table`: rows from a file, an earlier step or the YAML itself; templates turn them into items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from prefgen.errors import one_of
+from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
+from prefgen.spec.fields import Name
+from prefgen.spec.fields import Spec as SpecPart
+from prefgen.spec.pipeline import StepSpec
+from prefgen.steps.context import Context
+from prefgen.steps.table.items import _options as _options
+from prefgen.steps.table.items import as_items
+from prefgen.steps.table.rendering import rendered
+from prefgen.store.objects import frame_of
+from prefgen.store.rows import read_rows_with_notes
+from prefgen.store.table import PART_ROWS, Table
+
+
+def _is_file(source: str) -> bool:
+    return "." in source or "/" in source  # a step's name has neither
+
+
+class Form(SpecPart):
+    """One way of asking about a row: templates over its columns."""
+
+    prompt: str = Field(description="Template of the question, e.g. `Who should get {{ topic }}?`.")
+    options: list[str] = Field(
+        min_length=2, max_length=MAX_OPTIONS, description="Templates of the options, in their given order."
+    )
+    neither: str | None = Field(
+        None,
+        pattern="^[A-Z]$",
+        description="Letter of the option that means neither or not applicable; it keeps its slot when the order is swapped.",
+    )
+
+
+class FromHub(SpecPart):
+    """A dataset on the Hub. A run folder stays with the commit that it began with; it stands in its pipeline.yaml."""
+
+    hub: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$", description="Name of the dataset: user/name.")
+    config: str | None = Field(None, description="One of its configs; by default the one that the card calls default.")
+    split: str | None = Field(None, description="One of its splits; by default all of them.")
+    revision: str = Field("main", min_length=1, description="Branch, tag or commit.")
+    commit: str | None = Field(
+        None, pattern="^[0-9a-f]{40}$", description="What `revision` named when the run began; the run writes it."
+    )
+
+    def is_of(self, said: object) -> bool:
+        """Whether `said`, from an earlier resolved pipeline, names the same rows by the same words."""
+        keys = ("hub", "config", "split", "revision")
+        return isinstance(said, dict) and all(said.get(key) == getattr(self, key) for key in keys)
+
+
+def _tag(value: object) -> str:
+    return "a dataset" if isinstance(value, dict | FromHub) else "rows" if isinstance(value, list) else "a name"
+
+
+Source = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[FromHub, Tag("a dataset")] | Annotated[list[dict[str, Any]], Tag("rows")],
+    Discriminator(_tag),
+]
+
+
+class Spec(StepSpec):
+    """Rows, and items where they have (or are given) a prompt and options.
+
+    ```yaml
+    items: {table: items.jsonl}
+    theirs: {table: {hub: user/name, config: items}}
+    questions:
+      table: cells
+      forms:
+        short: {prompt: "{{ topic }} for {{ group }}?", options: [yes, no]}
+    ```
+
+    A row with `prompt` and `options` is an item; its other keys are kept as columns. `item_id` is the row's own,
+    or the hash of its content. In a CSV, `options` is a JSON list or is separated by ` | `, and a column holds numbers
+    only where each of them, written out again, is the same text: `007` and `1.50` stay text. Every other column keeps
+    its name and reaches the judgments; one whose name judgments or pairs need for themselves is refused, and `rename`
+    gives it another.
+    """
+
+    table: Source = Field(
+        description="A file (jsonl, csv, tsv, parquet), the name of an earlier step, a dataset on the Hub, or rows written here."
+    )
+    forms: dict[Name, Form] | None = Field(
+        None, description="Ask about every row in each of these forms; the form's name becomes the column `form`."
+    )
+    rename: dict[str, Name] = Field(
+        default_factory=dict, description="New names of columns, `{old: new}`, as everything below sees them."
+    )
+    set: dict[Name, str] = Field(
+        default_factory=dict, description="Further columns from templates over the row, made before the forms."
+    )
+    drop: list[Name] = Field(default_factory=list, description="Columns that only the templates needed.")
+    limit: int | None = Field(None, ge=1, description="Only the first rows.")
+
+    @field_validator("table")
+    @classmethod
+    def _beside_its_file(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = info.context if isinstance(info.context, Path) else Path()
+        if isinstance(value, str) and _is_file(value) and not Path(value).is_absolute():
+            return str(folder / value)
+        return value
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is read, if it is one."""
+        return Path(self.table) if isinstance(self.table, str) and _is_file(self.table) else None
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("table", self.table),) if isinstance(self.table, str) and self.file is None else ()
+
+    def inputs(self) -> tuple[Path, ...]:
+        return (self.file,) if self.file is not None else ()
+
+    def pinned(self, before: Mapping[str, Any]) -> Spec:
+        source = self.table
+        if not isinstance(source, FromHub) or source.commit is not None:
+            return self
+        commit = before["table"].get("commit") if source.is_of(before.get("table")) else None
+        pinned = source.model_copy(update={"commit": commit or _commit_of(source)})
+        return self.model_copy(update={"table": pinned})
+
+
+def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The rows; with `forms`, one item per row and form."""
+    rows = _renamed(_source(spec, tables, context), spec.rename, context)
+    if spec.limit is not None:
+        rows = rows.head(spec.limit)
+    if rows.is_empty():
+        raise context.error("table", "it has no rows", "bring at least one row")
+    for name, template in spec.set.items():
+        rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
+    if spec.forms is not None:
+        rows = _in_forms(rows, spec.forms, context)
+    for index, name in enumerate(spec.drop):
+        if name not in rows.columns:
+            raise context.error(("drop", index), f"no column {name!r}", f"name {one_of(name, rows.columns)}")
+    rows = rows.drop(spec.drop)
+    context.check_columns(rows.schema, "table")
+    if {"prompt", "options"} <= set(rows.columns):
+        rows = as_items(rows, context)
+    yield from rows.iter_slices(PART_ROWS)
+
+
+def _source(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+    if spec.file is not None:
+        rows, notes = read_rows_with_notes(spec.file)
+        context.note(*notes)
+        return rows
+    if isinstance(spec.table, str):
+        return tables[spec.table].read()
+    if isinstance(spec.table, FromHub):
+        return _from_hub(spec.table, context)
+    return frame_of(spec.table, lambda number, problem, fix: context.error(("table", number), problem, fix))
+
+
+def _renamed(rows: pl.DataFrame, names: Mapping[str, str], context: Context) -> pl.DataFrame:
+    for old, new in names.items():
+        others = [names.get(name, name) for name in rows.columns if name != old]
+        if old not in rows.columns:
+            fix = f"name {one_of(old, rows.columns)}"
+            raise context.error(("rename", old), f"no column {old!r}", fix)
+        if new in others:
+            raise context.error(("rename", old), f"there is another column {new!r}", "choose another name")
+    return rows.rename(names)
+
+
+def _commit_of(source: FromHub) -> str:
+    from prefgen.store.hub_rows import commit_of  # the Hub's client takes half a second to import
+
+    return source.commit or commit_of(source.hub, source.revision)
+
+
+def _from_hub(source: FromHub, context: Context) -> pl.DataFrame:
+    from prefgen.store.hub_rows import hub_rows
+
+    commit = _commit_of(source)
+    context.summary.update({"hub": source.hub, "commit": commit})
+    return hub_rows(source.hub, commit=commit, config=source.config, split=source.split)
+
+
+def _in_forms(rows: pl.DataFrame, forms: Mapping[str, Form], context: Context) -> pl.DataFrame:
+    if "form" in rows.columns:
+        problem = "the rows have a column `form`, which is where the name of the form stands"
+        raise context.error("forms", problem, "write `rename: {form: item_form}`")
+    asked = pl.concat([_in_form(rows, name, form, context) for name, form in forms.items()])
+    # All forms of a row side by side: what is cut off by --limit is then whole rows.
+    order = [form * rows.height + row for row in range(rows.height) for form in range(len(forms))]
+    return asked.select(pl.all().gather(order))
+
+
+def _in_form(rows: pl.DataFrame, name: str, form: Form, context: Context) -> pl.DataFrame:
+    at = ("forms", name)
+    if form.neither is not None and LETTERS.index(form.neither) >= len(form.options):
+        raise context.error(
+            (*at, "neither"), f"there is no option {form.neither}", f"name one of {LETTERS[: len(form.options)]}"
+        )
+    prompts = rendered(rows, form.prompt, (*at, "prompt"), context)
+    options = [rendered(rows, text, (*at, "options", index), context) for index, text in enumerate(form.options)]
+    return rows.with_columns(
+        pl.lit(name).alias("form"),
+        prompts.alias("prompt"),
+        pl.concat_list(options).alias("options"),
+        pl.lit(LETTERS.index(form.neither) if form.neither else None, dtype=pl.Int64).alias("neither"),
+    )
