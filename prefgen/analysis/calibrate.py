@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 
 from prefgen.analysis.certainty import certainty_of
+from prefgen.analysis.coherence import coherence_of
 from prefgen.analysis.compared import OVERALL, UNIFORM, Draws, compared
-from prefgen.analysis.nearness import Cells, Found, figures_of, floor_over
+from prefgen.analysis.figures import Found, figures_of, floor_over
+from prefgen.analysis.nearness import Cells
 from prefgen.analysis.panel import NOBODY, PERSONAS, Panel, judged_by_source
 from prefgen.analysis.poststratify import raked_weights, unlike
 from prefgen.analysis.survey import EVERYBODY, Group, Question, SurveyAnswers
@@ -71,11 +73,13 @@ class Calibration:
         total_variation, floor (real respondents: mean and 95 % band), excess (total_variation - floor), gain (over
         `survey overall`), gain_over_no_persona (over the control `none`), spread_floor (of real respondents: mean, and
         what 98 % lie between), spread (how often two personas of a subgroup differ over how often two of its people
-        do; 1 like people, 0 all the same), verdict, said (the same in sentences)
+        do; 1 like people, 0 all the same), coherence and coherence_floor (how far answers of one persona hang together
+        across questions, over how far those of one person do; 1 like people, 0 as if each came from somebody else of the
+        group; mean and 98 % of real respondents), verdict, said (the same in sentences)
 
         Values are null where nothing is known. Intervals of 95 % are bootstraps over personas, questions and respondents:
         what other personas of the kind, other such questions and another such survey would give. The bands of real
-        respondents are for these questions. `n` is the number of personas, of spread_floor that of subgroups.
+        respondents are for these questions. `n` is the number of personas, of spread_floor that of cells.
         """
         return self.found.to_json()
 
@@ -150,7 +154,9 @@ def calibrate(
         certainty=certainty_of(judged.filter(source=PERSONAS), answers, questions),
         weights=weights,
         reweighted=_reweighted(panels[PERSONAS], weights, answers, questions),
-        found=figures_of(cells, personas=n, rng=rng_for(seed, "calibrate", "questions")),
+        found=figures_of(
+            cells, coherence_of(questions, draws), personas=n, rng=rng_for(seed, "calibrate", "questions")
+        ),
         notes=(*_notes(answers, judged, questions), *unlike(people, survey, by=by, weight=weight)),
     )
 

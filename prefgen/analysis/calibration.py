@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from prefgen.analysis.calibrate import Calibration, calibrate
-from prefgen.analysis.nearness import Found
+from prefgen.analysis.figures import Found
 from prefgen.analysis.survey import Question
 from prefgen.errors import FileError, UsageError
 from prefgen.judging.aggregate import preferences

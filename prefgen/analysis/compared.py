@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from prefgen.analysis.distance import Floats
-from prefgen.analysis.nearness import Cells, Survey, cells_of, floor_over, squared_distance, squared_of_overall
+from prefgen.analysis.figures import floor_over
+from prefgen.analysis.nearness import Cells, Survey, cells_of, squared_distance, squared_of_overall
 from prefgen.analysis.panel import NOBODY, PERSONAS, Panel
 from prefgen.analysis.respondents import StandIns, drawn_anew
 from prefgen.analysis.samples import Told, apart

@@ -1,21 +1,16 @@
-"""Whether personas are as near to people as people are: distances and gains with intervals, and a verdict."""
+"""Subgroups of one question, resampled: how far personas are from the survey, and real respondents in their place."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from prefgen.analysis.distance import Floats
 from prefgen.analysis.samples import Told, apart, expected_apart, shares_of, spread_of
-from prefgen.analysis.survey import EVERYBODY, Group, Question
-from prefgen.analysis.verdict import sentences, verdict_of
-from prefgen.estimates import NOTHING, Estimate, from_draws, quantile_of_t
-
-_BAND = (0.025, 0.975)
-_LEAST_SPREAD = 0.01  # a second look at the same answers may cry wolf less often than the first
+from prefgen.analysis.survey import Group, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,115 +156,3 @@ def _reweighted(told: Told, often: Floats) -> Floats:
     """(draws, groups, levels): mean probabilities when people count so often."""
     found = np.stack([(often * told.weight[:, place]) @ told.p for place in range(told.weight.shape[1])], axis=1)
     return np.asarray(found / np.maximum(found.sum(axis=2, keepdims=True), 1e-300))
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Figures over subgroups and questions; see `Calibration.figures`."""
-
-    total_variation: Estimate
-    floor: Estimate
-    excess: Estimate
-    gain: Estimate
-    gain_over_no_persona: Estimate
-    spread: float | None
-    spread_floor: Estimate
-    verdict: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures as plain values, and `said`: the same in sentences."""
-        told = sentences(
-            distance=self.total_variation, floor=self.floor, gain=self.gain, spread=self.spread,
-            spread_floor=self.spread_floor, verdict=self.verdict,
-        )  # fmt: skip
-        return asdict(self) | {"said": list(told)}
-
-
-def figures_of(cells: Sequence[Cells], *, personas: int, rng: np.random.Generator) -> Found:
-    """Means over the subgroups of all attributes and all questions.
-
-    personas    how many there are, for `Estimate.n`
-    """
-    kept = _subgroups(cells, {group for one in cells for group in one.groups if group.attribute != EVERYBODY})
-    floor, distance = _side_by_side(kept, "floor"), _side_by_side(kept, "distance")
-    often = _how_often(len(kept), len(distance) - 1, rng)
-    often = np.repeat(often, [len(columns) for _, columns in kept], axis=1)
-    often /= often.sum(axis=1, keepdims=True)
-    squared, overall = _side_by_side(kept, "squared"), _side_by_side(kept, "overall")
-    nobody = all(one.nobody is not None for one, _ in kept)
-    spread, people = _spreads(kept)
-    told, band = from_draws((often * distance).sum(axis=1), personas), _floor_of(kept, personas)
-    return Found(
-        total_variation=told,
-        floor=band,
-        excess=from_draws((often * (distance - floor.mean(axis=0))).sum(axis=1), personas),
-        gain=_gain(squared, overall, often, personas),
-        gain_over_no_persona=_gain(squared, _side_by_side(kept, "nobody"), often, personas) if nobody else NOTHING,
-        spread=spread,
-        spread_floor=people,
-        verdict=verdict_of(told, band, spread, people),
-    )
-
-
-def floor_over(cells: Sequence[Cells], groups: Collection[Group], *, n: int) -> Estimate:
-    """Mean total variation of real respondents over some subgroups and all questions, with the band of 95 % of samples.
-
-    The band reaches from people who are in the survey to people who are not.
-    """
-    return _floor_of(_subgroups(cells, groups), n)
-
-
-_Kept = Sequence[tuple[Cells, list[int]]]
-"""Questions with the columns of some of their subgroups."""
-
-
-def _subgroups(cells: Sequence[Cells], groups: Collection[Group]) -> _Kept:
-    kept = [(one, [at for at, group in enumerate(one.groups) if group in groups]) for one in cells]
-    return [(one, columns) for one, columns in kept if columns]
-
-
-def _side_by_side(kept: _Kept, name: str) -> Floats:
-    return np.concatenate([getattr(one, name)[:, columns] for one, columns in kept], axis=1)
-
-
-def _floor_of(kept: _Kept, n: int) -> Estimate:
-    outside, inside = (_side_by_side(kept, name).mean(axis=1) for name in ("floor", "within"))
-    return Estimate(
-        float(outside.mean()), float(np.quantile(inside, _BAND[0])), float(np.quantile(outside, _BAND[1])), n
-    )
-
-
-def _how_often(items: int, draws: int, rng: np.random.Generator) -> Floats:
-    """(1 + draws, items): how often each question counts, so that means vary as Student's distribution says."""
-    parts = rng.dirichlet(np.ones(items), draws) * items
-    if items > 1:
-        wider = quantile_of_t(0.95, items - 1) / 1.96 * np.sqrt((items + 1) / (items - 1))
-        parts = 1 + (parts - 1) * wider
-    return np.concatenate([np.ones((1, items)), parts])
-
-
-def _gain(squared: Floats, baseline: Floats, often: Floats, personas: int) -> Estimate:
-    """1 - squared distance over the baseline's, at most 1; nothing where groups do not differ from the baseline."""
-    known = ~np.isnan(squared[0]) & ~np.isnan(baseline[0])
-    mine, of = ((often * values)[:, known].sum(axis=1) for values in (squared, baseline))
-    if not known.any() or of[0] <= 0:
-        return NOTHING
-    drawn = np.minimum(1.0, 1 - np.divide(mine, of, out=np.full(len(mine), np.nan), where=of > 0))
-    if np.mean(of[1:] <= 0) > _BAND[0]:  # then how much a subgroup differs from the whole is not known
-        return Estimate(float(drawn[0]), None, None, personas)
-    return from_draws(drawn, personas)
-
-
-def _spreads(kept: _Kept) -> tuple[float | None, Estimate]:
-    """How often two personas of a subgroup differ, over how often two people do; the same of real respondents."""
-    mine = np.concatenate([one.spread[columns] for one, columns in kept])
-    survey = np.concatenate([one.survey_spread[columns] for one, columns in kept])
-    real = _side_by_side(kept, "people_spread")
-    known = ~np.isnan(mine)
-    total = float(survey[known].sum())
-    if total <= 0:
-        return None, NOTHING
-    ratio = real[:, known].sum(axis=1) / total
-    low, high = np.quantile(ratio, [_LEAST_SPREAD, 1 - _LEAST_SPREAD])
-    people = Estimate(float(ratio.mean()), float(low), float(high), int(known.sum()))
-    return float(mine[known].sum() / total), people

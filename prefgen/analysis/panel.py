@@ -96,6 +96,10 @@ class Panel:
         all_weight[place] = weight
         return Told(all_p, all_weight), weight.sum(axis=0) / np.maximum(own.sum(axis=0), 1e-300)
 
+    def members(self, group: Group) -> NDArray[np.bool_]:
+        """Whether each of them is of a group."""
+        return np.asarray((self.levels[group.attribute] == group.level).fill_null(False).to_numpy(), dtype=np.bool_)
+
     def weighing(self, weights: pl.DataFrame) -> Panel:
         """The same people with other weights.
 

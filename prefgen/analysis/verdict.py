@@ -27,9 +27,11 @@ def sentences(
     gain: Estimate,
     spread: float | None,
     spread_floor: Estimate,
+    coherence: float | None,
+    coherence_floor: Estimate,
     verdict: str | None,
 ) -> Iterator[str]:
-    """The findings in sentences: distance and floor, the verdict, likeness where it is one, and the gain."""
+    """The findings in sentences: distance and floor, the verdict, likeness where there is some, and the gain."""
     if verdict is None:
         return
     yield (
@@ -37,7 +39,7 @@ def sentences(
         f"as many real respondents in their place are {_told(floor)}"
     )
     yield {
-        ON: "That is on the floor: as near as real people would be",
+        ON: "That is on the floor: as many real people would be as far by chance",
         ABOVE: "That is above the floor: farther from them than real people would be",
         ALIKE: "That is no better than real people, but too alike",
     }[verdict]
@@ -48,6 +50,11 @@ def sentences(
         )
     elif verdict == ALIKE:
         yield "Samples of real people hardly ever come so near: the answers fit the survey more closely than its people do"
+    if coherence is not None and coherence_floor.low is not None and coherence < coherence_floor.low:
+        yield (
+            f"But no persona is one person: across questions its answers hang together {max(0.0, coherence):.0%} as far as a "
+            f"person's do, where samples of real people hardly ever fall below {coherence_floor.low:.0%}"
+        )
     if gain.value is not None:
         yield (
             f"Gain over knowing only the survey as a whole: {_told(gain)}, "

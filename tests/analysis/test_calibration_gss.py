@@ -79,6 +79,8 @@ def test_forty_eight_clones_of_the_average_do_not_look_better_than_people(survey
     assert average.total_variation.value > real.floor.low
     assert average.excess.value > -0.01
     assert average.gain.value <= 1
+    assert average.coherence < 0.2 < average.coherence_floor.low
+    assert real.coherence > real.coherence_floor.low
     assert modal.verdict == ABOVE
     assert modal.gain.high < 0
     assert modal.spread < 0.3 < modal.spread_floor.low

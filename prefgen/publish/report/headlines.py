@@ -108,7 +108,9 @@ def _calibration(findings: Record) -> Headline | None:
     worse = figures["verdict"] == "above the floor" and ends["high"] is not None and ends["high"] <= 0
     if worse:
         meaning = "The survey as a whole would have told more about each group. These answers are not those of the people played"
-    good = figures["verdict"] == "on the floor" and ends["low"] is not None and ends["low"] > 0
+    gains = figures["verdict"] == "on the floor" and ends["low"] is not None and ends["low"] > 0
+    least = figures["coherence_floor"]["low"]
+    good = gains and (least is None or figures["coherence"] >= least)
     told = ". ".join([meaning, *(others if not worse else [f"Its gain is {gain}"])])
     return Headline("calibration", "grave" if worse else "good" if good else "plain", sentence, f"{told}.")
 
