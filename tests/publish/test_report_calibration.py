@@ -117,3 +117,11 @@ def test_another_runs_calibration_is_not_shown(held, tmp_path):
     write_json(run.path / "calibration.json", held[1].to_json() | {"fingerprint": "another"})
     write_report(run)
     assert 'id="calibration"' not in html_of(run)
+
+
+def test_what_an_earlier_version_found_is_left_out_not_misread(held, tmp_path):
+    run = found_in(tmp_path / "run")
+    old = {"figures": {"total_variation": 0.2, "noise": 0.1, "gain": None}, "summary": [{}], "cells": [], "notes": []}
+    write_json(run.path / "calibration.json", old | {"fingerprint": run.read_manifest()["fingerprint"]})
+    write_report(run)
+    assert 'id="calibration"' not in html_of(run)

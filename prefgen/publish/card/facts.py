@@ -132,7 +132,7 @@ def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, An
         found = read_of_run(folder.path / "calibration.json", manifest)
     except FileError:  # the card is of the data; the report complains of the file
         return None
-    return None if found is None else dict(found["figures"])
+    return None if found is None or "verdict" not in found["figures"] else dict(found["figures"])
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:

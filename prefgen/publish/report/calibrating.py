@@ -32,7 +32,7 @@ Row = tuple[str, Mapping[str, Record]]
 def draw_calibrations(findings: Record) -> Iterator[tuple[str, str, Drawing]]:
     """(key, title, figure) of each; none for a run that was held against no survey."""
     found = findings.get("calibration")
-    if not found or not found.get("summary"):
+    if not found or not found.get("subgroups"):
         return
     yield KEY, _groups_title(found), _draw_groups(found)
     steps = [one for one in found.get("certainty") or [] if one["agreement"] is not None]
@@ -46,6 +46,8 @@ def draw_calibrations(findings: Record) -> Iterator[tuple[str, str, Drawing]]:
 def calibration_lines(findings: Record) -> list[str]:
     """What weights can do about it, and what could not be compared, in sentences."""
     found = findings.get("calibration") or {}
+    if not found.get("subgroups"):  # made by an earlier version, which measured otherwise
+        return []
     told = found.get("poststratification")
     said = [f"{sentence}." for sentence in (found.get("figures") or {}).get("said") or []]
     if told and told["reweighted"] is not None:

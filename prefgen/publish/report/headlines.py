@@ -99,7 +99,7 @@ def _calibration(findings: Record) -> Headline | None:
     if not found or not found.get("figures"):
         return None
     figures = found["figures"]
-    if figures["verdict"] is None:
+    if figures.get("verdict") is None:
         return None
     distance, floor, gain = (interval(figures[name], told=decimal) for name in ("total_variation", "floor", "gain"))
     sentence = f"Held against a survey, personas are {distance} from people of their kind (total variation), where as many real people are {floor}: {figures['verdict']}."
