@@ -59,7 +59,8 @@ class FitFacts:
     converged        whether that is within 1e-5
     disagreements    tables that contradict each other, in sentences
     repaired         changes made for exact margins; `short` of them no possible change could make
-    notes            what was dropped, merged or approximated, in sentences
+    notes            what looks odd, was dropped, merged or approximated, in sentences
+    levels           levels found in the survey and their respondents, the rarest first, in sentences
     """
 
     method: Literal["joint", "network"]
@@ -70,6 +71,7 @@ class FitFacts:
     repaired: int = 0
     short: int = 0
     notes: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

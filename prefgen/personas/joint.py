@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from prefgen.personas.audit import FitFacts, Privacy
 from prefgen.personas.balance import balanced_counts, exact_margins
 from prefgen.personas.cells import Cells, Codes, Shares, level_column
 from prefgen.personas.fit import MOST_CELLS, fitted
+from prefgen.personas.levels import is_missing_mark
 from prefgen.personas.microdata import smallest_cell, survey_targets
 from prefgen.personas.network import network, network_people
 from prefgen.personas.privacy import holdout_share
@@ -41,11 +43,12 @@ class DrawnCodes:
 
 def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.random.Generator) -> DrawnCodes:
     """`n` people drawn from the tables of a population, in random order."""
-    notes = targets.survey.notes if targets.survey is not None else ()
+    levels = targets.survey.levels if targets.survey is not None else ()
+    notes = (*_oddly_named(population), *(targets.survey.notes if targets.survey is not None else ()))
     if not targets.axes:
         return _without_levels(population, n)
     if math.prod(targets.shape) > MOST_CELLS:
-        return _through_network(population, targets, n=n, rng=rng, notes=notes)
+        return _through_network(population, targets, n=n, rng=rng, notes=notes, levels=levels)
     fit = fitted(population, targets)
     cells = fit.cells
     frame = sampling_frame(
@@ -60,10 +63,18 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
         repair = exact_margins(cells, frame.drawn, cell, rng)
         cell, moved, short = repair.cell, repair.moved, repair.short
     facts = FitFacts(
-        "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)), moved, short, notes
+        "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)), moved, short, notes, levels
     )  # fmt: skip
     wanted = Cells(cells.axes, cells.codes, frame.kept)
     return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], wanted, facts)
+
+
+def _oddly_named(population: Population) -> Iterator[str]:
+    """Levels that a spec names itself and that look like missing values."""
+    for name, attribute in population.attributes.items():
+        for level in attribute.names:
+            if is_missing_mark(level) and (attribute.shares or {level: 1.0})[level] > 0:
+                yield f"{name}: its level {level!r} looks like a missing value; if it is none, call it by its full name"
 
 
 def _without_levels(population: Population, n: int) -> DrawnCodes:
@@ -75,7 +86,13 @@ def _without_levels(population: Population, n: int) -> DrawnCodes:
 
 
 def _through_network(
-    population: Population, targets: Targets, *, n: int, rng: np.random.Generator, notes: tuple[str, ...]
+    population: Population,
+    targets: Targets,
+    *,
+    n: int,
+    rng: np.random.Generator,
+    notes: tuple[str, ...],
+    levels: tuple[str, ...],
 ) -> DrawnCodes:
     cells = math.prod(targets.shape)
     for key in ("keep", "oversample", "exact_margins"):
@@ -89,7 +106,7 @@ def _through_network(
     codes = network_people(population, targets, nodes, n, rng)
     chain = ", ".join(f"{node.axis.name} from {' and '.join(node.parents)}" for node in nodes if node.parents)
     said = f"{cells:.2g} cells are too many for a joint distribution: drawn through a two-parent network ({chain}); associations beyond it are approximate"
-    return DrawnCodes(codes, np.ones(n), None, FitFacts("network", notes=(said, *notes)))
+    return DrawnCodes(codes, np.ones(n), None, FitFacts("network", notes=(said, *notes), levels=levels))
 
 
 def privacy_of(population: Population, targets: Targets, rng: np.random.Generator) -> Privacy | None:

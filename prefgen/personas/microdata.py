@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.errors import one_of
 from prefgen.personas.cells import Axis, Codes, Shares, Target, tabulate
-from prefgen.spec.attribute import Attribute, level_name, parse_bin
+from prefgen.personas.levels import are_numbers, in_order, number_fix, number_of
+from prefgen.personas.respondents import Respondents, read_respondents
+from prefgen.spec.attribute import Attribute, parse_bin
 from prefgen.spec.document import Key
 from prefgen.spec.population import Microdata, Population
 
@@ -24,7 +25,8 @@ class Survey:
 
     codes     level of every row, by axis
     weight    survey weight of every row, 0 or more
-    notes     what was dropped or merged, in sentences
+    notes     what looks odd, was dropped or merged, in sentences
+    levels    the levels found of each attribute, in sentences
     merged    levels that `min_cell` merged into others
     """
 
@@ -33,6 +35,7 @@ class Survey:
     weight: Shares
     notes: tuple[str, ...] = ()
     merged: int = 0
+    levels: tuple[str, ...] = ()
 
     def rows(self, chosen: NDArray[np.intp]) -> Survey:
         """Some of the rows."""
@@ -43,15 +46,13 @@ def read_survey(population: Population) -> Survey:
     """The survey rows of a spec, missing values treated as it says; SpecError for what cannot be."""
     data = population.microdata
     assert data is not None
-    frame = _read(population, data)
-    weight = _weights(population, data, frame)
-    frame, weight, notes = _without_missing(population, data, frame, weight)
+    read = read_respondents(population)
     axes, codes = [], []
-    for name, column in data.sources.items():
-        axis, code = _coded(population, name, frame[column], population.attributes.get(name))
+    for name in data.sources:
+        axis, code = _coded(population, read, name, population.attributes.get(name))
         axes.append(axis)
         codes.append(code)
-    survey = Survey(tuple(axes), tuple(codes), weight, tuple(notes))
+    survey = Survey(tuple(axes), tuple(codes), read.weight, read.notes, levels=read.found)
     return _with_large_cells(population, data, survey)
 
 
@@ -76,98 +77,24 @@ def smallest_cell(data: Microdata, survey: Survey) -> int:
     return int(min(table[table > 0].min() for table in tables))
 
 
-def _read(population: Population, data: Microdata) -> pl.DataFrame:
-    key: Key = ("microdata", "file")
-    try:
-        scan = (
-            pl.scan_parquet(data.file)
-            if data.file.suffix.lower() == ".parquet"
-            else pl.scan_csv(data.file, infer_schema_length=None)
-        )
-        have = scan.collect_schema().names()
-        wanted = [*data.sources.values(), *([data.weight] if data.weight else [])]
-        for column in wanted:
-            if column not in have:
-                at: Key = ("microdata", "weight" if column == data.weight else "columns")
-                raise population.error(at, f"{data.file.name} has no column {column!r}", f"use {one_of(column, have)}")
-        frame = scan.select(list(dict.fromkeys(wanted))).collect()
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise population.error(
-            key, f"{data.file.name} cannot be read: {words}", "give a CSV with a header, or Parquet"
-        ) from None
-    if frame.is_empty():
-        raise population.error(key, f"{data.file.name} has no rows", "give survey rows")
-    return frame
-
-
-def _weights(population: Population, data: Microdata, frame: pl.DataFrame) -> Shares:
-    if data.weight is None:
-        return np.ones(frame.height)
-    column = frame[data.weight]
-    key: Key = ("microdata", "weight")
-    if not column.dtype.is_numeric():
-        raise population.error(key, f"column {data.weight!r} holds text, not weights", "name a column of numbers")
-    weight = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    if not np.all(np.isfinite(weight)) or weight.min() < 0 or weight.sum() <= 0:
-        raise population.error(
-            key,
-            f"column {data.weight!r} has missing, negative or only zero weights",
-            "give every row a weight of 0 or more",
-        )
-    return np.asarray(weight, dtype=np.float64)
-
-
-def _without_missing(
-    population: Population, data: Microdata, frame: pl.DataFrame, weight: Shares
-) -> tuple[pl.DataFrame, Shares, list[str]]:
-    columns = list(data.sources.values())
-    nan = [pl.col(c).fill_nan(None) for c in columns if frame[c].dtype.is_float()]
-    frame = frame.with_columns(nan).with_columns(
-        pl.col(c).replace("", None) for c in columns if frame[c].dtype == pl.String
-    )
-    missing = frame.select(columns).null_count().row(0, named=True)
-    lacking = {column: count for column, count in missing.items() if count}
-    if not lacking or data.missing == "level":
-        return (
-            frame,
-            weight,
-            [f"{count:,} missing values of {column} are a level of their own" for column, count in lacking.items()],
-        )
-    if data.missing == "error":
-        worst = max(lacking, key=lambda column: lacking[column])
-        raise population.error(
-            ("microdata", "file"),
-            f"column {worst!r} has {lacking[worst]:,} missing values of {frame.height:,}",
-            "say `missing: drop` or `missing: level`",
-        )
-    complete = frame.select(pl.all_horizontal(pl.col(columns).is_not_null())).to_series()
-    if not complete.any() or weight[complete.to_numpy()].sum() <= 0:
-        raise population.error(
-            ("microdata", "missing"),
-            "no row is complete, so dropping leaves nobody",
-            "say `missing: level`, or use fewer columns",
-        )
-    note = f"{frame.height - int(complete.sum()):,} of {frame.height:,} rows dropped for a missing value"
-    return frame.filter(complete), weight[complete.to_numpy()], [note]
-
-
-def _coded(population: Population, name: str, column: pl.Series, attribute: Attribute | None) -> tuple[Axis, Codes]:
+def _coded(population: Population, read: Respondents, name: str, attribute: Attribute | None) -> tuple[Axis, Codes]:
+    column = read.levels[name]
     if attribute is not None and attribute.bins is not None:
-        return Axis.of(name, attribute), _binned(population, name, column, attribute)
-    values = column.unique().drop_nulls().sort()
-    labels = {value: level_name(value) for value in values.to_list()}
+        return Axis.of(name, attribute), _binned(population, read, name, attribute)
+    found = in_order(column.unique().drop_nulls().to_list())
     if attribute is not None:
         axis = Axis.of(name, attribute)
-        unknown = sorted(set(labels.values()) - set(axis.levels))
-        if unknown:
+        unknown = next((level for level in found if level not in axis.levels), None)
+        if unknown is not None:
             raise population.error(
                 ("attributes", name),
-                f"the survey has {unknown[0]!r}, which is not among the levels",
-                "add it, or leave the levels to the survey",
+                f"the survey has {unknown!r}, which is not among the levels {', '.join(map(repr, axis.levels[:12]))}",
+                "write the levels as the survey does, map its codes with `labels:`, or leave the levels to the survey",
             )
     else:
-        axis = Axis(name, tuple(labels.values()), ordered=bool(column.dtype.is_numeric()))
+        labels = population.microdata.labels.get(name, {}) if population.microdata else {}
+        kept = [level for level in dict.fromkeys(labels.values()) if level in found] or found
+        axis = Axis(name, tuple(kept), ordered=are_numbers(found))
     if attribute is not None and column.null_count() and _MISSING not in axis.levels:
         raise population.error(
             ("attributes", name),
@@ -176,24 +103,29 @@ def _coded(population: Population, name: str, column: pl.Series, attribute: Attr
         )
     if column.null_count() and _MISSING not in axis.levels:
         axis = replace(axis, levels=(*axis.levels, _MISSING), ordered=False)
-    place = {value: axis.levels.index(label) for value, label in labels.items()}
-    coded = column.replace_strict(
-        place, default=axis.levels.index(_MISSING) if column.null_count() else None, return_dtype=pl.Int64
-    )
+    place = {level: index for index, level in enumerate(axis.levels)}
+    coded = column.fill_null(_MISSING).replace_strict(place, return_dtype=pl.Int64)
     return axis, coded.to_numpy().astype(np.intp)
 
 
-def _binned(population: Population, name: str, column: pl.Series, attribute: Attribute) -> Codes:
+def _binned(population: Population, read: Respondents, name: str, attribute: Attribute) -> Codes:
     key: Key = ("attributes", name)
-    if not column.dtype.is_numeric():
-        raise population.error(
-            key, f"column {column.name!r} holds text, which bins cannot order", "name its levels instead"
-        )
+    column = read.levels[name]
     if column.null_count():
         raise population.error(
             key, f"{name!r} has bins, which leave no place for missing values", "say `missing: drop`"
         )
-    number = column.cast(pl.Float64).to_numpy()
+    numbers = {text: number_of(text) for text in column.unique()}
+    if not any(number is not None for number in numbers.values()):
+        raise population.error(key, f"column {name!r} holds text, which bins cannot order", "name its levels instead")
+    for place, text in enumerate(column):
+        if numbers[text] is None:
+            raise population.error(
+                key,
+                f"{text!r} is no number, which bins need ({read.places[place]} of the survey)",
+                f"{number_fix(text)}, list it under `na:`, or name levels instead of bins",
+            )
+    number = column.replace_strict(numbers, return_dtype=pl.Float64).to_numpy()
     code = np.full(len(number), -1, dtype=np.intp)
     for index, label in enumerate(attribute.names):
         bin_ = parse_bin(label)
@@ -201,7 +133,9 @@ def _binned(population: Population, name: str, column: pl.Series, attribute: Att
     outside = number[code < 0]
     if len(outside):
         raise population.error(
-            key, f"{len(outside):,} survey values lie outside all bins, e.g. {outside[0]:g}", "widen or add bins"
+            key,
+            f"{len(outside):,} survey values lie outside all bins, e.g. {outside[0]:g}",
+            "widen or add bins, or list codes of missing values under `na:`",
         )
     return code
 

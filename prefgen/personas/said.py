@@ -34,6 +34,13 @@ def told_rest(audit: Record) -> Iterator[str]:
     yield from _of_privacy(audit["privacy"])
 
 
+def told_found(summary: Record) -> tuple[str, ...]:
+    """What to know about the people of a draw before they are asked: oddities and levels; nothing for other steps."""
+    fit = summary.get("fit") or {}
+    own = (*_shortened(fit.get("notes", ())), *fit.get("levels", ()))
+    return own + tuple(note for part in summary.get("parts", ()) for note in told_found(part))
+
+
 def _of_associations(pairs: Sequence[Record]) -> Iterator[str]:
     if not pairs:
         return
@@ -53,13 +60,17 @@ def _of_fit(fit: Record | None) -> Iterator[str]:
     if fit["method"] == "joint" and not fit["converged"]:
         yield f"the tables do not fit exactly: the worst misses by {fit['residual']:.5f}"
     yield from fit["disagreements"][:5]
-    notes = fit["notes"]
-    yield from notes[:_NOTES]
-    if len(notes) > _NOTES:
-        yield f"... and {len(notes) - _NOTES} more such notes, in the audit's file"
+    yield from _shortened(fit["notes"])
+    yield from fit.get("levels", ())
     if fit["repaired"] or fit["short"]:
         short = f", {fit['short']:,} could not be" if fit["short"] else ""
         yield f"exact margins: {fit['repaired']:,} changes{short}"
+
+
+def _shortened(notes: Sequence[str]) -> Iterator[str]:
+    yield from notes[:_NOTES]
+    if len(notes) > _NOTES:
+        yield f"... and {len(notes) - _NOTES} more such notes, in the audit's file"
 
 
 def _of_privacy(privacy: Record | None) -> Iterator[str]:

@@ -12,9 +12,11 @@ import polars as pl
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Axis, Shares, Target
+from prefgen.personas.levels import number_fix, number_of, texts_of
 from prefgen.spec.attribute import share_problem
 from prefgen.spec.document import Key
 from prefgen.spec.population import Population, TableSpec
+from prefgen.store.delimited import read_delimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +53,39 @@ def _from_file(population: Population, table: TableSpec, index: int) -> tuple[bo
     """Whether the file has counts, and its cells."""
     key: Key = ("tables", index, "file")
     assert table.file is not None
-    frame = read_rows(population, key, table)
+    frame, lines = _read(population, key, table)
     missing = [name for name in table.names if name not in frame.columns]
     value = next((name for name in ("share", "count") if name in frame.columns), None)
     if missing or value is None:
         lacks = ", ".join(map(repr, missing)) or "'share' or 'count'"
         raise population.error(
             key,
-            f"{table.file.name} has no column {lacks}",
+            f"{table.file.name} has no column {lacks}, only {', '.join(map(repr, frame.columns[:12]))}",
             f"name the columns {', '.join(table.names)} and share (or count)",
         )
     entries = []
-    for line, row in enumerate(frame.select(*table.names, value).cast(pl.String).iter_rows(), start=2):
+    written = frame.select(texts_of(frame[name]) for name in (*table.names, value))
+    for line, row in zip(lines, written.iter_rows(), strict=True):
         place = f"{table.file.name} line {line}"
-        entries.append(
-            _Entry(
-                tuple(str(level).strip() if level is not None else "" for level in row[:-1]),
-                _number(population, key, row[-1], f"{place}: "),
-                place,
-            )
-        )
+        levels = tuple("" if level is None else str(level) for level in row[:-1])
+        entries.append(_Entry(levels, _number(population, key, row[-1], f"{place}: "), place))
     return value == "count", entries
 
 
-def read_rows(population: Population, key: Key, table: TableSpec) -> pl.DataFrame:
-    """The file of a table, its columns as text (CSV) or as they are (Parquet)."""
+def _read(population: Population, key: Key, table: TableSpec) -> tuple[pl.DataFrame, Sequence[int]]:
+    """The file of a table and the line of every row (its number in a Parquet file)."""
     assert table.file is not None
+    if table.file.suffix.lower() != ".parquet":
+        read = read_delimited(table.file)
+        return read.frame, read.lines.tolist()
     try:
-        if table.file.suffix.lower() == ".parquet":
-            return pl.read_parquet(table.file)
-        return pl.read_csv(table.file, infer_schema=False)
+        frame = pl.read_parquet(table.file)
     except Exception as error:  # polars raises many kinds for a broken file
+        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise population.error(
-            key, f"{table.file.name} cannot be read: {_first_line(error)}", "write a CSV with a header, or Parquet"
+            key, f"{table.file.name} cannot be read: {words}", "write a CSV with a header, or Parquet"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return frame, range(1, frame.height + 1)
 
 
 def _from_mapping(
@@ -113,12 +110,11 @@ def _from_mapping(
 
 
 def _number(population: Population, key: Key, written: object, place: str) -> float:
-    try:
-        if isinstance(written, bool):
-            raise ValueError
-        value = float(str(written))
-    except ValueError:
-        raise population.error(key, f"{place}{written!r} is not a number", "write a share or a count") from None
+    value = None if isinstance(written, bool) or written is None else number_of(str(written))
+    if value is None:
+        raise population.error(
+            key, f"{place}{written!r} is not a number", f"write a share or a count; {number_fix(str(written or ''))}"
+        )
     if value < 0 or not math.isfinite(value):
         raise population.error(key, f"{place}{value:g} cannot be a share or a count", "write a number of 0 or more")
     return value

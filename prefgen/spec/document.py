@@ -42,11 +42,20 @@ for _tag, _pattern, _first in (
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of one YAML file and the 1-based line of every key in it."""
+    """The content of one YAML file, the 1-based line of every key in it, and the text of every value as written."""
 
     path: Path
     data: Any
     lines: Mapping[Key, int] = field(repr=False)
+    written: Mapping[Key, str] = field(default_factory=dict, repr=False)
+
+    def as_written(self, key: Key, value: Any) -> Any:
+        """`value` (which stands at `key`) with numbers and truth values as the text written: `01`, `TRUE`, `1e3`."""
+        if isinstance(value, Mapping):
+            return {name: self.as_written((*key, name), inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self.as_written((*key, place), inner) for place, inner in enumerate(value)]
+        return self.written.get(key, value) if isinstance(value, bool | int | float) else value
 
     def complaint(self, key: Key, problem: str, fix: str) -> Complaint:
         """A complaint about `key`, at its line or at the line of the nearest key above it."""
@@ -87,7 +96,8 @@ def read_document(path: Path) -> Document:
     if node is None:
         raise _whole(path, 1, "the file is empty", "write the spec; docs/reference.md lists every key")
     lines: dict[Key, int] = {}
-    _Walk(path, lines).visit(node, ())
+    written: dict[Key, str] = {}
+    _Walk(path, lines, written).visit(node, ())
     loader = _Yaml12("")
     try:
         data = loader.construct_document(node)
@@ -100,7 +110,7 @@ def read_document(path: Path) -> Document:
             f"not valid YAML: {problem}",
             "use plain scalars, lists and mappings",
         ) from None
-    return Document(path, data, lines)
+    return Document(path, data, lines, written)
 
 
 def _read_text(path: Path) -> str:
@@ -132,6 +142,7 @@ class _Walk:
 
     path: Path
     lines: dict[Key, int]
+    written: dict[Key, str]
     nodes: int = 0
 
     def visit(self, node: yaml.Node, key: Key) -> None:
@@ -143,6 +154,8 @@ class _Walk:
         self.lines.setdefault(key, line)
         if isinstance(node, yaml.ScalarNode) and not _is_unicode(node.value):
             raise _whole(self.path, line, "half of a character (a lone surrogate)", "write the whole character")
+        if isinstance(node, yaml.ScalarNode):
+            self.written.setdefault(key, node.value)
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.visit(item, (*key, index))

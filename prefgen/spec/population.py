@@ -72,6 +72,13 @@ class Microdata(Spec):
     missing: Literal["error", "drop", "level"] = Field(
         "error", description="What a missing value is: an error, a row to leave out, or a level `missing`."
     )
+    na: list[Level] | dict[Name, list[Level]] = Field(
+        default_factory=list,
+        description="Codes of a missing value, e.g. [-99, refused], for all columns or by attribute. Empty fields, NA, N/A, NaN, NULL and `.` are missing anyway, unless `attributes:` names them as levels.",
+    )
+    labels: dict[Name, dict[str, str]] = Field(
+        default_factory=dict, description="{attribute: {code: level}}: what the codes of the survey mean; several codes may mean one level."
+    )  # fmt: skip
     tables: list[list[Name]] | Literal["pairs"] = Field(
         "pairs", description="Which tables to estimate: all pairs, or these."
     )
@@ -84,6 +91,11 @@ class Microdata(Spec):
     def sources(self) -> dict[str, str]:
         """Column of the file by attribute."""
         return self.columns if isinstance(self.columns, dict) else {name: name for name in self.columns}
+
+    def missing_codes(self, name: str) -> tuple[str, ...]:
+        """Codes of a missing value of one attribute, as written."""
+        codes = self.na.get(name, []) if isinstance(self.na, dict) else self.na
+        return tuple(level_name(code) for code in codes)
 
     @field_validator("columns")
     @classmethod
@@ -187,7 +199,8 @@ def read_population(path: Path, *, above: tuple[Path, ...] = ()) -> Population:
     for key in ("document", "parts"):
         if key in document.data:
             raise document.error((key,), "unknown key", "check the spelling; docs/reference.md lists every key")
-    population = validated(Population, document, {**document.data, "document": document}, (), path.parent)
+    data = {**_with_levels_as_written(document), "document": document}
+    population = validated(Population, document, data, (), path.parent)
     complaints = list(complaints_about(population))
     if complaints:
         raise SpecError(*complaints)
@@ -201,3 +214,29 @@ def read_population(path: Path, *, above: tuple[Path, ...] = ()) -> Population:
             )
     parts = tuple(read_population(part.file, above=chain) for part in population.combine)
     return population.model_copy(update={"parts": parts})
+
+
+_LEVELS: tuple[tuple[str, ...], ...] = (
+    ("attributes", "*"), ("attributes", "*", "levels"), ("impossible",), ("microdata", "na"), ("microdata", "labels"),
+)  # fmt: skip
+"""Where a persona spec lists levels."""
+
+
+def _with_levels_as_written(document: Document) -> dict[str, Any]:
+    """The content of a persona spec in which listed levels are text as written, as those that are keys are anyway."""
+    data: dict[str, Any] = dict(document.data)
+    for place in _LEVELS:
+        _replace(document, data, (), place)
+    return data
+
+
+def _replace(document: Document, data: dict[str, Any], above: Key, place: tuple[str, ...]) -> None:
+    """Put lists of levels at `place` (`*` for any key) under `above` as written; shares, which are numbers, stay."""
+    for name in data if place[0] == "*" else [place[0]] if place[0] in data else []:
+        key, value = (*above, name), data[name]
+        if len(place) > 1:
+            if isinstance(value, dict):
+                data[name] = dict(value)
+                _replace(document, data[name], key, place[1:])
+        elif isinstance(value, list) or key[0] == "microdata":
+            data[name] = document.as_written(key, value)

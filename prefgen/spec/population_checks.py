@@ -117,15 +117,7 @@ def _use_complaints(population: Population) -> Iterator[Complaint]:
         used += [(("tables", index, "given" if name in table.given else "of"), name) for name in table.names]
     for index, combination in enumerate(population.impossible):
         used += [(("impossible", index, name), name) for name in combination]
-    data = population.microdata
-    if data is not None and isinstance(data.tables, list):
-        for index, names in enumerate(data.tables):
-            allowed = set(data.sources)
-            for name in names:
-                if name not in allowed:
-                    yield say(
-                        ("microdata", "tables", index), f"no column named {name!r}", f"use {one_of(name, allowed)}"
-                    )
+    yield from _column_complaints(population)
     for key, name in used:
         if name not in known:
             yield say(
@@ -135,6 +127,21 @@ def _use_complaints(population: Population) -> Iterator[Complaint]:
             )
         elif name in population.attributes and population.attributes[name].distribution is not None:
             yield say(key, f"{name!r} is a distribution without levels", "give it `bins:` to use it in tables")
+
+
+def _column_complaints(population: Population) -> Iterator[Complaint]:
+    """Attributes that the keys of `microdata` name and no column gives."""
+    data = population.microdata
+    if data is None:
+        return
+    named: list[tuple[Key, str]] = [(("microdata", "labels", name), name) for name in data.labels]
+    if isinstance(data.na, dict):
+        named += [(("microdata", "na", name), name) for name in data.na]
+    if isinstance(data.tables, list):
+        named += [(("microdata", "tables", index), name) for index, names in enumerate(data.tables) for name in names]
+    for key, name in named:
+        if name not in data.sources:
+            yield population.document.complaint(key, f"no column named {name!r}", f"use {one_of(name, data.sources)}")
 
 
 def _text_complaints(population: Population) -> Iterator[Complaint]:

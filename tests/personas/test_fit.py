@@ -196,8 +196,8 @@ FILES = {
     ),
     "twice": ("age,vote,count\n18-34,left,1\n18-34,left,1\n", r"line 3: 18-34 x left stands twice"),
     "number": ("age,vote,count\n18-34,left,x\n", r"line 2: 'x' is not a number"),
-    "garbage": ("\x00\x01", r"no column"),
-    "empty": ("", r"table.csv cannot be read"),
+    "garbage": ("\x00\x01", r"table.csv:1: a header, but no row"),
+    "empty": ("", r"table.csv:1: the file is empty"),
 }
 
 

@@ -80,7 +80,8 @@ def test_missing_values_are_what_the_spec_says(tmp_path):
         .alias("vote")
     )
     with pytest.raises(
-        SpecError, match=r"microdata\.file: column 'vote' has 250 missing values of 1,000\n  fix: say `missing: drop`"
+        SpecError,
+        match=r"microdata\.file: column 'vote' has 250 missing values of 1,000 .*the first on row \d+\)\n  fix: say `missing: drop`",
     ):
         draw(town(tmp_path, frame), n=10, seed=1)
     dropped = draw_audited(town(tmp_path, frame, microdata={"missing": "drop"}), n=100, seed=1)

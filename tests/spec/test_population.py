@@ -89,7 +89,7 @@ def test_levels_keep_the_names_that_were_written(tmp_path):
     )
     attributes = read_population(path).attributes
     assert attributes["a"].names == ("18-34", "no")
-    assert attributes["b"].names == ("1", "2", "true", "x")
+    assert attributes["b"].names == ("1", "2.0", "true", "x")
     assert attributes["b"].shares is None
 
 
