@@ -12,10 +12,12 @@ import polars as pl
 from prefgen.analysis.calibrate import Calibration, calibrate
 from prefgen.analysis.figures import Found
 from prefgen.analysis.survey import Question
-from prefgen.errors import FileError, UsageError
+from prefgen.errors import Complaint, FileError, SpecError, UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS
+from prefgen.personas.levels import number_fix, number_of, texts_of, without_missing
 from prefgen.spec.calibration import CalibrationSpec
+from prefgen.store.delimited import read_delimited
 from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder, file_errors, write_json
 from prefgen.store.table import Table
@@ -30,7 +32,7 @@ def calibrate_tables(
     items        item_id, options, and the column that names the survey's
     personas     with their attributes
     """
-    survey = read_survey_rows(spec.survey)
+    survey = read_survey_rows(spec.survey, spec.weight)
     answers = pl.concat(preferences(part) for part in judgments.frames())
     kept = answers.filter(pl.col("reject_reason").is_null())
     found = calibrate(
@@ -74,15 +76,27 @@ def questions_of(items: pl.DataFrame, survey: pl.DataFrame, spec: CalibrationSpe
         )
 
 
-def read_survey_rows(path: Path) -> pl.DataFrame:
-    """The respondents of a survey; FileError when the file cannot be read."""
+def read_survey_rows(path: Path, weight: str | None = None) -> pl.DataFrame:
+    """The respondents of a survey; FileError or SpecError when the file cannot be read.
+
+    Columns of a CSV are text as written, as the levels of personas are, with null for a missing value; only those of
+    `weight` are numbers.
+    """
     try:
-        return (
-            pl.read_parquet(path) if path.suffix.lower() == ".parquet" else pl.read_csv(path, infer_schema_length=None)
-        )
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         words = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise FileError(f"{path}: cannot be read: {words}", fix="give a CSV with a header, or Parquet") from None
+    read = read_delimited(path)
+    frame = read.frame.select(without_missing(texts_of(column)) for column in read.frame)
+    if weight not in frame.columns:
+        return frame
+    numbers = {text: number_of(text) for text in frame[weight].unique().drop_nulls()}
+    for line, text in zip(read.lines, frame[weight], strict=True):
+        if text is not None and numbers[text] is None:
+            raise SpecError(Complaint(str(path), int(line), weight, f"{text!r} is no number", number_fix(text)))
+    return frame.with_columns(frame[weight].replace_strict(numbers, return_dtype=pl.Float64))
 
 
 def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mapping[str, Any]) -> Calibration:

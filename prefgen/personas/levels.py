@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -57,6 +57,13 @@ def texts_of(column: pl.Series) -> pl.Series:
     values = column.unique().drop_nulls()
     names = [level_name(value) for value in values.to_list()]
     return column.replace_strict(values, pl.Series(names, dtype=pl.String), default=None, return_dtype=pl.String)
+
+
+def without_missing(column: pl.Series, named: Collection[str] = (), codes: Collection[str] = ()) -> pl.Series:
+    """A text column with null for every missing value: marks that are no level `named`, and declared `codes`."""
+    missing = [text for text in column.unique().drop_nulls() if is_missing_mark(text) and text not in named]
+    missing += codes
+    return column.replace(missing, [None] * len(missing)) if missing else column
 
 
 def are_numbers(levels: Sequence[str]) -> bool:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from prefgen.errors import Complaint, SpecError, one_of
 from prefgen.personas.cells import Shares
-from prefgen.personas.levels import MISSING_MARKS, missing_codes, number_fix, number_of, oddities, texts_of, told_levels
+from prefgen.personas.levels import (
+    missing_codes,
+    number_fix,
+    number_of,
+    oddities,
+    texts_of,
+    told_levels,
+    without_missing,
+)
 from prefgen.spec.document import Key
 from prefgen.spec.population import Microdata, Population
 from prefgen.store.delimited import read_delimited
@@ -61,7 +69,10 @@ def read_respondents(population: Population) -> Respondents:
     weight = _weights(population, data, frame, places)
     levels = frame.select(texts_of(frame[column]).alias(name) for name, column in data.sources.items())
     _check_respondents(data, levels, places)
-    levels = levels.select(_without_codes(population, data, levels[name]) for name in levels.columns)
+    levels = levels.select(
+        without_missing(levels[name], _declared(population, data, name), data.missing_codes(name))
+        for name in levels.columns
+    )
     complete, said = _without_missing(population, data, frame, levels, weight, places)
     kept = complete.to_numpy()
     levels, weight, places = levels.filter(complete), weight[kept], places.rows(kept)
@@ -165,15 +176,6 @@ def _check_respondents(data: Microdata, levels: pl.DataFrame, places: Places) ->
                 f"a row of the survey platform ({levels[name][ids[0]]!r:.50}), not a respondent",
                 "take the rows between the header and the first respondent out: question texts and import ids",
             ))  # fmt: skip
-
-
-def _without_codes(population: Population, data: Microdata, column: pl.Series) -> pl.Series:
-    """`column` with null for every missing value; a level that the spec names is none."""
-    declared = set(_declared(population, data, column.name))
-    marks = [text for text in column.unique().drop_nulls() if text.lower() in MISSING_MARKS and text not in declared]
-    return column.replace(
-        [*marks, *data.missing_codes(column.name)], [None] * (len(marks) + len(data.missing_codes(column.name)))
-    )
 
 
 def _declared(population: Population, data: Microdata, name: str) -> Sequence[str]:

@@ -84,7 +84,9 @@ def read_calibration(path: Path) -> CalibrationSpec:
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise document.error((), "a calibration is a mapping of keys", "begin with `survey:`, `by:` and `levels:`")
-    spec = validated(CalibrationSpec, document, document.data, (), path.parent)
+    levels = document.as_written(("levels",), document.data.get("levels"))  # as the survey and the personas have them
+    data = {**document.data, "levels": levels} if isinstance(levels, list) else document.data
+    spec = validated(CalibrationSpec, document, data, (), path.parent)
     if not spec.survey.is_file():
         raise document.error(
             ("survey",),
