@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from prefgen.personas import Control, draw_audited
+from prefgen.personas.said import told_found
 from prefgen.spec.fields import InputPath
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.spec.population import Population, read_population
@@ -61,4 +62,5 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     seed = context.seed if spec.seed is None else spec.seed
     drawn = draw_audited(spec.population(), n=spec.n, seed=seed, controls=spec.controls)
     context.summary.update(drawn.audit.to_json())
+    context.note(*told_found(context.summary))
     yield from drawn.people.iter_slices(PART_ROWS)

@@ -84,3 +84,12 @@ def test_attributes_need_to_be_told_how_many(tmp_path):
 def test_portraits_cannot_be_shuffled():
     with pytest.raises(ValidationError, match="named portraits have no attributes to shuffle"):
         step(SPECS, draw="britain_seven.yaml", controls=["shuffled"])
+
+
+def test_a_plan_hears_what_was_found_in_a_survey(tmp_path):
+    (tmp_path / "survey.csv").write_text("region,vote\n" + "01,left\n02,right\n" * 5 + "Total,left\n")
+    population(tmp_path, microdata={"file": "survey.csv", "columns": ["region", "vote"]})
+    at = context()
+    made(step(tmp_path, draw="people.yaml", n=11), at)
+    assert "levels of region (respondents): 'Total' 1, '01' 5, '02' 5" in at.summary["notes"]
+    assert any("'Total'" in note and "row of totals" in note for note in at.summary["notes"])
