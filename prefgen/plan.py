@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from prefgen.engines.prices import price_of
 from prefgen.engines.tokens import estimate_tokens
 from prefgen.errors import one_of
-from prefgen.publish.exports.presets import wanted_exports
+from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
 from prefgen.spec.calibration import read_calibration
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
@@ -105,7 +105,7 @@ def foresee(pipeline: Pipeline) -> Plan:
         plans.append(plan)
         summaries[name] = context.summary
         _check_expected(pipeline, plan, context.summary)
-    wanted_exports(pipeline, grains)
+    check_exports(pipeline, tables, grains)
     _check_calibration(pipeline, grains)
     return Plan(tuple(plans), methods[0] if methods else None, summaries)
 

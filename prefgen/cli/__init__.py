@@ -115,14 +115,19 @@ def export(
         str | None, typer.Option(help="Chat template (a name or a file): conversations become texts.")
     ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="STEP", help="Step to export; by default the last that fits.")
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Step to export; by default the run's judgments, or their pairs."),
     ] = None,
     shots: Annotated[int, typer.Option(min=1, help="Earlier choices beside each row of fewshot.")] = 4,
+    system_role: Annotated[
+        bool,
+        typer.Option(help="Without it the portrait opens the user's message, for templates without a system role."),
+    ] = True,
 ) -> None:
     """Write a finished run once more, in the columns of another trainer."""
     from prefgen.cli.commands import export_preset
 
-    export_preset(run, to, out, jsonl=jsonl, template=template, from_step=from_, shots=shots)
+    export_preset(run, to, out, jsonl=jsonl, template=template, from_step=from_, shots=shots, system_role=system_role)
 
 
 @app.command()

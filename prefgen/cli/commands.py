@@ -100,12 +100,15 @@ def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: b
 
 
 def export_preset(
-    run: Path, preset: str, out: Path, *, jsonl: bool, template: str | None, from_step: str | None, shots: int
-) -> None:
+    run: Path, preset: str, out: Path, *, jsonl: bool, template: str | None, from_step: str | None, shots: int,
+    system_role: bool,
+) -> None:  # fmt: skip
     """Write one export of a finished run."""
     from prefgen.publish.exports.one import export_run
 
-    config = export_run(run, preset, out, jsonl=jsonl, template=template, from_step=from_step, shots=shots)
+    config = export_run(
+        run, preset, out, jsonl=jsonl, template=template, from_step=from_step, shots=shots, system_role=system_role
+    )
     for split, rows in config["splits"].items():
         people.print(f"{out}: {preset}/{split}: {rows:,} rows", markup=False)
 

@@ -7,9 +7,17 @@ from typing import Literal
 import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
+from prefgen.judging.coordinates import returned, set_apart
+from prefgen.judging.judgments import RESERVED
 from prefgen.judging.presentations import LETTERS
 
 PairRule = Literal["chosen_vs_other", "best_vs_worst"]
+
+PAIR_COLUMNS = frozenset([
+    "pair_id", "persona_id", "item_id", "chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_margin",
+    "weight", "reject_reason", "split",
+])  # fmt: skip
+"""Columns of a pairs table that are no coordinates; a coordinate with one of these names is called `item_<name>`."""
 
 
 def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "chosen_vs_other") -> pl.DataFrame:
@@ -21,19 +29,15 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
                  `best_vs_worst`: one pair, against the option with the smallest probability
 
     Columns: pair_id, persona_id, item_id, the coordinates, chosen, rejected (letters), chosen_text, rejected_text,
-    p_chosen (order-debiased, in [0, 1]), margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
+    p_chosen (order-debiased, in [0, 1]), p_margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
     An option marked `neither` is never chosen nor rejected; controls are there to measure, and make no pairs.
     """
     letters = letters_of(judgments.schema)
     chosen = preferences(judgments).filter(
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
+    chosen = set_apart(chosen, RESERVED | {"item_id", "neither"})
     texts = items.select("item_id", "options")
-    coordinates = [
-        name for name in chosen.columns
-        if name not in {*KEY, "choice", "status", "certainty", "weight", "neither", "reject_reason", "p_choice", "order_agreement",
-                        "repeat_agreement", "position_bias", "n_presentations", *(f"p_{x}" for x in letters)}
-    ]  # fmt: skip
     long = (
         chosen.join(texts, on="item_id", how="left", maintain_order="left")
         .with_columns(rejected=pl.lit(letters), p_rejected=pl.concat_list(f"p_{name}" for name in letters))
@@ -53,14 +57,15 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     return long.select(
         (pl.col("persona_id") + "|" + pl.col("item_id") + "|" + pl.col("choice") + pl.col("rejected")).alias("pair_id"),
         *KEY,
-        *coordinates,
+        *returned(chosen, PAIR_COLUMNS),
         pl.col("choice").alias("chosen"),
         "rejected",
         pl.col("options").list.get(chosen_index).alias("chosen_text"),
         pl.col("options").list.get(pl.col("_index")).alias("rejected_text"),
         pl.col("p_choice").alias("p_chosen"),
-        (pl.col("p_choice") - pl.col("p_rejected")).alias("margin"),
+        (pl.col("p_choice") - pl.col("p_rejected")).alias("p_margin"),
         "weight",
+        *(name for name in ("split",) if name in chosen.columns),
     )
 
 

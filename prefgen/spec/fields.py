@@ -17,8 +17,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
+def is_name(value: object) -> bool:
+    """Whether a value may become a file or column name."""
+    return isinstance(value, str) and _NAME.match(value) is not None
+
+
 def _named(value: str) -> str:
-    if not _NAME.match(value):
+    if not is_name(value):
         raise ValueError(
             f"{value!r} is not a name\nfix: use letters, digits, '_' and '-', beginning with a letter (64 at most)"
         )

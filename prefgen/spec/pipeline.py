@@ -76,7 +76,8 @@ class Publish(Spec):
 
     exports: list[Name | dict[Name, Any]] = Field(
         default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
-        description="Names of exports, or {name: {from: step}} where several steps could be meant.",
+        description="Names of exports, or {export: {...}} with `from` (a step), `name` (of its config; needed for the second of one export), "
+        "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role).",
     )
     judgments: Name | None = Field(
         None,

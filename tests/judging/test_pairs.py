@@ -14,7 +14,7 @@ SURE = [
 def test_a_pair_holds_the_texts_and_the_margin() -> None:
     made = pairs(judgments(SURE), ITEMS).row(0, named=True)
     assert (made["chosen"], made["rejected"], made["chosen_text"], made["rejected_text"]) == ("A", "B", "this", "that")
-    assert made["margin"] == pytest.approx(0.6 - 0.25)
+    assert made["p_margin"] == pytest.approx(0.6 - 0.25)
     assert made["p_chosen"] == pytest.approx(0.6)
     assert made["topic"] == "bread"
 

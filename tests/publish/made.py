@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -60,10 +61,10 @@ def people(n: int = 4) -> pl.DataFrame:
     )
 
 
-def questions(n: int = 6) -> pl.DataFrame:
-    """`n` items: two options, or three with one that means neither."""
+def questions(n: int = 6, columns: Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """`n` items: two options, or three with one that means neither; `columns` stand behind the others."""
     three = [k % 3 == 2 for k in range(n)]
-    return pl.DataFrame(
+    items = pl.DataFrame(
         {
             "item_id": [f"itm-{k}" for k in range(n)],
             "prompt": [f"Question {k}: which is fairer?" for k in range(n)],
@@ -73,6 +74,8 @@ def questions(n: int = 6) -> pl.DataFrame:
         },
         schema_overrides={"neither": pl.Int64},
     )
+    more = [pl.Series(values).alias(name) for name, values in (columns or {}).items()]
+    return items.hstack(more)
 
 
 def judgments(
@@ -98,8 +101,12 @@ def judgments(
         },
     )
     last = frame.drop("reject_reason").columns
-    made = measured(frame.select(*last, "reject_reason"))
-    return made.select(pl.exclude("reject_reason"), "reject_reason")
+    place = {name: k for k, name in enumerate(items["item_id"])}
+    more = items.drop([name for name in items.columns if name in {*frame.columns, "prompt", "options"}])
+    reasons = frame["reject_reason"]
+    wide = frame.select(last).hstack(more[[place[name] for name in frame["item_id"]]]).hstack([reasons])
+    made = measured(wide)
+    return made.drop("reject_reason").hstack([reasons])
 
 
 def _judged(persona: Mapping[str, object], item: Mapping[str, object], order: str) -> dict[str, object]:
@@ -141,9 +148,11 @@ def kept(answers: pl.DataFrame, least: float = 0.6) -> pl.DataFrame:
     return answers.with_columns(reject_reason=pl.coalesce("reject_reason", reason))
 
 
-def tables(n_people: int = 4, n_items: int = 6, *, least: float = 0.6, with_pairs: bool = False) -> dict[str, Table]:
+def tables(
+    n_people: int = 4, n_items: int = 6, *, least: float = 0.6, with_pairs: bool = False, columns: Mapping[str, Any] | None = None,
+) -> dict[str, Table]:  # fmt: skip
     """The tables of `pipeline_in`, judgments in several parts."""
-    personas, items = people(n_people), questions(n_items)
+    personas, items = people(n_people), questions(n_items, columns)
     answers = judgments(personas, items)
     parts = [answers.filter(pl.col("persona_id") == name) for name in personas["persona_id"]]
     made = {
@@ -167,6 +176,7 @@ def run_in(
     n_items: int = 6,
     offset: int = 0,
     says: str = "",
+    columns: Mapping[str, Any] | None = None,
 ) -> RunFolder:
     """A finished run folder: tables, data, manifest and card, as `prefgen run` leaves them.
 
@@ -180,7 +190,7 @@ def run_in(
     accounts = []
     kinds = {"people": "draw", "questions": "table", "answers": "judge", "kept": "keep"}
     renamed = pl.col("^(persona|judgment)_id$").str.replace("per-", f"per-{offset}-" if offset else "per-")
-    for name, table in tables(n_people, n_items, least=least).items():
+    for name, table in tables(n_people, n_items, least=least, columns=columns).items():
         frames = [frame.with_columns(renamed) if "persona_id" in frame.columns else frame for frame in table.frames()]
         if says and "judgment_id" in frames[0].columns:  # a judgment's id is the hash of all that was asked
             frames = [frame.with_columns(judgment_id=pl.lit(says) + pl.col("judgment_id")) for frame in frames]

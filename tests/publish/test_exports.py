@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.publish.exports.presets import PRESETS, wanted_exports
+from prefgen.publish.exports.presets import PRESETS
+from prefgen.publish.exports.wanted import wanted_exports
 from prefgen.publish.exports.write import write_exports
 from tests.publish import made
 
@@ -41,7 +42,7 @@ def test_judgments_keep_dropped_rows_and_their_reasons(data: Path) -> None:
 
 def test_a_dpo_row_reads_as_the_persona_was_asked_and_answered(data: Path) -> None:
     rows = read(data, "dpo")
-    assert rows.columns[:6] == ["prompt", "chosen", "rejected", "weight", "margin", "p_chosen"]
+    assert rows.columns[:6] == ["prompt", "chosen", "rejected", "weight", "p_margin", "p_chosen"]
     people = dict(made.people().select("persona_id", "text").iter_rows())
     questions = {item["item_id"]: item for item in made.questions().iter_rows(named=True)}
     for row in rows.iter_rows(named=True):
@@ -54,7 +55,7 @@ def test_a_dpo_row_reads_as_the_persona_was_asked_and_answered(data: Path) -> No
         assert row["rejected"] == [
             {"role": "assistant", "content": item["options"]["AB".index(row["rejected_option"])]}
         ]
-        assert 0 < row["margin"] <= 1
+        assert 0 < row["p_margin"] <= 1
         assert row["topic"] in ("topic 0", "topic 1")
     assert rows["pair_id"].is_unique().all()
 

@@ -107,7 +107,7 @@ def _examples(folder: RunFolder, files: list[Mapping[str, Any]]) -> tuple[str, .
 def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
     """Of the first config that has a split besides `train` (the splits of one run agree)."""
     for config in manifest["configs"]:
-        if not {"train", "test"} <= set(config["splits"]) or config["name"] == "battle":
+        if not {"train", "test"} <= set(config["splits"]) or config["preset"] == "battle":
             continue  # battles name people and questions otherwise; another config has the same splits
         scans = {
             split: pl.scan_parquet(folder.data / config["name"] / f"{split}-*.parquet") for split in config["splits"]

@@ -44,7 +44,7 @@ def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], 
 
 def _info(config: Mapping[str, Any], schema: pa.Schema, files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     name = config["name"]
-    classes = PRESETS[name].classes if name in PRESETS else {}
+    classes = PRESETS[config["preset"]].classes
     size = dict.fromkeys(config["splits"], 0)
     for file in files:
         path = PurePosixPath(file["path"])

@@ -49,13 +49,13 @@ def _template() -> Any:
 
 
 def _config(config: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
-    name = config["name"]
+    name, preset = config["name"], config["preset"]
     return {
         **config,
         "rows": sum(config["splits"].values()),
-        "about": PRESETS[name].about if name in PRESETS else "",
-        "reader": PRESETS[name].reader if name in PRESETS else "",
-        "columns": [(field.name, str(field.type), meaning(name, field.name)) for field in facts.schemas[name]],
+        "about": PRESETS[preset].about,
+        "reader": PRESETS[preset].reader,
+        "columns": [(field.name, str(field.type), meaning(preset, field.name)) for field in facts.schemas[name]],
     }
 
 

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import polars as pl
 
-from prefgen.judging.judgments import RESERVED
+from prefgen.judging.coordinates import returned
 from prefgen.judging.presentations import LETTERS, shown
+from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
@@ -27,7 +28,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     turn              always 1
     conversation_a/b  list of {role, content}: the question and the answer
     order, repeat     which presentation it was
-    then              judgment_id, the item's coordinates, split
+    then              judgment_id, the user's columns, split
 
     Of more than two options the chosen one meets each other one; a tie is a tie of every two.
     """
@@ -77,17 +78,15 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
         for at in ("_a", "_b")
     )
     known = {
-        "model_a": pl.col("_sources").list.get(pl.col("_a"), null_on_oob=True),
-        "model_b": pl.col("_sources").list.get(pl.col("_b"), null_on_oob=True),
+        f"model_{side}": pl.coalesce(
+            pl.col(names).list.get(pl.col(f"_{side}"), null_on_oob=True) for names in ("_sources", "_options")
+        )
+        for side in ("a", "b")
     }
-    own = {"item_id", "neither", "winner"}
-    others = [name for name in frame.columns if name not in RESERVED | own and name[0] != "_"]
-    taken = {"question_id", "judge", "turn", "conversation_a", "conversation_b", *preset.labels}
     return frame.select(
         pl.col("item_id").alias("question_id"), *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
         pl.col("persona_id").alias("judge"), pl.lit(1, pl.Int64).alias("turn"),
         conversation(("user", frame["_prompt"]), ("assistant", answer_a)).alias("conversation_a"), conversation(("user", frame["_prompt"]), ("assistant", answer_b)).alias("conversation_b"),
         "order", "repeat", "judgment_id",
-        *(pl.col(name).alias(f"item_{name}" if name in taken else name) for name in others),
-        *(["split"] if "split" in frame.columns else []),
+        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
     )  # fmt: skip

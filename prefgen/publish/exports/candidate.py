@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from prefgen.judging.aggregate import KEY
+from prefgen.judging.coordinates import returned
 from prefgen.judging.presentations import LETTERS
-from prefgen.publish.exports.messages import conversation
-from prefgen.publish.exports.pair import coordinates
+from prefgen.publish.exports.columns import taken_names
+from prefgen.publish.exports.messages import conversation, question
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
 
@@ -26,7 +27,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     level        1 chosen, 0 not
     time         0-based place of the question in the order in which it was met
     weight       of the pair in training
-    then         option, persona_id, item_id, the item's coordinates, split
+    then         option, persona_id, item_id, the user's columns, split
     """
     people = source.personas.with_row_index("_user").select("persona_id", "_user", pl.col("text").alias("_persona"))
     before = (pl.col("options").list.len().cum_sum() - pl.col("options").list.len()).cast(pl.Int64)
@@ -35,7 +36,8 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     )
     for frame in source.pairs():
         joined = _candidates(frame).join(people, on="persona_id", how="left", maintain_order="left")
-        yield _formed(preset, joined.join(questions, on="item_id", how="left", maintain_order="left"))
+        asked = joined.join(questions, on="item_id", how="left", maintain_order="left")
+        yield _formed(preset, asked, system_role=source.system_role)
 
 
 def _candidates(frame: pl.DataFrame) -> pl.DataFrame:
@@ -46,14 +48,14 @@ def _candidates(frame: pl.DataFrame) -> pl.DataFrame:
         )
         for side, wanted, p in (
             ("chosen", True, pl.col("p_chosen")),
-            ("rejected", False, pl.col("p_chosen") - pl.col("margin")),
+            ("rejected", False, pl.col("p_chosen") - pl.col("p_margin")),
         )
     ]
     both = pl.concat(sides).sort("_pair", "label", descending=[False, True], maintain_order=True)
     return both.unique(subset=[*KEY, "option"], keep="first", maintain_order=True).drop("_pair")
 
 
-def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
+def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.DataFrame:
     letter = {name: index for index, name in enumerate(LETTERS)}
     known = {
         "user": pl.col("_user").cast(pl.Int64),
@@ -61,16 +63,14 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
         "level": pl.col("label").cast(pl.Int64),
         "time": pl.col("_time").cast(pl.Int64),
     }
-    system, user, answer = ("system", frame["_persona"]), ("user", frame["_prompt"]), ("assistant", frame["_text"])
+    asked = question(frame["_persona"], frame["_prompt"], system_role=system_role)
     texts = (
-        [conversation(system, user).alias("prompt"), conversation(answer).alias("completion")]
+        [conversation(*asked).alias("prompt"), conversation(("assistant", frame["_text"])).alias("completion")]
         if preset.context == "profile"
         else []
     )
-    taken = {"prompt", "completion", "option", "label", "p", *preset.labels}
-    own = {"label", "option", "p"}
     return frame.select(
         *texts, *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
         "option", "persona_id", "item_id",
-        *coordinates(frame.drop(own), taken), *(["split"] if "split" in frame.columns else []),
+        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
     )  # fmt: skip

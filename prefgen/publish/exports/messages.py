@@ -9,6 +9,19 @@ import pyarrow as pa
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
 
+def question(persona: pl.Series, asked: pl.Series, *, system_role: bool) -> tuple[tuple[str, pl.Series], ...]:
+    """The turns before an answer: what is said of the persona, and the question.
+
+    system_role    False for templates without one: the persona then opens the user's message
+    """
+    if system_role:
+        return ("system", persona), ("user", asked)
+    both = pl.DataFrame({"persona": persona, "asked": asked})
+    known = pl.col("persona").str.strip_chars() != ""
+    said = pl.when(known).then(pl.concat_str("persona", "asked", separator="\n\n")).otherwise("asked")
+    return (("user", both.select(said.alias("asked"))["asked"]),)
+
+
 def conversation(*turns: tuple[str, pl.Series]) -> pl.Series:
     """One conversation a row, from (role, what is said in every row); a system that says nothing has no message.
 

@@ -10,27 +10,30 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from prefgen.errors import FileError, UsageError, one_of
+from prefgen.publish.exports.beside import beside
 from prefgen.publish.exports.chat import chat_template
-from prefgen.publish.exports.line import line_of
-from prefgen.publish.exports.presets import PRESETS, want
-from prefgen.publish.exports.source import source_of
-from prefgen.publish.exports.write import check_out, swap, write_config
+from prefgen.publish.exports.presets import ALWAYS, PRESETS
+from prefgen.publish.exports.wanted import Wanted, want
+from prefgen.publish.exports.write import check_out, swap, write_beside, write_export
+from prefgen.spec.document import Key
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder, file_errors
 from prefgen.store.shards import ShardFile
 
 
 def export_run(
     run: Path, preset: str, out: Path, *, jsonl: bool = False, template: str | None = None,
-    from_step: str | None = None, shots: int = 4,
+    from_step: str | None = None, shots: int = 4, system_role: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
     """Write one export of a finished run as `out/<split>-00000-of-00001.parquet`; `out` is whole or not there.
 
-    jsonl      the same rows as JSONL beside every Parquet file
-    template   a chat template by name or file: conversations become texts
-    from_step  step to make it from; by default the last one that it can use
-    shots      earlier choices beside each row of `fewshot`
+    jsonl        the same rows as JSONL beside every Parquet file
+    template     a chat template by name or file: conversations become texts
+    from_step    step to make it from; by default the one that the run would take
+    shots        earlier choices beside each row of `fewshot`
+    system_role  False: the portrait opens the user's message, for templates without a system role
 
-    Returns name, grain, step and splits (rows by split).
+    People and answers are numbered as in the run's `data`. Returns the config's entry as the manifest has it.
     Raises UsageError for an unknown preset, FileError for a folder that is no finished run or an `out` that is not empty.
     """
     if preset not in PRESETS:
@@ -41,21 +44,38 @@ def export_run(
     manifest = folder.read_manifest()
     if manifest["status"] != "finished":
         raise FileError(f"{run}: the run is not finished", fix="run the pipeline again; it goes on where it stopped")
-    line = line_of(folder, seed=manifest["seed"])
-    grains = {step["name"]: step["grain"] for step in manifest["steps"]}
-    options = {"shots": shots} | ({"from": from_step} if from_step else {})
-    wanted = want(line, grains, preset, options, at=("publish", "exports"))
-    tables = {step: folder.table(step) for step in grains}
-    source = source_of(line, tables, wanted.step, shots=shots)
+    lineage = Lineage.of_manifest(manifest)
+    options = {"shots": shots, "system_role": system_role} | ({"from": from_step} if from_step else {})
+    wanted = want(lineage, preset, options, _complain)
+    tables = {step: folder.table(step) for step in lineage.steps}
+    shard_bytes = int(manifest["publish"]["shard_mb"]) * 1_000_000
+    published = [Wanted(one["name"], one["preset"], one["step"]) for one in manifest["configs"]]
     aside = out.with_name(f".{out.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        config = write_config(wanted, source, aside, int(manifest["publish"]["shard_mb"]) * 1_000_000, render=render)
+        if preset in ALWAYS:
+            config = write_beside(preset, beside(lineage, tables, [wanted]), aside, shard_bytes)
+        else:
+            together = beside(lineage, tables, [*published, wanted])
+            config = write_export(
+                wanted,
+                tables[wanted.step],
+                together,
+                aside,
+                seed=manifest["seed"],
+                shard_bytes=shard_bytes,
+                render=render,
+            )
         for shard in config.shards if jsonl else ():
             _write_jsonl(shard)
         swap(aside, out)
     return config.entry()
+
+
+def _complain(key: Key, problem: str, fix: str) -> UsageError:
+    named = {"from": "--from: ", "shots": "--shots: "}.get(str(key[-1]) if key else "", "")
+    return UsageError(f"{named}{problem}", fix=fix)
 
 
 def _write_jsonl(shard: ShardFile) -> None:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from prefgen.publish.exports.messages import conversation
+from prefgen.judging.coordinates import returned
+from prefgen.publish.exports.columns import taken_names
+from prefgen.publish.exports.messages import conversation, question
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.shots import said_before, with_shots
 from prefgen.publish.exports.source import Source
-
-OF_PAIRS = frozenset({"pair_id", "persona_id", "item_id", "control", "chosen", "rejected", "chosen_text", "rejected_text",
-                      "p_chosen", "margin", "weight", "reject_reason", "split", "neither"})  # fmt: skip
-"""Columns of a pairs table that are no coordinates."""
 
 
 def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
@@ -25,18 +23,20 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     condition     for context `condition`: the portrait, null where it is empty
     shots         for context `shots`: earlier choices of the persona, list of {prompt, chosen, rejected}
     weight        of the pair in training, mean about 1
-    margin        p(chosen) - p(rejected), in [0, 1]
+    p_margin      p(chosen) - p(rejected), in [0, 1]
+    margin        the same, under the name that trainers of reward models look for
     p_chosen      probability of the chosen option, in [0, 1]
     p_soft        p(chosen) / (p(chosen) + p(rejected)), in [0.5, 1]
     agree_share   share of the other people with a pair on this item who chose the same, in [0, 1]; null = nobody else
-    then          chosen_option, rejected_option, persona_id, item_id, pair_id, the item's coordinates, split
+    then          chosen_option, rejected_option, persona_id, item_id, pair_id, the user's columns, split
     """
     votes = _votes(source) if "agree_share" in preset.labels else None
     frames: Iterator[pl.DataFrame] = (_joined(frame, source) for frame in source.pairs())
     if preset.context == "shots":
         frames = with_shots(frames, n=source.shots, seed=source.seed)
     for frame in frames:
-        yield _formed(preset, frame if votes is None else _with_agreement(frame, votes))
+        told = frame if votes is None else _with_agreement(frame, votes)
+        yield _formed(preset, told, system_role=source.system_role)
 
 
 def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -47,12 +47,12 @@ def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     )
 
 
-def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
+def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.DataFrame:
     if preset.context == "condition":
         frame = frame.filter(_condition().is_not_null())
     said = {"none": pl.lit(""), "shots": said_before(pl.col("shots"))}.get(preset.context, pl.col("_persona"))
     system = frame.select(said.alias("system"))["system"] if frame.height else pl.Series([], dtype=pl.String)
-    asked = (("system", system), ("user", frame["_prompt"]))
+    asked = question(system, frame["_prompt"], system_role=system_role)
     chosen, rejected = (("assistant", frame[f"{side}_text"]) for side in ("chosen", "rejected"))
     texts = (
         [conversation(*asked, chosen).alias("chosen"), conversation(*asked, rejected).alias("rejected")]
@@ -64,27 +64,16 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
         ]
     )
     context = {"condition": [_condition().alias("condition")], "shots": [pl.col("shots")]}.get(preset.context, [])
-    known = {"p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("margin"))}
-    labels = [
-        known.get(name, pl.col(name)).alias(name) for name in preset.labels if name in known or name in frame.columns
-    ]
-    taken = {"prompt", "condition", "shots", *preset.labels, "chosen_option", "rejected_option"}
+    known = {
+        "p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("p_margin")),
+        "margin": pl.col("p_margin"),
+    }
     return frame.select(
-        *texts, *context, *labels,
+        *texts, *context, *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
         pl.col("chosen").alias("chosen_option"), pl.col("rejected").alias("rejected_option"),
         "persona_id", "item_id", "pair_id",
-        *coordinates(frame, taken), *(["split"] if "split" in frame.columns else []),
+        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
     )  # fmt: skip
-
-
-def coordinates(frame: pl.DataFrame, taken: set[str]) -> list[pl.Expr]:
-    """The item's own columns; one whose name the export uses itself is called `item_<name>`."""
-    names = [
-        name
-        for name in frame.columns
-        if name not in OF_PAIRS and name not in {"shots", "agree_share"} and name[0] != "_"
-    ]
-    return [pl.col(name).alias(f"item_{name}" if name in taken else name) for name in names]
 
 
 def _condition() -> pl.Expr:

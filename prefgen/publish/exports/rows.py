@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from prefgen.judging.aggregate import preferences
+from prefgen.judging.presentations import LETTERS
 from prefgen.publish.exports import battle, candidate, pair
+from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.presets import Preset, Unit
 from prefgen.publish.exports.source import Source
 
 Build = Callable[[Preset, Source], Iterator[pl.DataFrame]]
+
+_LETTER = dict(enumerate(LETTERS))
 
 
 def _as_it_is(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
@@ -24,8 +28,6 @@ def _preferences(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
 
 BUILDERS: Mapping[Unit, Build] = {
     "judgment": _as_it_is,
-    "persona": _as_it_is,
-    "item": _as_it_is,
     "preference": _preferences,
     "pair": pair.rows,
     "candidate": candidate.rows,
@@ -36,3 +38,9 @@ BUILDERS: Mapping[Unit, Build] = {
 def rows_of(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     """The rows of an export, part by part; at least one frame, so that its schema is known even without a row."""
     return BUILDERS[preset.unit](preset, source)
+
+
+def rows_beside(what: str, beside: Beside) -> Iterator[pl.DataFrame]:
+    """The config `personas` or `items`; `neither` is the letter of an option, as in the judgments."""
+    named = pl.col("neither").replace_strict(_LETTER, default=None, return_dtype=pl.String)
+    return (frame.with_columns(named) if "neither" in frame.columns else frame for frame in beside.rows(what))

@@ -12,11 +12,14 @@ from typing import Any
 import polars as pl
 
 from prefgen.errors import FileError
+from prefgen.publish.exports.beside import Beside, beside
 from prefgen.publish.exports.chat import Render, as_text
-from prefgen.publish.exports.presets import ALWAYS, PRESETS, Wanted, wanted_exports
-from prefgen.publish.exports.rows import rows_of
-from prefgen.publish.exports.source import Source, nearest, source_of
+from prefgen.publish.exports.presets import ALWAYS, PRESETS
+from prefgen.publish.exports.rows import rows_beside, rows_of
+from prefgen.publish.exports.source import source_of
+from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import file_errors
 from prefgen.store.shards import ShardFile, write_shards
 from prefgen.store.table import Table
@@ -27,14 +30,14 @@ class Config:
     """One export as it lies on disk: a config of the dataset.
 
     name     of the export and of its folder
-    grain    what one row is
-    step     whose table it was made from
+    preset   which of PRESETS it is
+    steps    whose tables it was made from; several only for people and questions that exports of several share
     schema   of its files
     """
 
     name: str
-    grain: str
-    step: str
+    preset: str
+    steps: tuple[str, ...]
     schema: pl.Schema
     shards: tuple[ShardFile, ...]
 
@@ -48,7 +51,14 @@ class Config:
 
     def entry(self) -> dict[str, Any]:
         """Its line in the manifest's `configs`."""
-        return {"name": self.name, "grain": self.grain, "step": self.step, "splits": self.splits}
+        return {
+            "name": self.name,
+            "preset": self.preset,
+            "grain": PRESETS[self.preset].unit,
+            "step": self.steps[0],
+            "steps": list(self.steps),
+            "splits": self.splits,
+        }
 
 
 def write_exports(
@@ -58,41 +68,60 @@ def write_exports(
 
     grains    what one row of each step's table is
 
-    Returns the manifest's `configs`: name, grain, step, splits (rows by split), in the order written.
+    Returns the manifest's `configs`, in the order written.
     Written beside `data` and renamed, so that `data` is there whole or not at all. Memory stays flat.
     Raises SpecError for an export that these tables cannot give, FileError for a full disk.
     """
     wanted = wanted_exports(pipeline, grains)
+    together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
     aside = data.with_name(f".{data.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         shard_bytes = pipeline.publish.shard_mb * 1_000_000
         configs = [
-            write_config(one, source_of(pipeline, tables, one.step, shots=one.shots), aside / one.name, shard_bytes)
+            write_export(one, tables[one.step], together, aside / one.name, seed=pipeline.seed, shard_bytes=shard_bytes)
             for one in wanted
+            if one.preset_name not in ALWAYS
         ]
         configs += [
-            write_config(Wanted(name, PRESETS[name], table.name), _alone(table, pipeline), aside / name, shard_bytes)
-            for name, table in _beside(pipeline, tables, wanted)
+            write_beside(what, together, aside / what, shard_bytes) for what in ALWAYS if getattr(together, what)
         ]
         swap(aside, data)
     return [config.entry() for config in configs]
 
 
-def write_config(
-    wanted: Wanted, source: Source, folder: Path, shard_bytes: int, *, render: Render | None = None
+def write_export(
+    wanted: Wanted,
+    table: Table,
+    together: Beside,
+    folder: Path,
+    *,
+    seed: int,
+    shard_bytes: int,
+    render: Render | None = None,
 ) -> Config:
-    """Write one export into `folder`; `render` turns its conversations into texts."""
+    """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
+    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role)
     frames = rows_of(wanted.preset, source)
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)
+    schema, shards = _written(frames, folder, shard_bytes)
+    return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards)
+
+
+def write_beside(what: str, together: Beside, folder: Path, shard_bytes: int) -> Config:
+    """Write the config `personas` or `items` into `folder`."""
+    schema, shards = _written(rows_beside(what, together), folder, shard_bytes)
+    return Config(what, what, tuple(table.name for table in getattr(together, what)), schema, shards)
+
+
+def _written(frames: Iterator[pl.DataFrame], folder: Path, shard_bytes: int) -> tuple[pl.Schema, tuple[ShardFile, ...]]:
     first = next(frames)
     shards = write_shards(
         itertools.chain([first], frames), folder, schema=first.schema, shard_bytes=shard_bytes, split_column="split"
     )
-    schema = pl.Schema({name: dtype for name, dtype in first.schema.items() if name != "split"})
-    return Config(wanted.name, wanted.preset.unit, wanted.step, schema, tuple(shards))
+    return pl.Schema({name: dtype for name, dtype in first.schema.items() if name != "split"}), tuple(shards)
 
 
 def swap(aside: Path, final: Path) -> None:
@@ -110,15 +139,3 @@ def check_out(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         kind = "is not empty" if out.is_dir() else "is a file"
         raise FileError(f"{out}: {kind}", fix="choose a new folder with --out, or empty this one")
-
-
-def _beside(pipeline: Pipeline, tables: Mapping[str, Table], wanted: list[Wanted]) -> Iterator[tuple[str, Table]]:
-    start = wanted[0].step if wanted else list(tables)[-1]
-    for name in ALWAYS:
-        table = nearest(pipeline, tables, start, name)
-        if table is not None and table.parts:
-            yield name, table
-
-
-def _alone(table: Table, pipeline: Pipeline) -> Source:
-    return Source(table, pl.DataFrame(), pl.DataFrame(), pipeline.seed, 0)

@@ -57,6 +57,7 @@ class _Known:
 def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Published, aside: Path) -> Growth:
     """Write the rows that `published` does not have into shards under `aside`."""
     ours = {config["name"]: config["splits"] for config in manifest["configs"]}
+    presets = {config["name"]: config["preset"] for config in manifest["configs"]}
     _check_configs(ours, published)
     if "items" in ours:
         _check_same_questions(folder, published)
@@ -65,7 +66,7 @@ def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Publis
     known = _Known(
         _column(published, "personas", "persona_id"),
         _column(published, "items", "item_id"),
-        _grown_ids(folder, published, names) if "table" in ours else None,
+        _grown_ids(folder, published, names) if "table" in presets.values() else None,
         names,
     )
     number = len(published.manifest.get("appended", [])) + 1
@@ -75,7 +76,7 @@ def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Publis
     for name, splits in ours.items():
         schema = _schema(folder, name, published)
         for split in splits:
-            frames = _New(folder, published, known, name, schema)
+            frames = _New(folder, published, known, name, presets[name], schema)
             shards = write_shards(frames.of(split), aside / name, schema=schema, shard_bytes=_SHARD_BYTES, split=split)
             n_rows = sum(shard.rows for shard in shards)
             skipped[name] = skipped.get(name, 0) + splits[split] - n_rows
@@ -155,11 +156,12 @@ class _New:
     published: Published
     known: _Known
     name: str
+    preset: str
     schema: pl.Schema
 
     def of(self, split: str) -> Iterator[pl.DataFrame]:
         """New rows of one split, a row group at a time."""
-        key = list(_KEYS.get(self.name, _PAIR))
+        key = list(_KEYS.get(self.preset, _PAIR))
         have: pl.DataFrame | None = None
         for path in sorted((self.folder.data / self.name).glob(f"{split}-*.parquet")):
             file = pq.ParquetFile(path)
@@ -170,13 +172,13 @@ class _New:
                     # Only now are the keys of published rows needed: people and questions that both are there.
                     have = pl.concat(pull_rows(self.published, self.name, columns=key)) if have is None else have
                     there = rows.select(key).with_row_index("_row").join(have, on=key, how="semi")["_row"]
-                    rows = rows.with_row_index("_row").filter(~pl.col("_row").is_in(there.implode())).drop("_row")
+                    rows = rows.filter(~pl.int_range(pl.len()).is_in(there.cast(pl.Int64).implode()))
                 yield self._renumbered(rows).match_to_schema(
                     self.schema, missing_columns="insert", missing_struct_fields="insert"
                 )
 
     def _surely_new(self, rows: pl.DataFrame) -> pl.Series:
-        who, what = _WHO.get(self.name, ("persona_id", "item_id"))
+        who, what = _WHO.get(self.preset, ("persona_id", "item_id"))
         unseen = pl.Series([False]).new_from_index(0, rows.height)
         for column, ids in ((who, self.known.people), (what, self.known.items)):
             if column in rows.columns:
@@ -185,15 +187,20 @@ class _New:
 
     def _renumbered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`table` counts people, answers and questions through the whole dataset."""
-        if self.name != "table" or self.known.numbers is None:
+        if self.preset != "table" or self.known.numbers is None:
             return rows
         people, items = self.known.numbers
         letter = {chr(65 + place): place for place in range(26)}
-        joined = rows.join(people, on="persona_id", how="left", maintain_order="left").join(
-            items, on="item_id", how="left", maintain_order="left"
+        numbers = (
+            rows.select("persona_id", "item_id", pl.col("option").replace_strict(letter, return_dtype=pl.Int64))
+            .join(people, on="persona_id", how="left", maintain_order="left")
+            .join(items, on="item_id", how="left", maintain_order="left")
         )
-        item = pl.col("_first") + pl.col("option").replace_strict(letter, return_dtype=pl.Int64)
-        return joined.with_columns(user=pl.col("_user"), item=item, time=pl.col("_time")).select(rows.columns)
+        return rows.with_columns(
+            numbers["_user"].alias("user"),
+            (numbers["_first"] + numbers["option"]).alias("item"),
+            numbers["_time"].alias("time"),
+        )
 
 
 def _grown_ids(folder: RunFolder, published: Published, names: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -20,7 +20,7 @@ def check_sides(folder: RunFolder, manifest: Mapping[str, Any], published: Publi
                 for key in step["summary"] if key.startswith("held_out_")]  # fmt: skip
     for config in manifest["configs"]:
         ours, theirs = set(config["splits"]), set(published.configs[config["name"]])
-        if config["name"] == "battle" or "train" not in ours & theirs:
+        if config["preset"] == "battle" or "train" not in ours & theirs:
             continue
         columns = list(pl.read_parquet_schema(next((folder.data / config["name"]).glob("*.parquet"))))
         for column in set(held_out) & set(columns):

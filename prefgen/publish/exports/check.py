@@ -1,0 +1,100 @@
+"""What can be known to be wrong with the exports of a pipeline before any model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+import pyarrow as pa
+
+from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
+from prefgen.publish.exports.wanted import wanted_exports
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.finished import Lineage
+from prefgen.store.shards import arrow_schema
+from prefgen.store.table import Table
+
+_WORD = {"personas": "person", "items": "question"}
+
+
+def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str]) -> None:
+    """SpecError for an export that cannot be made of these tables, or whose ids would mean two things."""
+    wanted = wanted_exports(pipeline, grains)
+    together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
+    for what in KEYS:
+        sides: tuple[Table, ...] = getattr(together, what)
+        for table in sides:
+            _check_columns(pipeline, table)
+        if len(sides) > 1:
+            _check_ids(pipeline, together, what)
+
+
+def _check_columns(pipeline: Pipeline, table: Table) -> None:
+    for name, dtype in table.schema.items():
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise pipeline.document.error(
+                ("steps", table.name),
+                f"its column {name!r} would be read as a pattern of names",
+                "rename it in the rows",
+            )
+        if not _travels(dtype):
+            raise pipeline.document.error(
+                ("steps", table.name),
+                f"its column {name!r} is of type {dtype}, which Parquet or `datasets` cannot hold",
+                "write it as text or as numbers, or leave it out with `drop:`",
+            )
+
+
+def _travels(dtype: pl.DataType) -> bool:
+    """Whether values of a type can be written and are read back by `datasets`."""
+    try:
+        (field,) = arrow_schema(pl.Schema({"x": dtype}))
+    except (pa.ArrowException, pl.exceptions.PolarsError, BaseException) as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        return False
+    return all(map(_known, _leaves(field.type)))
+
+
+def _leaves(dtype: pa.DataType) -> Iterator[pa.DataType]:
+    if pa.types.is_list(dtype):
+        yield from _leaves(dtype.value_type)
+    elif pa.types.is_struct(dtype):
+        for part in dtype:
+            yield from _leaves(part.type)
+        if dtype.num_fields == 0:
+            yield dtype  # a struct of nothing has no Parquet form
+    else:
+        yield dtype
+
+
+def _known(dtype: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_primitive(dtype)
+        or pa.types.is_string(dtype)
+        or pa.types.is_binary(dtype)
+        or pa.types.is_decimal(dtype)
+    )
+
+
+def _check_ids(pipeline: Pipeline, together: Beside, what: str) -> None:
+    """Tables of people or questions that are shipped together agree on what an id stands for, and on types."""
+    tables: tuple[Table, ...] = getattr(together, what)
+    key, means, names = KEYS[what], MEANS[what], " and ".join(repr(table.name) for table in tables)
+    try:
+        empty_of(tables)
+    except pl.exceptions.PolarsError as error:
+        said = str(error).splitlines()[0]
+        raise pipeline.document.error(
+            ("publish", "exports"),
+            f"the columns of {names} do not fit together: {said}",
+            "rename one of them in its step",
+        ) from None
+    rows = pl.concat([pl.concat(table.frames([key, *means])).unique() for table in tables]).unique(maintain_order=True)
+    twice = rows.filter(rows[key].is_duplicated())
+    if twice.height:
+        raise pipeline.document.error(
+            ("publish", "exports"),
+            f"{key} {twice[key][0]!r} stands for two {_WORD[what]}s, one in each of {names}",
+            f"give each its own {key}, or publish exports of one of them",
+        )

@@ -1,0 +1,136 @@
+"""The exports that a pipeline or a command asks for, checked before anything is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefgen.errors import PrefgenError, SpecError, one_of
+from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Preset
+from prefgen.spec.document import Key
+from prefgen.spec.fields import is_name
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.finished import Lineage
+
+Complain = Callable[[Key, str, str], PrefgenError]
+"""Makes the error for a key below an export: key, problem, fix."""
+
+_OPTIONS = ("from", "name", "shots", "system_role")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One export asked for.
+
+    name           of its config and folder
+    preset_name    which of PRESETS it is
+    step           whose table it is made from
+    shots          earlier choices of the persona beside each row of `fewshot`
+    system_role    False where the portrait opens the user's message, for templates without a system role
+    """
+
+    name: str
+    preset_name: str
+    step: str
+    shots: int = 4
+    system_role: bool = True
+
+    @property
+    def preset(self) -> Preset:
+        return PRESETS[self.preset_name]
+
+
+def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted]:
+    """The exports of a pipeline and the steps they are made from, `personas` and `items` among them where they are named;
+    SpecError with all that is wrong.
+
+    grains    what one row of each step's table is
+
+    Without `from`, an export is made from the run's judgments, or from the last pairs of the same judge.
+    """
+    lineage = Lineage.of_pipeline(pipeline, grains)
+    found: dict[str, Wanted] = {}
+    complaints: list[SpecError] = []
+    _check_chosen(pipeline, lineage)
+    for place, entry in enumerate(pipeline.publish.exports):
+        for preset, options in [(entry, None)] if isinstance(entry, str) else entry.items():
+            at: Key = ("publish", "exports", place)
+
+            def complain(key: Key, problem: str, fix: str, at: Key = at) -> SpecError:
+                return pipeline.document.error((*at, *key), problem, fix)
+
+            try:
+                one = want(lineage, preset, options, complain)
+                if one.name in found:
+                    problem = f"two exports are named {one.name!r}"
+                    raise complain((), problem, f"name one of them, e.g. {{{preset}: {{name: {one.name}_2}}}}")
+                found[one.name] = one
+            except SpecError as error:
+                complaints.append(error)
+    if complaints:
+        raise SpecError(*(complaint for error in complaints for complaint in error.complaints))
+    return list(found.values())
+
+
+def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wanted:
+    """One export, checked."""
+    if preset in FORESEEN:
+        raise complain(
+            (), f"export {preset!r}: no step of this version makes its rows", f"use {one_of(preset, PRESETS)}"
+        )
+    if preset not in PRESETS:
+        raise complain((), f"no export named {preset!r}", f"use {one_of(preset, PRESETS)}")
+    options = {} if options is None else options
+    if not isinstance(options, dict) or set(options) - set(_OPTIONS):
+        raise complain((preset,), f"{options!r} is not understood", "write e.g. {from: STEP, name: NAME} or {shots: 4}")
+    name, shots, system_role = (
+        options.get(key, value) for key, value in (("name", preset), ("shots", 4), ("system_role", True))
+    )
+    if not isinstance(shots, int) or isinstance(shots, bool) or not 1 <= shots <= 64:
+        raise complain((preset, "shots"), f"{shots!r} is not a number from 1 to 64", "write e.g. 4")
+    if not isinstance(system_role, bool):
+        raise complain((preset, "system_role"), f"{system_role!r} is neither true nor false", "write e.g. false")
+    if not is_name(name) or (name != preset and (name in ALWAYS or preset in ALWAYS)):
+        fix = "use letters, digits, '_' and '-', beginning with a letter; `personas` and `items` keep their names"
+        raise complain((preset, "name"), f"{name!r} cannot be the name of this export", fix)
+    step = _step(lineage, preset, options.get("from"), complain)
+    return Wanted(str(name), preset, step, shots, system_role)
+
+
+def _check_chosen(pipeline: Pipeline, lineage: Lineage) -> None:
+    chosen, judged = pipeline.publish.judgments, lineage.of_grain("judgments")
+    if chosen is not None and chosen not in judged:
+        fix = f"name {one_of(chosen, judged)}" if judged else "leave it out, or add a `judge` step"
+        raise pipeline.document.error(("publish", "judgments"), f"no step {chosen!r} with judgments", fix)
+
+
+def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
+    needs = PRESETS[preset].needs
+    usable = [step for grain in needs for step in reversed(lineage.of_grain(grain))]
+    if named is not None:
+        if named in usable:
+            return str(named)
+        problem = f"{named!r} has no {' or '.join(needs)}" if named in lineage.steps else f"no step named {named!r}"
+        raise complain((preset, "from"), problem, f"name {one_of(str(named), usable or lineage.steps)}")
+    if not usable:
+        kind = {"personas": "`draw`", "judgments": "`judge`", "items": "`table` (of rows with `prompt` and `options`)"}[
+            needs[-1]
+        ]
+        raise complain(
+            (), f"export {preset!r} needs {' or '.join(needs)}, and no step makes them", f"add a {kind} step"
+        )
+    speaks = lineage.judgments
+    if speaks is None:
+        return usable[0]
+    if preset in ALWAYS:
+        side = lineage.personas_of(speaks) if preset == "personas" else lineage.items_of(speaks)
+        return side or usable[0]
+    pairs = lineage.of_grain("pairs") if "pairs" in needs else ()
+    mine = [step for step in pairs if lineage.judge_of(step) == lineage.judge_of(speaks)]
+    if pairs and not mine:
+        problem = f"the pairs of {pairs[-1]!r} rest on {lineage.judge_of(pairs[-1])!r}, and the run's judgments are those of {speaks!r}"
+        raise complain(
+            (), problem, f"say which is meant: {{{preset}: {{from: {pairs[-1]}}}}}, or {{{preset}: {{from: {speaks}}}}}"
+        )
+    return mine[-1] if mine else speaks
