@@ -131,6 +131,7 @@ def _make(
     watcher.says("writing data and card")
     configs = write_exports(pipeline, tables, making.grains, folder.data)
     manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - begun, 3),
         "steps": making.accounts,
         "gates": gate_results(pipeline, making.accounts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from prefgen.cli.audit import audit_lines
 from prefgen.cli.screen import plan_grid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
+from prefgen.publish.configs import main_config, why_empty
 from prefgen.run import Outcome
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import Account, RunFolder
 from prefgen.store.leakage import INSTALL, Leakage
 
@@ -233,14 +235,25 @@ def outcome_lines(outcome: Outcome) -> Sequence[str]:
     manifest = outcome.manifest
     lines = [] if outcome.fresh else ["finished already; nothing was asked and nothing written"]
     for config in manifest["configs"]:
-        splits = ", ".join(f"{split} {rows:,}" for split, rows in config["splits"].items())
-        lines.append(f"data/{config['name']}: {splits}")
+        splits = ", ".join(f"{split} {rows:,}" for split, rows in config["splits"].items() if rows)
+        lines.append(f"data/{config['name']}: {splits or f'empty: {why_empty(manifest, config)}'}")
+    lines += _speaking_line(manifest)
     report = f"; report: {folder.report_path}" if folder.report_path.exists() else ""
     lines.append(f"{manifest['seconds']:.0f} s; card: {folder.card_path}{report}")
-    lines.append(f"load it: datasets.load_dataset({str(folder.path)!r}, {_main_config(manifest)!r})")
-    return lines
+    main = main_config(manifest)
+    if main is None:
+        return [*lines, "there is nothing to load: no export has a row"]
+    return [*lines, f"load it: datasets.load_dataset({str(folder.path)!r}, {main!r})"]
 
 
-def _main_config(manifest: Any) -> str:
-    names = [config["name"] for config in manifest["configs"]]
-    return "dpo" if "dpo" in names else names[0]
+def _speaking_line(manifest: Mapping[str, Any]) -> list[str]:
+    """Which of several judge steps the card and the report speak of."""
+    lineage = Lineage.of_manifest(manifest)
+    step = lineage.judgments
+    others = [name for name in lineage.judges if step is not None and name != lineage.judge_of(step)]
+    if not others:
+        return []
+    were = "was" if len(others) == 1 else "were"
+    return [
+        f"judgments: those of {step} ({', '.join(others)} {were} judged too); `publish: {{judgments: STEP}}` chooses"
+    ]

@@ -84,14 +84,15 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     model = context.ask.spec(spec.model)
     to_request = partial(_to_request, spec=spec, model=model)
     context.ask.send(spec.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
-    tally = Tally()
+    tally, example = Tally(), None
     for batch in whole_groups(asked.presentations(), PART_ROWS):
         requests = [to_request(one) for one in batch]
         responses = context.ask.read([request.request_id for request in requests])
         frame = measured(to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model))
         tally.add(frame)
+        example = example or next((to_request(one).messages for one in batch if one.system), None)
         yield frame
-    context.summary.update(tally.summary())
+    context.summary.update(tally.summary() | {"example": example})
 
 
 def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:

@@ -220,7 +220,9 @@ def _account(name: str, kind: str, table: Table) -> dict[str, object]:
             "population": "town", "source": ["town survey 2025, table 3"], "n": table.n_rows - 1, "effective_n": 4.0,
             "audit": [{"table": "age", "cells": 4, "total_variation": 0.01, "largest_count_error": 0.5}],
         },
-        "answers": {"position_bias": 0.25, "order_agreement": 0.7, "repeat_agreement": None, "first_slot_share": 0.5,
+        "answers": {"position_bias": {"value": 0.25, "low": 0.1, "high": 0.4, "n": 6}, "order_agreement": 0.7, "repeat_agreement": None,
+                    "first_slot": {"value": 0.62, "low": 0.5, "high": 0.7, "n": 6}, "p_read": 0.93, "notes": ["orders do not balance"],
+                    "example": [["system", "You are person 0, and stern."], ["user", "Question 0: which is fairer?\n\nA) by need"], ["assistant", "Answer:"]],
                     "statuses": {"ok": table.n_rows}, "readouts": {"logprobs": table.n_rows}},
     }  # fmt: skip
     return step_account(

@@ -81,13 +81,21 @@ def test_the_card_says_what_the_splits_let_through(run: RunFolder) -> None:
     assert "were not measured" in card_of(run.read_manifest(), replace(facts, parted=Parted("dpo", 0, 0, None)))
 
 
-def test_a_run_that_kept_nothing_still_loads(tmp_path: Path) -> None:
+def test_a_run_that_kept_nothing_says_what_is_empty_and_why_and_loads_the_rest(tmp_path: Path) -> None:
     run = made.run_in(tmp_path, exports="dpo, judgments", least=2)
     # datasets refuses to prepare a split without rows (5.2); streamed, it gives the columns and no row.
     loaded = datasets.load_dataset(str(run.path), "dpo", split="train", streaming=True)
     assert (list(loaded), loaded.column_names[0]) == ([], "prompt")
     assert pl.scan_parquet(run.data / "dpo/*.parquet").collect().height == 0
-    assert "No row was kept" in run.card_path.read_text()
+    for name in ("judgments", "personas", "items"):
+        assert datasets.load_dataset(str(run.path), name, split="train").num_rows
+    assert datasets.load_dataset(str(run.path), split="train").column_names[0] == "judgment_id"
+    card = run.card_path.read_text()
+    assert (
+        "`dpo` has no rows, and `load_dataset` refuses what has none: all 60 rows of kept were dropped, 58 for unsure"
+        in card
+    )
+    assert 'load_dataset("PATH_OR_REPO", "judgments")' in card
 
 
 def test_strangers_text_stays_text(tmp_path: Path) -> None:
@@ -123,10 +131,111 @@ def test_nothing_closes_a_fence(text: str) -> None:
 
 
 def test_a_prompt_stands_there_as_it_was_sent(run: RunFolder) -> None:
+    messages = "[system]\nYou are person 0, and stern.\n\n[user]\nQuestion 0: which is fairer?\n\nA) by need\n\n[assistant]\nAnswer:"
+    assert f"```\n{messages}\n```" in run.card_path.read_text()
+
+
+def test_a_run_without_a_request_for_a_person_has_no_prompt_on_its_card(run: RunFolder) -> None:
+    manifest = run.read_manifest()
+    for step in manifest["steps"]:
+        step["summary"].pop("example", None)
+    assert "as it was sent" not in card_of(manifest, gather(run, manifest))
+
+
+def test_position_bias_stands_there_with_its_interval_and_what_people_have(run: RunFolder) -> None:
     card = run.card_path.read_text()
-    first = pl.read_parquet(sorted((run.tables / "questions").glob("*.parquet")))["prompt"][0]
-    assert "[system]\nYou are person 0, and stern." in card
-    assert f"[user]\n{first}\n\nA) by need\nB) by merit" in card
+    assert "| 25.0 % (10.0 % to 40.0 %, n = 6) | 62.0 % (50.0 % to 70.0 %, n = 6) | 70.0 % | – | 93.0 % |" in card
+    assert "50.5 %, a position bias of +1 %" in card
+    assert "- `answers`: orders do not balance" in card
+
+
+@pytest.mark.parametrize(
+    ("control", "choice", "said"),
+    [
+        (None, "A", "none was run"),
+        ("none", None, "asked about 6 items, and none of its choices could be compared"),
+        ("none", "A", r"without any persona makes"),
+    ],
+)
+def test_a_control_that_was_asked_is_never_said_not_to_be(
+    run: RunFolder, tmp_path: Path, control: str | None, choice: str | None, said: str
+) -> None:
+    """A judge that always names the first slot leaves no option likeliest: nothing can be compared, and that is said."""
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    (first, *rest) = sorted((copy.tables / "kept").glob("*.parquet"))
+    rows = pl.concat([pl.read_parquet(path) for path in (first, *rest)])
+    rows = rows.filter(pl.col("control").is_null() | pl.lit(control is not None))
+    rows = rows.with_columns(
+        pl.when(pl.col("control") == "none").then(pl.lit(choice)).otherwise("item_choice").alias("item_choice")
+    )
+    rows.write_parquet(first)
+    for path in rest:
+        path.unlink()
+    manifest = copy.read_manifest()
+    card = " ".join(card_of(manifest, gather(copy, manifest)).split())
+    assert said in card
+    assert ("none was run" in card) is (control is None)
+
+
+def test_the_year_of_the_citation_is_the_run_s(run: RunFolder) -> None:
+    manifest = run.read_manifest()
+    assert "year = {2026}" in card_of(manifest, gather(run, manifest))
+    started = {key: value for key, value in manifest.items() if key != "finished"} | {
+        "started": "2025-02-03T04:05:06+00:00"
+    }
+    assert "year = {2025}" in card_of(started, gather(run, started))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Fair-PP quickstart", "smollm2-135m-instruct", "2020 (more than half)", "a_b_c, R&D, x > y, 5 + 3 = 8!", "p. 3: {levels}", "#1", "-5 to +5", "v1.0"],
+)  # fmt: skip
+def test_what_would_not_act_is_not_escaped(text: str) -> None:
+    assert plain(text) == text
+
+
+ACTING = st.text(alphabet="ab1 *_`[]()<>&;#!|~$\\:/.@-+=wh>éß", max_size=24) | st.sampled_from(
+    ["- x", "1. x", "1) x", "# x", "---", "===", "> x", "+ x", "&lt;", "&#60;", "**a**", "__a__", "_a_", "~~a~~", "[a](b)", "![a](b)",
+     "<b>", "<!-- a -->", "http://a.b", "<http://a.b>", "a\\", "|a|b|", "```", "~~~", "    a", "[^1]", "[a]: b"]
+)  # fmt: skip
+
+
+@given(ACTING)
+def test_text_made_plain_reads_in_markdown_as_it_was_written(text: str) -> None:
+    """Held against a Markdown parser of its own: nothing but text comes out, the same text, whatever it stands in."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    one_line = " ".join(text.split())
+    if not one_line:
+        return
+    for before, kinds in (("", {"paragraph"}), ("- ", {"bullet_list", "list_item", "paragraph"}), ("# ", {"heading"})):
+        tokens = parser.parse(f"{before}{plain(text)}")
+        assert {token.type.rsplit("_", 1)[0] for token in tokens if token.type != "inline"} == kinds
+        (inline,) = [token for token in tokens if token.type == "inline"]
+        assert {child.type for child in inline.children or []} <= {"text", "text_special"}
+        assert "".join(child.content for child in inline.children or []) == one_line
+    cells = parser.parse(f"| x | y |\n|---|---|\n| {plain(text)} | z |")
+    assert sum(token.type == "td_open" for token in cells) == 2
+
+
+@given(
+    st.sampled_from(
+        [
+            "http://evil.example",
+            "https://a",
+            "www.evil.example",
+            "a@evil.example",
+            "@someone",
+            ":smile:",
+            "mailto:a",
+            "ftp://x",
+        ]
+    )
+)
+def test_nothing_becomes_a_link_or_a_mention(text: str) -> None:
+    assert "\\" in plain(text)
 
 
 def test_calibration_is_said_where_it_was_made_for_this_run(run: RunFolder, tmp_path: Path) -> None:

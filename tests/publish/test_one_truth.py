@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ from prefgen.errors import SpecError
 from prefgen.plan import foresee, load
 from prefgen.publish.exports.one import export_run
 from prefgen.publish.report.headlines import judged
-from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import read_judgments
 from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder
 from tests.faults.pipelines import prefgen
-from tests.servers.running import serve
+from tests.servers.answers import completion
+from tests.servers.running import Served, serve
 
 PEOPLE = """
 population: {name}
@@ -100,7 +101,7 @@ def test_screen_card_report_and_show_name_the_table_they_speak_of(ran: Ran) -> N
     assert lead in prefgen("show", str(ran.folder.path)).out.replace("\n", " ").replace("  ", " ")
     assert lead in ran.folder.report_path.read_text()
     assert f"judgments: those of {step} ({other} was judged too)" in ran.screen
-    assert f"those of the step `{step}`" in card
+    assert f"speaks of the judgments of the step `{step}`" in card
     assert (judged(ran.manifest) or {})["name"] == step
     found = find(ran.folder, draws=5)["sheet"]
     assert (found["personas"], found["items"]) == (2, n)
@@ -158,6 +159,25 @@ def test_a_calibration_is_of_the_same_judgments_unless_it_names_others(ran: Ran,
     assert said.code == 0, said.err
     assert orjson.loads((ran.folder.path / "calibration.json").read_bytes())["judgments"] == step
     assert f"the judgments of `{step}`" in ran.folder.card_path.read_text()
+
+
+def test_the_card_prints_a_request_that_a_server_was_really_sent(
+    folder: Path, endpoint: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    def heard(body: dict[str, Any], *rest: Any) -> Any:
+        sent.append("\n\n".join(f"[{one['role']}]\n{one['content']}" for one in body["messages"]))
+        return completion(body, *rest)
+
+    monkeypatch.setattr("tests.servers.endpoint.completion", heard)
+    path = written(folder, endpoint().base_url, exports=["judgments"])
+    edited(path, lambda pipeline: pipeline["steps"]["b"].update(orders=["cyclic"], readout="certainty"))
+    said = prefgen("run", str(path), "--out", str(folder / "out"), "--no-report")
+    assert said.code == 0, said.err
+    (block,) = re.findall(r"as it was sent:\n\n```\n(.*?)\n```", (folder / "out" / "README.md").read_text(), re.S)
+    assert block in sent
+    assert "children" in block
 
 
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:

@@ -13,9 +13,9 @@ import yaml
 
 from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
-from prefgen.publish.card.prompt import prompt_of
+from prefgen.publish.configs import main_config
 from prefgen.publish.public import public_pipeline
-from prefgen.store.finished import finished
+from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder, read_of_run
 from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
 
@@ -24,12 +24,14 @@ from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_text
 class NoPersona:
     """The control without a persona, against the drawn people.
 
-    same_choice    share of the people's choices that a judge without any persona makes as well, 0 to 1
-    compared       choices of people that could be compared
+    asked          items that it was asked about
+    compared       choices of people on items where it made a choice too
+    same_choice    share of those that are its choice as well, 0 to 1; None where there are none
     """
 
-    same_choice: float
+    asked: int
     compared: int
+    same_choice: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,10 @@ class Facts:
     """Everything that stands in a card and is not in the manifest.
 
     schemas      of each config
-    examples     three real rows of the default config, as JSON
-    prompt       the first question as the first person was asked it; None where nobody was
-    calibration  figures of calibration.json, where it is of this run: its verdict, and what is said of it in sentences
+    examples     three real rows of the config that is shown first, as JSON
+    prompt       the first request for a person, every message as it was sent; None where there was none
+    calibration  figures of calibration.json, where it is of this run: its verdict, what is said of it in
+                 sentences, and whose judgments
     """
 
     schemas: Mapping[str, pa.Schema]
@@ -77,15 +80,14 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
         pipeline = public_pipeline(folder.pipeline_path.read_text("utf-8"))
     except OSError as error:
         raise FileError(f"{error.filename}: {error.strerror}", fix="run the pipeline again") from None
-    first = manifest["configs"][0]["name"] if manifest["configs"] else None
-    shown = "dpo" if "dpo" in files else first
+    shown = main_config(manifest)
     return Facts(
         schemas=schemas,
-        examples=_examples(folder, files[shown]) if shown in files else (),
+        examples=_examples(folder, files[shown]) if shown is not None else (),
         pipeline=pipeline,
         no_persona=_no_persona(folder, manifest),
         parted=_parted(folder, manifest),
-        prompt=prompt_of(folder, judge_settings(pipeline)),
+        prompt=_prompt(manifest),
         calibration=_calibration(folder, manifest),
     )
 
@@ -127,12 +129,23 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
     return None
 
 
+def _prompt(manifest: Mapping[str, Any]) -> str | None:
+    """What the judge step of the run's judgments keeps of the first request for a person."""
+    lineage = Lineage.of_manifest(manifest)
+    judge = lineage.judge_of(lineage.judgments) if lineage.judgments else None
+    summaries = [step["summary"] for step in manifest["steps"] if step["name"] == judge]
+    messages = summaries[0].get("example") if summaries else None
+    return "\n\n".join(f"[{role}]\n{text}" for role, text in messages) if messages else None
+
+
 def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         found = read_of_run(folder.path / "calibration.json", manifest)
     except FileError:  # the card is of the data; the report complains of the file
         return None
-    return None if found is None or "verdict" not in found["figures"] else dict(found["figures"])
+    if found is None or "verdict" not in found["figures"]:
+        return None
+    return {**found["figures"], "judgments": found.get("judgments")}
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:
@@ -140,10 +153,11 @@ def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | N
     if table is None or not {"control", "item_choice", "n_presentations"} <= set(table.schema):
         return None
     share = 1 / pl.col("n_presentations")  # so that a choice counts once, however often it was asked
-    rows = table.scan().select("item_id", "control", "item_choice", share=share).drop_nulls("item_choice")
+    rows = table.scan().select("item_id", "control", "item_choice", share=share)
     nobody = rows.filter(pl.col("control") == "none").unique("item_id").select("item_id", nobody="item_choice")
-    people = rows.filter(pl.col("control").is_null()).join(nobody, on="item_id")
+    people = rows.filter(pl.col("control").is_null()).join(nobody, on="item_id").drop_nulls(["item_choice", "nobody"])
     same = pl.col("share").filter(pl.col("item_choice") == pl.col("nobody")).sum()
     found = people.select(same.alias("same"), pl.col("share").sum().alias("n")).collect(engine="streaming")
+    asked = nobody.select(pl.len()).collect(engine="streaming").item()
     n_same, n = found.row(0)
-    return NoPersona(n_same / n, round(n)) if n else None
+    return NoPersona(asked, round(n), n_same / n if n else None) if asked else None

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any
 
 import orjson
 
-_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:@/$^])")
+_ACTS = re.compile(
+    r"[\\`*\[\]~|$]"  # wherever they stand
+    r"|(?<![^\W_])_|_(?![^\W_])"  # at the edge of a word; inside one it is a letter
+    r"|(?<=\w)@(?=\w)|(?<!\w)@(?=\w)"  # addresses and mentions
+    r"|:(?=//)|:(?=[\w+-]+:)|(?<=[wW]{3})\.|(?i:(?<=\bmailto)|(?<=\bxmpp)):"  # links and emoji
+)
+_BEGINS = re.compile(r"^(?:[#+=\-](?=[\s#+=\-]|$)|>)|^(\d{1,9})(?=[.)](?:\s|$))")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
 def plain(text: object) -> str:
-    """Text that shows as it is written: no HTML, no Markdown, no link, on one line.
+    """Text that shows as it is written: no HTML, no Markdown, no link, on one line. What would not act is not escaped.
 
-    >>> plain("<b>*hi*</b>")
-    '&lt;b&gt;\\\\*hi\\\\*&lt;\\\\/b&gt;'
+    >>> plain("<b>*hi*</b> Fair-PP, smollm2-135m, 2020 (more than a_b)")
+    '&lt;b>\\*hi\\*&lt;/b> Fair-PP, smollm2-135m, 2020 (more than a_b)'
     """
     one_line = " ".join(str(text).split())
-    return _PUNCTUATION.sub(r"\\\1", html.escape(one_line, quote=False))
+    escaped = _ACTS.sub(lambda found: f"\\{found[0]}", one_line)
+    begun = _BEGINS.sub(lambda found: f"{found[1]}\\" if found[1] else f"\\{found[0]}", escaped)
+    return _ENTITY.sub("&amp;", begun).replace("<", "&lt;")
 
 
 def fenced(text: str, language: str = "") -> str:

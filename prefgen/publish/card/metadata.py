@@ -16,9 +16,10 @@ _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 
 def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], title: str) -> str:
-    """The block between the dashes; the first config is the default one."""
+    """The block between the dashes; the default config is the first that has rows."""
     configs = manifest["configs"]
     rows = max((sum(config["splits"].values()) for config in configs), default=0)
+    default = next((config["name"] for config in configs if any(config["splits"].values())), None)
     publish = manifest["publish"]
     tags = ["preference-data", "personalization", "synthetic", "prefgen", *publish.get("tags", [])]
     block = {
@@ -30,12 +31,12 @@ def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], 
         "configs": [
             {
                 "config_name": config["name"],
-                **({"default": True} if place == 0 else {}),
+                **({"default": True} if config["name"] == default else {}),
                 "data_files": [
                     {"split": split, "path": f"data/{config['name']}/{split}-*.parquet"} for split in config["splits"]
                 ],
             }
-            for place, config in enumerate(configs)
+            for config in configs
         ],
         "dataset_info": [_info(config, schemas[config["name"]], manifest["files"]) for config in configs],
     }

@@ -13,7 +13,9 @@ from prefgen.publish.card.columns import meaning
 from prefgen.publish.card.facts import Facts, gather, judge_settings
 from prefgen.publish.card.markdown import fenced, percent, plain
 from prefgen.publish.card.metadata import front_matter
+from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
+from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder, write_aside
 
 
@@ -29,13 +31,16 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
         manifest={"appended": [], **manifest},
         facts=facts,
         title=title,
-        judges=judge_settings(facts.pipeline),
+        judges=[
+            {**judge, "orders": _orders(judge.get("orders", "balanced"))} for judge in judge_settings(facts.pipeline)
+        ],
+        speaks=_speaks(manifest),
         draws=[step for step in manifest["steps"] if step["kind"] == "draw"],
         judged=[step for step in manifest["steps"] if step["kind"] == "judge"],
         models=_models(manifest),
-        configs=[_config(config, facts) for config in manifest["configs"]],
-        year=str(manifest.get("finished") or "")[:4],
-        default=manifest["configs"][0]["name"] if manifest["configs"] else "",
+        configs=[_config(config, facts, manifest) for config in manifest["configs"]],
+        year=str(manifest.get("finished") or manifest.get("started") or "")[:4],
+        main=main_config(manifest),
     )
     return f"---\n{front_matter(manifest, facts.schemas, title)}---\n\n{body.strip()}\n"
 
@@ -44,15 +49,48 @@ def _template() -> Any:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # Markdown, not HTML: `plain` escapes both
-    environment.filters.update(plain=plain, percent=percent, fenced=fenced, count=lambda number: f"{number:,}")
+    environment.filters.update(
+        plain=plain, percent=percent, fenced=fenced, estimate=estimate, count=lambda number: f"{number:,}"
+    )
     return environment.get_template("card.md.jinja")
 
 
-def _config(config: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+def _speaks(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The step whose judgments the card speaks of, its judge, and the other steps that judged."""
+    lineage = Lineage.of_manifest(manifest)
+    if lineage.judgments is None:
+        return None
+    judge = lineage.judge_of(lineage.judgments)
+    return {"step": lineage.judgments, "judge": judge, "others": [name for name in lineage.judges if name != judge]}
+
+
+def _orders(said: Any) -> str:
+    """`orders:` of a judge step in words: a rule, a list of rules, or `{prior: share}`."""
+    if isinstance(said, Mapping):
+        return f"all rotations on {percent(said.get('prior'))} of the items, one on each of the rest with the slot prior taken out"
+    return said if isinstance(said, str) else ", ".join(map(str, said))
+
+
+def estimate(found: object) -> str:
+    """A share with its interval, signed where it may be below 0; a dash where it was not measured.
+
+    >>> estimate({"value": 0.25, "low": 0.2, "high": 0.31, "n": 40}), estimate(None)
+    ('25.0 % (20.0 % to 31.0 %, n = 40)', '\u2013')
+    """
+    if not isinstance(found, Mapping):
+        return percent(found)
+    if found.get("low") is None or found.get("high") is None:
+        return percent(found.get("value"))
+    return f"{percent(found['value'])} ({percent(found['low'])} to {percent(found['high'])}, n = {found['n']:,})"
+
+
+def _config(config: Mapping[str, Any], facts: Facts, manifest: Mapping[str, Any]) -> dict[str, Any]:
     name, preset = config["name"], config["preset"]
+    rows = sum(config["splits"].values())
     return {
         **config,
-        "rows": sum(config["splits"].values()),
+        "rows": rows,
+        "empty": "" if rows else why_empty(manifest, config),
         "about": PRESETS[preset].about,
         "reader": PRESETS[preset].reader,
         "columns": [(field.name, str(field.type), meaning(preset, field.name)) for field in facts.schemas[name]],
