@@ -37,6 +37,7 @@ from prefgen.store.manifest import (
     gate_results,
     pinned,
     step_account,
+    without_texts,
     write_audit,
     write_resolved,
 )
@@ -189,7 +190,7 @@ class _Making:
         if account is None or self._redo:
             account = self._make(name)
             self.watcher.made(account)
-            self.log.event("made", **account)
+            self.log.event("made", **without_texts(account))
         self.tables[name] = self.folder.table(name)
         self.grains[name] = account["grain"]
         self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
