@@ -12,10 +12,13 @@ from prefgen.judging.judgments import RESERVED
 CORE = ("item_id", "prompt", "options", "neither")
 """Columns of every table of items; all others are coordinates, and travel with the judgments."""
 
-MADE = frozenset(
-    ["pair_id", "chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_rejected", "margin", "_index"]
-)
-"""Columns that pairs have besides those of judgments, which therefore no column of the items may be named."""
+PAIR_COLUMNS = frozenset([
+    "pair_id", "persona_id", "item_id", "chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_margin",
+    "weight", "reject_reason", "split",
+])  # fmt: skip
+"""Columns that pairs have of their own, beside the coordinates."""
+
+_NEEDED = (RESERVED | PAIR_COLUMNS) - {*CORE}
 
 RETOLD = pl.Struct({"item_id": pl.String, "prompt": pl.String, "options": pl.List(pl.String)})
 """Type of the column `retold` of items that were written anew: what they were before."""
@@ -38,10 +41,10 @@ def not_items(columns: Sequence[str]) -> tuple[str, str] | None:
 
 def taken(columns: Sequence[str]) -> tuple[str, str] | None:
     """(problem, fix) for columns of items whose names judgments or pairs need for themselves; None where there are none."""
-    bad = [name for name in columns if name in RESERVED | MADE]
+    bad = [name for name in columns if name in _NEEDED]
     if not bad:
         return None
-    names = {name: _free(f"item_{name}", {*columns, *RESERVED, *MADE}) for name in bad}
+    names = {name: _free(f"item_{name}", {*columns, *_NEEDED}) for name in bad}
     words = f"column{'s' if len(bad) > 1 else ''} {', '.join(map(repr, bad))}"
     new = ", ".join(f"{old}: {new}" for old, new in names.items())
     return (

@@ -8,16 +8,11 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
 from prefgen.judging.coordinates import returned, set_apart
+from prefgen.judging.items import PAIR_COLUMNS
 from prefgen.judging.judgments import RESERVED
 from prefgen.judging.presentations import LETTERS
 
 PairRule = Literal["chosen_vs_other", "best_vs_worst"]
-
-PAIR_COLUMNS = frozenset([
-    "pair_id", "persona_id", "item_id", "chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_margin",
-    "weight", "reject_reason", "split",
-])  # fmt: skip
-"""Columns of a pairs table that are no coordinates; a coordinate with one of these names is called `item_<name>`."""
 
 
 def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "chosen_vs_other") -> pl.DataFrame:

@@ -12,6 +12,7 @@ from prefgen.errors import FileError, UsageError
 from prefgen.publish.exports.one import export_run
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
+from tests.publish.test_trainers import GEMMA
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,27 @@ def test_a_template_can_be_a_file(run: RunFolder, tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "out/*.parquet")["chosen"][0].startswith("[system]You are person")
 
 
+def test_a_template_without_a_system_role_takes_an_export_that_folds_the_persona(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "gemma.jinja").write_text(GEMMA)
+    with pytest.raises(UsageError, match="System role not supported"):
+        export_run(run.path, "dpo", tmp_path / "no", template=str(tmp_path / "gemma.jinja"))
+    for preset in ("dpo", "margin", "kto", "cond", "fewshot"):
+        export_run(run.path, preset, tmp_path / preset, template=str(tmp_path / "gemma.jinja"), system_role=False)
+        assert pl.read_parquet(tmp_path / preset / "*.parquet").height
+    rows = pl.read_parquet(tmp_path / "dpo/*.parquet")
+    assert rows["prompt"].str.starts_with("<start_of_turn>user\nYou are person ").all()
+    assert rows["prompt"].str.contains(r"\.\n\nQuestion \d").all()
+
+
+def test_people_and_questions_can_be_exported_by_themselves(run: RunFolder, tmp_path: Path) -> None:
+    for what in ("personas", "items"):
+        export_run(run.path, what, tmp_path / what)
+        assert pl.read_parquet(tmp_path / what / "*.parquet").equals(pl.read_parquet(run.data / what / "*.parquet"))
+    assert set(pl.read_parquet(tmp_path / "items/*.parquet")["neither"]) == {None, "C"}
+
+
 def test_a_run_folder_can_be_moved_away_from_the_files_that_it_was_made_from(tmp_path: Path) -> None:
     made.run_in(tmp_path / "here", exports="judgments").path.rename(tmp_path / "moved")
     assert export_run(tmp_path / "moved", "dpo", tmp_path / "out")["splits"]["train"] > 0
@@ -64,6 +86,8 @@ def test_complaints_name_what_is_allowed(run: RunFolder, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").touch()
+    with pytest.raises(UsageError, match=r"--from: no step named 'keptt'\n  fix: name one of 'kept'"):
+        export_run(run.path, "dpo", tmp_path / "out", from_step="keptt")
     with pytest.raises(FileError, match=r"full: is not empty\n  fix: choose a new folder"):
         export_run(run.path, "dpo", tmp_path / "full")
     with pytest.raises(FileError, match="is not a run folder"):

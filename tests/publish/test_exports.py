@@ -184,6 +184,12 @@ def test_datasets_reads_conversations_as_lists_of_structs(data: Path, tmp_path: 
         ("{dpo: {from: people}}", r"'people' has no pairs or judgments"),
         ("{fewshot: {shots: 0}}", r"shots: 0 is not a number from 1 to 64"),
         ("{dpo: {form: kept}}", r"dpo: {'form': 'kept'} is not understood"),
+        ("dpo, dpo", r"exports\[1\]: two exports are named 'dpo'"),
+        ("{dpo: {name: items}}", r"dpo.name: 'items' cannot be the name of this export"),
+        ("{items: {name: mine}}", r"items.name: 'mine' cannot be the name of this export"),
+        ("{dpo: {name: ../x}}", r"dpo.name: '../x' cannot be the name of this export"),
+        ("{dpo: {name: 3}}", r"dpo.name: 3 cannot be the name of this export"),
+        ("{dpo: {system_role: 0}}", r"dpo.system_role: 0 is neither true nor false"),
     ],
 )
 def test_an_export_that_cannot_be_made_is_named_with_its_line(tmp_path: Path, exports: str, said: str) -> None:
@@ -198,6 +204,14 @@ def test_the_judgments_that_speak_for_a_run_are_a_step_that_has_some(tmp_path: P
         SpecError, match=r"publish.judgments: no step 'people' with judgments\n  fix: name one of 'answers'"
     ):
         wanted_exports(pipeline, made.GRAINS)
+
+
+def test_rows_that_are_no_items_are_not_exported_as_items(tmp_path: Path) -> None:
+    pipeline = made.pipeline_in(tmp_path, exports="items")
+    with pytest.raises(
+        SpecError, match=r"export 'items' needs items, and no step makes them\n  fix: add a `table` \(of rows with"
+    ):
+        wanted_exports(pipeline, dict.fromkeys(pipeline.steps, "rows"))
 
 
 def test_an_export_can_name_its_step(tmp_path: Path) -> None:

@@ -13,6 +13,15 @@ import pytest
 from prefgen.store.folder import RunFolder
 from tests.publish import made
 
+GEMMA = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "<start_of_turn>{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n{{ message['content'] | trim }}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+"""A chat template of the kind that knows users and models and nobody else."""
+
 PRESETS = "dpo, margin, kto, cond, fewshot, table, battle"
 
 
@@ -117,6 +126,50 @@ def test_a_reward_model_takes_a_step_with_the_margin_in_its_loss(run: RunFolder,
     assert trainer.train().global_step == 1
     assert len(seen) == 2
     assert all(any(abs(number - margin) < 1e-6 for margin in rows(run, "margin")["margin"]) for number in seen)
+
+
+@pytest.mark.train
+def test_a_reward_model_sees_no_margin_unless_the_export_is_asked_for_one(run: RunFolder, tmp_path: Path) -> None:
+    """The loss of a batch is -log sigmoid of the difference of the scores; a margin taken unasked would be subtracted."""
+    trl, torch = pytest.importorskip("trl"), pytest.importorskip("torch")
+    words = tokenizer(run)
+    losses: dict[str, float] = {}
+    for name in ("dpo", "fewshot", "margin"):
+
+        class Watched(trl.RewardTrainer):  # type: ignore[misc,name-defined]
+            def compute_loss(self, model: Any, inputs: Any, *rest: Any, named: str = name, **more: Any) -> Any:
+                assert ("margin" in inputs) is (named == "margin")
+                losses[named] = float(super().compute_loss(model, inputs, *rest, **more).detach())
+                return super().compute_loss(model, inputs, *rest, **more)
+
+        constant = model(words, "LlamaForSequenceClassification", tmp_path)
+        torch.nn.init.zeros_(constant.score.weight)  # equal scores: without a margin the loss is log 2
+        trainer = Watched(
+            constant, args=trl.RewardConfig(**settings(tmp_path)), train_dataset=rows(run, name), processing_class=words
+        )
+        assert trainer.train().global_step == 1
+    assert losses["dpo"] == pytest.approx(0.6931, abs=1e-4)
+    assert losses["fewshot"] == pytest.approx(0.6931, abs=1e-4)
+    assert losses["margin"] > 0.70
+
+
+@pytest.mark.train
+def test_a_template_without_a_system_role_trains_on_an_export_that_folds_the_persona(tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    run = made.run_in(tmp_path / "made", exports="dpo, {dpo: {name: gemma, system_role: false}}")
+    words = tokenizer(run)
+    words.chat_template = GEMMA
+
+    def step(name: str) -> int:
+        trainer = trl.DPOTrainer(
+            model(words, "LlamaForCausalLM", tmp_path), args=trl.DPOConfig(**settings(tmp_path)), train_dataset=rows(run, name),
+            processing_class=words,
+        )  # fmt: skip
+        return int(trainer.train().global_step)
+
+    with pytest.raises(Exception, match="System role not supported"):
+        step("dpo")
+    assert step("gemma") == 1
 
 
 @pytest.mark.train

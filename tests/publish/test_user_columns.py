@@ -141,11 +141,3 @@ def test_a_type_that_cannot_travel_is_refused_before_anybody_is_asked(
     tables = made.tables() | {"questions": Table.of("questions", [items])}
     with pytest.raises(SpecError, match=rf"steps.questions: its column 'mine' is of type {kind}"):
         check_exports(pipeline, tables, made.GRAINS)
-
-
-def test_a_name_that_is_a_pattern_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
-    tables = made.tables() | {
-        "questions": Table.of("questions", [made.questions(4).hstack(pl.DataFrame({"^p_.*$": ["x"] * 4}))])
-    }
-    with pytest.raises(SpecError, match=r"steps.questions: its column '\^p_.*' would be read as a pattern"):
-        check_exports(made.pipeline_in(tmp_path), tables, made.GRAINS)

@@ -67,9 +67,12 @@ def _feature(dtype: pa.DataType, classes: Sequence[str]) -> dict[str, Any]:
     if classes:
         # Words in the files, so that polars reads words; numbered with these names by `datasets`.
         return {"dtype": {"class_label": {"names": {str(k): name for k, name in enumerate(classes)}}}}
-    if pa.types.is_list(dtype):
+    if pa.types.is_list(dtype) or pa.types.is_fixed_size_list(dtype):
         inner = _feature(dtype.value_type, ())
-        return {"list": inner["struct"] if "struct" in inner else inner["dtype"] if set(inner) == {"dtype"} else inner}
+        length = {"length": dtype.list_size} if pa.types.is_fixed_size_list(dtype) else {}
+        return {
+            "list": inner["struct"] if "struct" in inner else inner["dtype"] if set(inner) == {"dtype"} else inner
+        } | length
     if pa.types.is_struct(dtype):
         return {"struct": [{"name": part.name, **_feature(part.type, ())} for part in dtype]}
     return {"dtype": _DTYPES.get(str(dtype), str(dtype))}

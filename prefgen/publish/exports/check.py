@@ -24,19 +24,13 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
     for what in KEYS:
         sides: tuple[Table, ...] = getattr(together, what)
         for table in sides:
-            _check_columns(pipeline, table)
+            _check_types(pipeline, table)
         if len(sides) > 1:
             _check_ids(pipeline, together, what)
 
 
-def _check_columns(pipeline: Pipeline, table: Table) -> None:
+def _check_types(pipeline: Pipeline, table: Table) -> None:
     for name, dtype in table.schema.items():
-        if name == "*" or (name.startswith("^") and name.endswith("$")):
-            raise pipeline.document.error(
-                ("steps", table.name),
-                f"its column {name!r} would be read as a pattern of names",
-                "rename it in the rows",
-            )
         if not _travels(dtype):
             raise pipeline.document.error(
                 ("steps", table.name),
@@ -57,7 +51,7 @@ def _travels(dtype: pl.DataType) -> bool:
 
 
 def _leaves(dtype: pa.DataType) -> Iterator[pa.DataType]:
-    if pa.types.is_list(dtype):
+    if pa.types.is_list(dtype) or pa.types.is_fixed_size_list(dtype):
         yield from _leaves(dtype.value_type)
     elif pa.types.is_struct(dtype):
         for part in dtype:

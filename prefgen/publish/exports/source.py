@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from prefgen.judging.coordinates import set_apart
+from prefgen.judging.items import PAIR_COLUMNS
 from prefgen.judging.judgments import RESERVED
-from prefgen.judging.pairs import PAIR_COLUMNS, pairs
+from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
 from prefgen.store.table import Table
 
