@@ -8,9 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefgen.analysis.distance import Floats, alpha_columns, cohen_kappa, entropy, jensen_shannon, krippendorff_alpha
+from prefgen.analysis.distance import (
+    Floats,
+    alpha_columns,
+    alpha_parts,
+    cohen_kappa,
+    jensen_shannon,
+    kappa_parts,
+    krippendorff_alpha,
+)
 from prefgen.analysis.sheet import Sheet
-from prefgen.estimates import NOTHING, Estimate, clustered_share, from_draws, resampled_units, unit_starts
+from prefgen.analysis.units import Units
+from prefgen.estimates import NOTHING, Codes, Estimate, from_patterns, shrinkage, variance_of
 
 MOST_COMPARED = 14
 """Personas compared two by two; beyond, those farthest apart."""
@@ -47,7 +56,7 @@ class Camp:
 class Agreement:
     """Agreement between the drawn persons of a sheet.
 
-    alpha       Krippendorff's, nominal, over every person; bootstrap over items
+    alpha       Krippendorff's, nominal, over every person
     unanimous   share of items, among those everybody answered, on which all chose the same
     camps       by size of the largest camp, on the items everybody answered
     compared    the persons in `pairs`: all of them, or those farthest apart
@@ -66,10 +75,10 @@ def estimate_agreement(
     """Agreement between the drawn persons; controls are left out."""
     people = sheet.people
     counts = sheet.options_chosen(people)
-    camps = largest_camps(counts, sheet.unit_of, len(people))
+    camps = largest_camps(counts, sheet.units, len(people))
     compared = far_apart(sheet, people, most_compared)
     return Agreement(
-        alpha=estimate_alpha(counts, sheet.unit_of, rng=rng, draws=draws),
+        alpha=estimate_alpha(counts, sheet.units, rng=rng, draws=draws),
         unanimous=camps[-1].share if camps else NOTHING,
         camps=camps,
         compared=tuple(sheet.personas[row] for row in compared),
@@ -77,31 +86,79 @@ def estimate_agreement(
     )  # fmt: skip
 
 
-def estimate_alpha(
-    counts: NDArray[np.int64], unit_of: NDArray[np.intp], *, rng: np.random.Generator, draws: int
-) -> Estimate:
-    """Krippendorff's nominal alpha from (items, options) counts, with its bootstrap interval over items."""
+def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Generator, draws: int = 1000) -> Estimate:
+    """Krippendorff's nominal alpha from (items, options) counts, with its interval.
+
+    The interval is drawn from the posterior of how often each pattern of answers occurs, as many items strong as the variance
+    over units and the factors they share allows. Beforehand one item divided by the number of personas is taken to have been seen
+    of each pattern in which all choose one option, or all options equally often: Jeffreys' prior for two personas.
+    """
     columns = alpha_columns(counts)
-    sums = np.zeros((1 + draws, columns.shape[1]))
-    for rows, begins, weights in resampled_units(unit_of, rng=rng, draws=draws):
-        sums += weights @ np.add.reduceat(columns[rows], begins, axis=0)
-    return from_draws(krippendorff_alpha(sums), int((counts.sum(axis=1) >= 2).sum()))
+    paired = counts.sum(axis=1) >= 2
+    asked = int((units.sum(paired.astype(np.int64)) > 0).sum())
+    total = columns.sum(axis=0)
+    if np.isnan(krippendorff_alpha(total)):
+        return Estimate(None, None, None, asked)
+    by_unit = units.sum(columns)
+    apart = alpha_parts(columns, total)
+
+    def over_levels(codes: Codes, _: int) -> tuple[float, float] | None:
+        of_level = np.stack([np.bincount(codes, weights=column) for column in by_unit.T], axis=1)
+        without = krippendorff_alpha(total - of_level[of_level[:, 1:].any(axis=1)])
+        if np.isnan(without).any():
+            return None
+        return _jackknife(without, float(krippendorff_alpha(total)))
+
+    variance = variance_of(
+        units.sum(apart), units.crossing, asked=units.sum(paired.astype(np.int64)) > 0, by_level=over_levels
+    )
+    patterns, seen = _patterns(counts[paired])
+    fixed, prior = _alpha_prior(counts[paired])
+    return from_patterns(
+        np.concatenate([alpha_columns(patterns), alpha_columns(fixed)]),
+        np.concatenate([seen, np.zeros(len(fixed))]),
+        np.concatenate([np.zeros(len(seen)), prior]),
+        krippendorff_alpha,
+        rng=rng, draws=draws, units=asked, bias=variance.bias, shrink=shrinkage(_of_items(apart[paired]), variance),
+    )  # fmt: skip
 
 
-def largest_camps(counts: NDArray[np.int64], unit_of: NDArray[np.intp], n_people: int) -> tuple[Camp, ...]:
+def _jackknife(without: Floats, value: float) -> tuple[float, float]:
+    """Variance and bias of a statistic, from its values without each level of a factor."""
+    n = len(without)
+    return (n - 1) / n * float(((without - without.mean()) ** 2).sum()), (n - 1) * (float(without.mean()) - value)
+
+
+def _of_items(apart: Floats) -> float:
+    """What the variance would be over independent items."""
+    return len(apart) / max(1, len(apart) - 1) * float((apart**2).sum())
+
+
+def _patterns(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """The different rows, and how often each occurs."""
+    patterns, seen = np.unique(counts, axis=0, return_counts=True)
+    return patterns, seen.astype(np.float64)
+
+
+def _alpha_prior(counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Patterns seen beforehand, of the options that anybody chose: everybody for one of them, and all equally often."""
+    used = np.flatnonzero(counts.any(axis=0))
+    personas = float(counts.sum(axis=1).mean())
+    alike, split = np.zeros((2, len(used), counts.shape[1]))
+    alike[np.arange(len(used)), used] = personas
+    split[:, used] = personas / len(used)
+    return np.concatenate([alike, split]), np.full(2 * len(used), 1 / personas)
+
+
+def largest_camps(counts: NDArray[np.int64], units: Units, n_people: int) -> tuple[Camp, ...]:
     """Items by the size of their largest camp, smallest first; only items that all `n_people` answered."""
     complete = counts.sum(axis=1) == n_people
     if n_people < 2 or not complete.any():
         return ()
-    starts = unit_starts(unit_of)
-    largest, of = np.where(complete, counts.max(axis=1), -1), np.add.reduceat(complete.astype(np.int64), starts)
+    largest = np.where(complete, counts.max(axis=1), -1)
     smallest = -(-n_people // counts.shape[1])
     return tuple(
-        Camp(
-            size,
-            int((largest == size).sum()),
-            clustered_share(np.add.reduceat((largest == size).astype(np.int64), starts), of),
-        )
+        Camp(size, int((largest == size).sum()), units.share(largest == size, complete))
         for size in range(max(1, smallest), n_people + 1)
     )
 
@@ -130,62 +187,62 @@ def choice_shares(sheet: Sheet, rows: Sequence[int] | NDArray[np.intp]) -> Float
 def compare_pairs(
     sheet: Sheet, rows: NDArray[np.intp], *, rng: np.random.Generator, draws: int
 ) -> tuple[PairAgreement, ...]:
-    """Every two of `rows` against each other, all on the same bootstrap draws of items."""
-    pairs = [(a, b) for place, a in enumerate(rows) for b in rows[place + 1 :]]
-    return compare(sheet, pairs, rng=rng, draws=draws)
-
-
-def compare(
-    sheet: Sheet, pairs: Sequence[tuple[int, int]], *, rng: np.random.Generator, draws: int
-) -> tuple[PairAgreement, ...]:
-    """The given pairs of rows against each other, all on the same bootstrap draws of items."""
-    o = len(sheet.options)
-    sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for items, begins, weights in resampled_units(sheet.unit_of, rng=rng, draws=draws):
-        p = sheet.p[:, items].astype(np.float64)
-        own = {row: entropy(p[row]) for row in {row for pair in pairs for row in pair}}
-        for number, (a, b) in enumerate(pairs):
-            between = entropy((p[a] + p[b]) / 2) - (own[a] + own[b]) / 2
-            columns = pair_columns(sheet.choice[a, items], sheet.choice[b, items], between, o)
-            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
+    """Every two of `rows` against each other."""
     shares = choice_shares(sheet, np.arange(len(sheet.personas)))
-    return tuple(_pair(sheet, a, b, sums[number], shares) for number, (a, b) in enumerate(pairs))
+    return tuple(
+        _pair(sheet, int(a), int(b), shares, rng=rng, draws=draws)
+        for place, a in enumerate(rows)
+        for b in rows[place + 1 :]
+    )
 
 
-def pair_columns(first: NDArray[np.int8], second: NDArray[np.int8], between: Floats, o: int) -> Floats:
-    """Per item: its place in the o x o confusion table, then its divergence and whether that is known."""
-    both = (first >= 0) & (second >= 0)
-    cell = np.where(both, first.astype(np.int64) * o + second, o * o)
-    known = ~np.isnan(between)
-    table = np.eye(o * o + 1)[cell][:, : o * o]
-    return np.column_stack([table, np.where(known, np.clip(between, 0, 1), 0.0), known])
-
-
-def read_pair_sums(sums: Floats, o: int) -> tuple[Floats, Floats, Floats, int]:
-    """(same, kappa, divergence, items) per draw from sums of `pair_columns`."""
-    table = sums[..., : o * o].reshape(*sums.shape[:-1], o, o)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        same = np.trace(table, axis1=-2, axis2=-1) / table.sum(axis=(-2, -1))
-        divergence = sums[..., -2] / sums[..., -1]
-    return same, cohen_kappa(table), divergence, int(table[0].sum())
-
-
-def same_choices(sheet: Sheet, a: int, b: int, *, differ: bool = False) -> Estimate:
-    """Share of the items both answered on which two rows choose the same, or with `differ` do not."""
-    first, second = sheet.choice[a], sheet.choice[b]
-    both = (first >= 0) & (second >= 0)
-    wanted = both & ((first != second) if differ else (first == second))
-    return clustered_share(sheet.by_unit(wanted.astype(np.int64)), sheet.by_unit(both.astype(np.int64)))
-
-
-def _pair(sheet: Sheet, a: int, b: int, sums: Floats, shares: Floats) -> PairAgreement:
-    _, kappa, divergence, n = read_pair_sums(sums, len(sheet.options))
+def _pair(sheet: Sheet, a: int, b: int, shares: Floats, *, rng: np.random.Generator, draws: int) -> PairAgreement:
     overall = float(jensen_shannon(shares[a], shares[b]))
+    one, other = sheet.choice[a], sheet.choice[b]
     return PairAgreement(
         first=sheet.personas[a],
         second=sheet.personas[b],
-        same=same_choices(sheet, a, b),
-        kappa=from_draws(kappa, n),
-        divergence=from_draws(divergence, int(sums[0, -1])),
+        same=same_share(one, other, sheet.units),
+        kappa=kappa_between(one, other, len(sheet.options), sheet.units, rng=rng, draws=draws),
+        divergence=mean_divergence(sheet.p[a], sheet.p[b], sheet.units),
         overall=None if np.isnan(overall) else overall,
     )
+
+
+def same_share(one: NDArray[np.int8], other: NDArray[np.int8], units: Units, *, differ: bool = False) -> Estimate:
+    """Share of the items both answered on which their choices are the same, or with `differ` are not."""
+    both = (one >= 0) & (other >= 0)
+    return units.share(both & ((one != other) if differ else (one == other)), both)
+
+
+def kappa_between(
+    one: NDArray[np.int8], other: NDArray[np.int8], o: int, units: Units, *, rng: np.random.Generator, draws: int = 1000
+) -> Estimate:
+    """Cohen's kappa of two respondents' choices among `o` options.
+
+    The interval is drawn from the posterior of the table of their choices, as many items strong as the variance over units and the
+    factors they share allows; the prior is 2 items spread over the cells of the options that either chose: Jeffreys' for two.
+    None where both always choose one and the same option: then there is nothing to agree on.
+    """
+    both = (one >= 0) & (other >= 0)
+    asked = int((units.sum(both.astype(np.int64)) > 0).sum())
+    cell = one[both].astype(np.intp) * o + other[both]
+    table = np.bincount(cell, minlength=o * o).astype(np.float64)
+    if not both.any() or np.isnan(cohen_kappa(table.reshape(o, o))):
+        return Estimate(None, None, None, asked)
+    used = table.reshape(o, o).any(axis=0) | table.reshape(o, o).any(axis=1)
+    apart = np.zeros(len(both))
+    apart[both] = kappa_parts(table.reshape(o, o)).ravel()[cell]
+    variance = units.variance(apart, both)
+    return from_patterns(
+        np.eye(o * o), table, np.where(np.outer(used, used).ravel(), 2 / used.sum() ** 2, 0.0),
+        lambda sums: cohen_kappa(sums.reshape(-1, o, o)),
+        rng=rng, draws=draws, units=asked, shrink=shrinkage(_of_items(apart[both]), variance),
+    )  # fmt: skip
+
+
+def mean_divergence(p: NDArray[np.float32], q: NDArray[np.float32], units: Units) -> Estimate:
+    """Jensen-Shannon divergence of two respondents' (items, options) probabilities, bits, mean over the items both answered."""
+    between = jensen_shannon(p, q)
+    known = ~np.isnan(between)
+    return units.share(np.where(known, between, 0.0), known, binary=False)

@@ -8,86 +8,155 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.sheet import Sheet
-from prefgen.estimates import NOTHING, Estimate, clustered_share
+from prefgen.analysis.units import Units
+from prefgen.estimates import Estimate, crossed_mean
 
-_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8)
+PEOPLE = 0.01
+"""Position bias of people: they chose the option shown first in 50.5 % of 2 x 2,880 comparisons of two in which the order shown
+was recorded. Source: GermanParties2009 and FirstNames of the R package psychotools (Wickelmaier and Zeileis)."""
+
+EDGES = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
+"""Ends of the five steps by which items are counted."""
+
+_SHUFFLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PersonaBias:
-    """Position bias of the judge when it plays one persona."""
+    """Position bias of the judge when it plays one persona; the measures are those of `PositionBias`."""
 
     persona_id: str
     control: str | None
-    follows_slot: Estimate
+    position_bias: Estimate
     first_slot: Estimate
+    changes: Estimate
+    noise: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemBias:
-    """One item on which the verdict follows the slot for many personas."""
+    """One item whose position bias is not chance; the interval holds for all items together (Sidak)."""
 
     item_id: str
-    follows_slot: float
-    comparisons: int
+    position_bias: Estimate
 
 
 @dataclass(frozen=True, slots=True)
 class PositionBias:
-    """Position bias of a sheet, controls included.
+    """Position bias of a run, controls included.
 
-    follows_slot     share of comparisons between an item as given and the same item in another order in which
-                     the verdict stayed in its slot and so changed the option; 0 for a judge who reads
-    first_slot       share of verdicts, among those for a substantive option, that name the first slot
-    fair_first_slot  what that share is for a judge who reads; None when only one order was shown
-    items_by_bias    number of items by their own follows_slot, in five equal steps from 0 to 1
-    worst_items      the items with most of it
+    position_bias    (share of verdicts that name the first slot - 1/k) / (1 - 1/k), over a balanced set of orders, mean over
+                     personas and items: 0 for a judge that answers without regard to slots, at random too, 1 for one that
+                     always names the first, below 0 for one that avoids it
+    people           what it is for people
+    first_slot       share of all verdicts, the option marked neither included, that name the first slot
+    fair_first_slot  that share without a habit, where orders balance
+    changes          share of comparisons between the first order and another in which the answer changes; a judge that answers
+                     at random changes often and has no position bias
+    noise            the part of `changes` that leans to no slot, as noise alone would: what is left of it besides the position bias
+    items_by_bias    number of items by their own position bias, in the steps of EDGES
+    items_by_chance  what those numbers would be if no item differed from another: its answers drawn from those to all
+    outlying_items   items whose own position bias is beyond chance, the largest first
     """
 
-    follows_slot: Estimate
+    position_bias: Estimate
+    people: float
     first_slot: Estimate
     fair_first_slot: float | None
+    changes: Estimate
+    noise: float | None
     by_persona: tuple[PersonaBias, ...]
     items_by_bias: tuple[int, ...]
-    worst_items: tuple[ItemBias, ...]
+    items_by_chance: tuple[float, ...]
+    outlying_items: tuple[ItemBias, ...]
 
 
-def estimate_position_bias(sheet: Sheet, *, most_items: int = 5) -> PositionBias:
-    """Position bias over all, by persona and by item; intervals take the judgments of an item as one cluster."""
-    follows, pairs = sheet.follows.astype(np.int64), sheet.pairs.astype(np.int64)
-    first, verdicts = sheet.first.astype(np.int64), sheet.verdicts.astype(np.int64)
-    of_item, pairs_of_item = follows.sum(axis=0), pairs.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        by_item = of_item / pairs_of_item
-    known = by_item[pairs_of_item > 0]
-    steps = (
-        np.bincount(np.searchsorted(_EDGES, known, side="right") - 1, minlength=5) if known.size else np.zeros(5, int)
-    )
+def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items: int = 5) -> PositionBias:
+    """Position bias over all, by persona and by item.
+
+    Over all it is that of every judgment of the run, as the judge step's summary has it; the rest speaks of the persons and items of the sheet.
+    """
+    slots = sheet.slots
+    bias = mean_bias(slots.bias, slots.cells, slots.units)
+    changes = sheet.units.share(*(x.sum(axis=0, dtype=np.int64) for x in (sheet.changed, sheet.pairs)))
     return PositionBias(
-        follows_slot=clustered_share(sheet.by_unit(of_item), sheet.by_unit(pairs_of_item)),
-        first_slot=clustered_share(sheet.by_unit(first.sum(axis=0)), sheet.by_unit(verdicts.sum(axis=0))),
-        fair_first_slot=_fair_share(sheet, verdicts.sum(axis=0)) if pairs.any() else None,
-        by_persona=tuple(
-            PersonaBias(name, sheet.controls[row], clustered_share(sheet.by_unit(follows[row]), sheet.by_unit(pairs[row])) if pairs[row].any() else NOTHING,
-                clustered_share(sheet.by_unit(first[row]), sheet.by_unit(verdicts[row])))
-            for row, name in enumerate(sheet.personas)
-        ),
-        items_by_bias=tuple(int(count) for count in steps),
-        worst_items=_worst(sheet, by_item, pairs_of_item, most_items),
+        position_bias=bias,
+        people=PEOPLE,
+        first_slot=slots.units.share(slots.first, slots.verdicts),
+        fair_first_slot=float((slots.verdicts * slots.fair).sum() / slots.verdicts.sum()) if slots.verdicts.any() else None,
+        changes=changes,
+        noise=_noise(changes, bias),
+        by_persona=tuple(_of_persona(sheet, row) for row in range(len(sheet.personas))),
+        items_by_bias=_in_steps(*_mean_of_items(sheet.bias)),
+        items_by_chance=_by_chance(sheet.bias, rng),
+        outlying_items=_outlying(sheet, most_items),
     )  # fmt: skip
 
 
-def _fair_share(sheet: Sheet, verdicts: NDArray[np.int64]) -> float | None:
-    """One over the number of substantive options: where every one of them stood first equally often."""
-    if not verdicts.any():
-        return None
-    real = sheet.items["n_options"].to_numpy() - sheet.items["neither"].is_not_null().to_numpy()
-    return float((verdicts / np.maximum(real, 1)).sum() / verdicts.sum())
+def mean_bias(sums: NDArray[np.float64], cells: NDArray[np.float64], units: Units) -> Estimate:
+    """Mean position bias from its sum and the number of personas of each item."""
+    return units.mean(sums, cells, within=(-1.0, 1.0))
 
 
-def _worst(sheet: Sheet, by_item: NDArray[np.float64], pairs: NDArray[np.int64], most: int) -> tuple[ItemBias, ...]:
-    order = np.argsort(-np.nan_to_num(by_item, nan=-1.0), kind="stable")[:most]
-    names = sheet.items["item_id"]
-    return tuple(
-        ItemBias(names[int(at)], float(by_item[at]), int(pairs[at])) for at in order if pairs[at] and by_item[at] > 0
+def _of_persona(sheet: Sheet, row: int) -> PersonaBias:
+    known = ~np.isnan(sheet.bias[row])
+    bias = mean_bias(np.where(known, sheet.bias[row], 0.0), known.astype(np.float64), sheet.units)
+    changes = sheet.units.share(sheet.changed[row], sheet.pairs[row])
+    return PersonaBias(
+        persona_id=sheet.personas[row],
+        control=sheet.controls[row],
+        position_bias=bias,
+        first_slot=sheet.units.share(sheet.first[row], sheet.verdicts[row]),
+        changes=changes,
+        noise=_noise(changes, bias),
     )
+
+
+def _noise(changes: Estimate, bias: Estimate) -> float | None:
+    """Every slot is as likely to gain by noise as to lose: what leans to one is position bias, the rest is noise."""
+    if changes.value is None or bias.value is None:
+        return None
+    return max(0.0, changes.value - abs(bias.value))
+
+
+def _mean_of_items(bias: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean over personas of each item's position bias, and of how many."""
+    known = ~np.isnan(bias)
+    of = known.sum(axis=0)
+    return np.where(known, bias, 0.0).sum(axis=0) / np.maximum(of, 1), of
+
+
+def _in_steps(means: NDArray[np.float64], of: NDArray[np.int64]) -> tuple[int, ...]:
+    steps = np.searchsorted(EDGES[1:-1], np.round(means[of > 0], 9), side="right")
+    return tuple(int(n) for n in np.bincount(steps, minlength=len(EDGES) - 1))
+
+
+def _by_chance(bias: NDArray[np.float32], rng: np.random.Generator) -> tuple[float, ...]:
+    """`_in_steps` when each persona's values are dealt to the items anew, mean of several deals."""
+    found = np.zeros(len(EDGES) - 1)
+    for _ in range(_SHUFFLES):
+        dealt = bias.copy()
+        for row in dealt:
+            known = np.flatnonzero(~np.isnan(row))
+            row[known] = rng.permutation(row[known])
+        found += _in_steps(*_mean_of_items(dealt))
+    return tuple(float(n) for n in found / _SHUFFLES)
+
+
+def _outlying(sheet: Sheet, most: int) -> tuple[ItemBias, ...]:
+    """Items of which an interval over personas leaves out 0, whichever was looked at; personas are the units."""
+    means, of = _mean_of_items(sheet.bias)
+    looked_at = np.flatnonzero(of > 1)
+    if not looked_at.size:
+        return ()
+    level = 0.95 ** (1 / looked_at.size)
+    largest = looked_at[np.argsort(-np.abs(means[looked_at]), kind="stable")[: 20 * most]]
+    names = sheet.items["item_id"]
+    found = []
+    for at in largest:
+        own = sheet.bias[:, at]
+        known = ~np.isnan(own)
+        estimate = crossed_mean(np.where(known, own, 0.0), known, within=(-1.0, 1.0), level=level)
+        if estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0):
+            found.append(ItemBias(names[int(at)], estimate))
+    return tuple(found[:most])

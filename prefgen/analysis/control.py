@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefgen.analysis.agreement import choice_shares, pair_columns, read_pair_sums, same_choices
-from prefgen.analysis.distance import Floats, entropy, jensen_shannon
+from prefgen.analysis.agreement import choice_shares, mean_divergence, same_share
+from prefgen.analysis.distance import Floats, jensen_shannon
 from prefgen.analysis.sheet import Sheet
-from prefgen.estimates import Estimate, clustered_share, from_draws, resampled_units
+from prefgen.estimates import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,13 @@ def controls_of(sheet: Sheet, row: int) -> list[int]:
 
 
 def estimate_control_effects(
-    sheet: Sheet, *, rng: np.random.Generator, draws: int = 300, halvings: int = 50
+    sheet: Sheet, *, rng: np.random.Generator, halvings: int = 50
 ) -> tuple[ControlEffect, ...]:
     """Every drawn person against each of its controls; empty without controls."""
     pairs = [(int(row), at) for row in sheet.people for at in controls_of(sheet, int(row))]
-    if not pairs:
-        return ()
-    o = len(sheet.options)
-    sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for items, begins, weights in resampled_units(sheet.unit_of, rng=rng, draws=draws):
-        for number, (a, b) in enumerate(pairs):
-            p, q = sheet.p[a, items].astype(np.float64), sheet.p[b, items].astype(np.float64)
-            between = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-            columns = pair_columns(sheet.choice[a, items], sheet.choice[b, items], between, o)
-            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
     shares = choice_shares(sheet, np.arange(len(sheet.personas)))
     halves = {a: half_divergence(sheet, a, rng=rng, halvings=halvings) for a in dict.fromkeys(a for a, _ in pairs)}
-    return tuple(_effect(sheet, a, b, sums[number], shares, halves[a]) for number, (a, b) in enumerate(pairs))
+    return tuple(_effect(sheet, a, b, shares, halves[a]) for a, b in pairs)
 
 
 def half_divergence(sheet: Sheet, row: int, *, rng: np.random.Generator, halvings: int) -> float | None:
@@ -66,27 +56,23 @@ def half_divergence(sheet: Sheet, row: int, *, rng: np.random.Generator, halving
     chosen = sheet.choice[row][sheet.choice[row] >= 0]
     if chosen.size < 4:
         return None
-    o, half = len(sheet.options), chosen.size // 2
-    apart = []
-    for _ in range(halvings):
-        mixed = rng.permutation(chosen)
-        first, second = (np.bincount(part, minlength=o) for part in (mixed[:half], mixed[half:]))
-        apart.append(float(jensen_shannon(first / first.sum(), second / second.sum())))
-    return float(np.mean(apart))
+    counts = np.bincount(chosen, minlength=len(sheet.options))
+    first = rng.multivariate_hypergeometric(counts, chosen.size // 2, size=halvings)
+    second = counts - first
+    return float(
+        jensen_shannon(first / first.sum(axis=1, keepdims=True), second / second.sum(axis=1, keepdims=True)).mean()
+    )
 
 
-def _effect(sheet: Sheet, a: int, b: int, sums: Floats, shares: Floats, halves: float | None) -> ControlEffect:
-    _, _, divergence, _ = read_pair_sums(sums, len(sheet.options))
+def _effect(sheet: Sheet, a: int, b: int, shares: Floats, halves: float | None) -> ControlEffect:
     overall = float(jensen_shannon(shares[a], shares[b]))
     return ControlEffect(
         persona_id=sheet.personas[a],
         control=sheet.controls[b] or "",
         control_id=sheet.personas[b],
-        differs=same_choices(sheet, a, b, differ=True),
-        divergence=from_draws(divergence, int(sums[0, -1])),
+        differs=same_share(sheet.choice[a], sheet.choice[b], sheet.units, differ=True),
+        divergence=mean_divergence(sheet.p[a], sheet.p[b], sheet.units),
         overall=None if np.isnan(overall) else overall,
         halves=halves,
-        changes_mind=clustered_share(
-            sheet.by_unit(sheet.follows[a].astype(np.int64)), sheet.by_unit(sheet.pairs[a].astype(np.int64))
-        ),
+        changes_mind=sheet.units.share(sheet.changed[a], sheet.pairs[a]),
     )

@@ -36,6 +36,18 @@ def cohen_kappa(confusion: ArrayLike) -> Floats:
         return np.asarray(np.where(chance < 1, (observed - chance) / (1 - chance), np.nan), np.float64)
 
 
+def kappa_parts(confusion: ArrayLike) -> Floats:
+    """How far one item in each cell of a (k, k) confusion table moves Cohen's kappa: its derivative by the cell's count, which
+    sums to 0 over the items."""
+    table = np.asarray(confusion, np.float64)
+    n = table.sum()
+    first, second = table.sum(axis=1) / n, table.sum(axis=0) / n
+    observed, chance = np.trace(table) / n, float((first * second).sum())
+    kappa = (observed - chance) / (1 - chance)
+    moved = second[:, None] + first[None, :] - 2 * chance
+    return np.asarray((np.eye(len(table)) - observed - (1 - kappa) * moved) / (1 - chance) / n, np.float64)
+
+
 def alpha_columns(counts: ArrayLike) -> Floats:
     """What nominal alpha needs of every item, summable over items: its disagreement, then its counts.
 
@@ -60,3 +72,19 @@ def krippendorff_alpha(sums: ArrayLike) -> Floats:
     spread = n**2 - (counts**2).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(spread > 0, 1 - (n - 1) * observed / spread, np.nan), np.float64)
+
+
+def alpha_parts(columns: Floats, total: Floats) -> Floats:
+    """How far each item moves alpha: its derivative by the item's weight, which sums to 0 over the items.
+
+    columns, total    `alpha_columns` of the items, and their sum
+    """
+    disagreement, counts = total[0], total[1:]
+    n = counts.sum()
+    spread = n**2 - (counts**2).sum()
+    judges = columns[:, 1:].sum(axis=1)
+    moved = judges * disagreement + (n - 1) * columns[:, 0]
+    widened = 2 * n * judges - 2 * columns[:, 1:] @ counts
+    parts = -(moved / spread - (n - 1) * disagreement * widened / spread**2)
+    # Alpha corrects for the size of the sample, so the derivatives sum to a little more than 0.
+    return np.asarray(np.where(judges > 0, parts - parts.sum() / max(1, np.count_nonzero(judges)), 0.0), np.float64)

@@ -12,7 +12,7 @@ import polars as pl
 from prefgen.analysis.agreement import estimate_agreement, estimate_alpha
 from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
-from prefgen.analysis.gaps import Counterfactual, estimate_counterfactual
+from prefgen.analysis.gaps import estimate_counterfactuals
 from prefgen.analysis.place import draw_map, majority_answers, persona_answers
 from prefgen.analysis.sheet import Sheet, item_facts, sheet_of
 from prefgen.analysis.slices import (
@@ -24,6 +24,7 @@ from prefgen.analysis.slices import (
     levels_of,
 )
 from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
+from prefgen.analysis.units import DIMENSIONS
 from prefgen.seeds import rng_for
 from prefgen.store.finished import Finished, finished
 from prefgen.store.folder import RunFolder, write_json
@@ -31,7 +32,6 @@ from prefgen.store.folder import RunFolder, write_json
 FORMAT = 1
 
 # Names under which people keep these coordinates, the likeliest first.
-_DIMENSIONS = ("dimension", "axis", "value", "aspect")
 _GROUPS = ("group", "subject", "target_group")
 _GROUP_TYPES = ("group_type", "group_kind", "type", "group")
 _CATEGORIES = ("category", "theme", "domain", "topic", "subject", "dimension")
@@ -42,7 +42,7 @@ def find_sources(folder: RunFolder) -> Finished:
     return finished(folder, folder.read_manifest())
 
 
-def find(folder: RunFolder, *, draws: int = 300) -> dict[str, Any]:
+def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
     """The findings of a finished run, as plain data; the sections that its tables cannot answer are None.
 
     Every random draw hangs on the run's seed, so the same run gives the same findings.
@@ -56,7 +56,7 @@ def find(folder: RunFolder, *, draws: int = 300) -> dict[str, Any]:
     return document | describe(sheet, seed=int(manifest["seed"]), draws=draws)
 
 
-def write_findings(folder: RunFolder, *, draws: int = 300) -> Path:
+def write_findings(folder: RunFolder, *, draws: int = 1000) -> Path:
     """`find`, written to RUN/report.json."""
     path = folder.path / "report.json"
     write_json(path, find(folder, draws=draws))
@@ -72,37 +72,44 @@ def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
         for name in ("persona_id", "control", "control_of", "weight", "person", "wording")
         if name in sources.personas.schema
     ]
-    personas = sources.personas.scan().select(wanted).collect()
+    portrait = [pl.col("text").hash().alias("portrait")] if "text" in sources.personas.schema else []
+    personas = sources.personas.scan().select(*wanted, *portrait).collect()
     parts = (part.select(_wanted(part.collect_schema())).collect() for part in sources.judgments.parts)
     return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
 
 
+_CORE = frozenset({
+    "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "position_bias", "n_presentations",
+    "reject_reason", "p_tie", "p_na",
+})  # fmt: skip
+
+
 def _wanted(schema: pl.Schema) -> list[str]:
-    core = {"persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "reject_reason"}
-    return [name for name in schema if name in core or (name.startswith("p_") and len(name) == 3)]
+    return [name for name in schema if name in _CORE or (name.startswith("p_") and len(name) == 3)]
 
 
 def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
     """Everything the sheet says, section by section, as plain data."""
     option, named = "A", main_coordinates(sheet)
-    rng = {name: rng_for(seed, "findings", name) for name in ("agreement", "control")}
+    rng = {name: rng_for(seed, "findings", name) for name in ("agreement", "control", "position")}
     return {
         "sheet": {
             "personas": len(sheet.people), "controls": len(sheet.personas) - len(sheet.people),
             "items": sheet.items.height, "drawn_from": list(sheet.drawn_from), "options": list(sheet.options),
             "coordinates": {name: sheet.items[name].n_unique() for name in sheet.coordinates}, "main": named,
+            "sampled": list(sheet.sampled), "units": len(sheet.units), "twins": sheet.twins,
         },
         "agreement": plain(estimate_agreement(sheet, rng=rng["agreement"], draws=draws)) if len(sheet.people) > 1 else None,
         "kept": _kept(sheet, seed=seed, draws=draws),
-        "position_bias": plain(estimate_position_bias(sheet)),
+        "position_bias": plain(estimate_position_bias(sheet, rng=rng["position"])),
         "shares": plain(_shares(sheet, option, named)),
         "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])] if named["dimension"] else None,
-        "counterfactuals": [plain(one) for one in _counterfactuals(sheet, option)],
+        "counterfactuals": [plain(one) for one in estimate_counterfactuals(sheet, option=option)],
         "forms": [plain(one) for one in estimate_form_consistency(sheet)],
         "wordings": plain(estimate_wording_sensitivity(sheet)),
         "length": plain(estimate_length_sensitivity(sheet)),
         "silence": [plain(one) for one in count_silence(sheet, sheet.coordinates)],
-        "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"], draws=draws)],
+        "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"])],
         "map": plain(draw_map([*persona_answers(sheet), majority_answers(sheet)])),
     }  # fmt: skip
 
@@ -118,7 +125,7 @@ def main_coordinates(sheet: Sheet) -> dict[str, str | None]:
             (name for name in by_size if name not in (category, "form") and sheet.items[name].n_unique() <= 8), None
         )
     return {
-        "dimension": _first(few, _DIMENSIONS) or category,
+        "dimension": _first(few, DIMENSIONS) or category,
         "group": _first(few, _GROUPS),
         "group_type": group_type,
         "category": category,
@@ -136,20 +143,13 @@ def _shares(sheet: Sheet, option: str, named: dict[str, str | None]) -> Any:
     return estimate_shares(sheet, option=option, rows=named["category"], columns=named["group_type"])
 
 
-def _counterfactuals(sheet: Sheet, option: str) -> list[Counterfactual]:
-    if not len(sheet.people):
-        return []
-    found = (estimate_counterfactual(sheet, name, option=option) for name in sheet.coordinates)
-    return [one for one in found if one is not None]
-
-
 def _kept(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any] | None:
     """Agreement among what the filters kept, where they dropped anything."""
     people = sheet.people
     answered, kept = sheet.options_chosen(people), sheet.options_chosen(people, kept_only=True)
     if kept.sum() == answered.sum() or len(people) < 2:
         return None
-    alpha = estimate_alpha(kept, sheet.unit_of, rng=rng_for(seed, "findings", "kept"), draws=draws)
+    alpha = estimate_alpha(kept, sheet.units, rng=rng_for(seed, "findings", "kept"), draws=draws)
     return {"preferences": int(kept.sum()), "of": int(answered.sum()), "alpha": asdict(alpha)}
 
 

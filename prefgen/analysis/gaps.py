@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.sheet import FORM, Sheet
+from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
-from prefgen.estimates import Estimate, clustered_share, mean_difference
+from prefgen.analysis.units import FORM
+from prefgen.estimates import Crossing, Estimate, crossed_share, mean_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Gap:
     """How much likelier an option is at level `first` than at `second`, all else equal.
 
     difference    mean over matched contexts of P(option | first) - P(option | second), each persona against itself;
-                  its interval holds for all the gaps of the coordinate together (Sidak), so picking the largest is fair
+                  its interval holds for all the gaps of all coordinates together (Sidak), so picking the largest is fair
     """
 
     first: str
@@ -82,10 +83,49 @@ def coordinates_held(items: pl.DataFrame, coordinates: Sequence[str], changing: 
     return tuple(name for name in held if name in told)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """Items matched on everything but one coordinate.
+
+    level_of      per item its level of the coordinate, -1 for none
+    context_of    per item which combination of the held coordinates it has
+    unit_of       per context the unit it belongs to: contexts that part by the form alone hang together
+    crossing      the sampled coordinates that units share; the one that changes is compared and so no sample
+    """
+
+    coordinate: str
+    held: tuple[str, ...]
+    names: tuple[str, ...]
+    level_of: NDArray[np.intp]
+    context_of: NDArray[np.intp]
+    unit_of: NDArray[np.intp]
+    crossing: Crossing
+
+
+def estimate_counterfactuals(sheet: Sheet, *, option: str = "A") -> tuple[Counterfactual, ...]:
+    """Along every coordinate that can change alone; the intervals of gaps hold for all coordinates together."""
+    if not len(sheet.people):
+        return ()
+    found = [matched for name in sheet.coordinates if (matched := match(sheet, name)) is not None]
+    made = (_counterfactual(sheet, matched, option=option, families=len(found), most_gaps=12) for matched in found)
+    return tuple(one for one in made if one is not None)
+
+
 def estimate_counterfactual(
-    sheet: Sheet, coordinate: str, *, option: str = "A", most_gaps: int = 12
+    sheet: Sheet, coordinate: str, *, option: str = "A", families: int = 1, most_gaps: int = 12
 ) -> Counterfactual | None:
-    """Gaps and flips along one coordinate, over drawn persons.
+    """Gaps and flips along one coordinate, over drawn persons; None where `match` finds none, or nobody answered at two levels.
+
+    families    of how many coordinates gaps are looked at: their intervals hold for all of them together
+    """
+    matched = match(sheet, coordinate)
+    if matched is None:
+        return None
+    return _counterfactual(sheet, matched, option=option, families=families, most_gaps=most_gaps)
+
+
+def match(sheet: Sheet, coordinate: str) -> Matched | None:
+    """Items that differ in `coordinate` alone.
 
     None without two levels in any context, and where items with the same context and level are different questions:
     then more changes than the coordinate (the theme changes with the topic, a subject with everything).
@@ -97,26 +137,43 @@ def estimate_counterfactual(
     context_of = _contexts(sheet.items, held)
     if not held or len(np.unique(context_of * len(names) + level_of)) < sheet.items.height:
         return None
-    shares, counts = _cells(sheet, context_of, level_of, len(names), sheet.options.index(option))
+    unit_of = _units(sheet, held, context_of)
+    factors = []
+    for name in sheet.sampled:
+        of_item = sheet.items[name].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+        of_unit = np.zeros(int(unit_of.max()) + 1, np.int64)
+        of_unit[unit_of[context_of]] = of_item
+        if name != coordinate and (of_unit[unit_of[context_of]] == of_item).all():
+            factors.append(of_unit)
+    return Matched(coordinate, held, names, level_of, context_of, unit_of, Crossing(factors))
+
+
+def _counterfactual(
+    sheet: Sheet, matched: Matched, *, option: str, families: int, most_gaps: int
+) -> Counterfactual | None:
+    names, context_of = matched.names, matched.context_of
+    shares, counts = _cells(sheet, context_of, matched.level_of, len(names), sheet.options.index(option))
     answered = np.asarray(~np.isnan(shares), np.int64).max(axis=2)
-    matched = answered.sum(axis=1) >= 2
-    if not matched.any():
+    several = answered.sum(axis=1) >= 2
+    if not several.any():
         return None
-    shares = shares[matched]
-    unit_of = _units(sheet, held, context_of)[matched]
-    gaps = _gaps(shares, unit_of, names)
+    # Contexts of one level say nothing about a difference; their units stay, empty.
+    shares[~several] = np.nan
+    counts[~several] = 0
+    level = 0.95 ** (1 / families)
+    gaps = _gaps(shares, matched, level)
     return Counterfactual(
-        coordinate=coordinate,
-        held=held,
-        contexts=int(matched.sum()),
+        coordinate=matched.coordinate,
+        held=matched.held,
+        contexts=int(several.sum()),
         levels=len(names),
-        flips=_flips(counts[matched], unit_of),
-        by_chance=_by_chance(counts[matched]),
+        flips=_flips(counts, matched),
+        by_chance=_by_chance(counts),
         option=option,
         compared=len(gaps),
         significant=sum(gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0) for gap in gaps),
         gaps=tuple(sorted(gaps, key=lambda gap: -abs(gap.difference.value or 0.0))[:most_gaps]),
-        deviations=_deviations(shares, unit_of, names),
+        deviations=_deviations(shares, matched, level),
     )  # fmt: skip
 
 
@@ -137,20 +194,21 @@ def _cells(
     choices = np.zeros_like(chose)
     counts = np.zeros((n_contexts, len(people), n_options), np.int32)
     placed = level_of >= 0
-    cell = context_of[placed], level_of[placed]
+    context = context_of[placed]
+    cell, shape = context * n_levels + level_of[placed], (n_contexts, n_levels)
     for column, person in enumerate(people):
         answer = sheet.choice[person, placed]
-        np.add.at(chose[:, :, column], cell, answer == wanted)
-        np.add.at(choices[:, :, column], cell, answer >= 0)
+        chose[:, :, column] = np.bincount(cell[answer == wanted], minlength=n_contexts * n_levels).reshape(shape)
+        choices[:, :, column] = np.bincount(cell[answer >= 0], minlength=n_contexts * n_levels).reshape(shape)
         for option in range(n_options):
-            np.add.at(counts[:, column, option], cell[0], answer == option)
+            counts[:, column, option] = np.bincount(context[answer == option], minlength=n_contexts)
     with np.errstate(invalid="ignore"):
         return chose / choices, counts
 
 
 def _units(sheet: Sheet, held: tuple[str, ...], context_of: NDArray[np.intp]) -> NDArray[np.intp]:
     """Per context the unit it belongs to: contexts that part by the form alone hang together."""
-    if FORM not in held or len(np.unique(sheet.unit_of)) == sheet.items.height:
+    if FORM not in held or len(sheet.units) == sheet.items.height:
         return np.arange(int(context_of.max()) + 1)
     unit_of = np.zeros(int(context_of.max()) + 1, np.intp)
     unit_of[context_of] = _contexts(sheet.items, tuple(name for name in held if name != FORM))
@@ -165,36 +223,42 @@ def _mean_of_units(differences: NDArray[np.float64], unit_of: NDArray[np.intp]) 
         return np.asarray(np.bincount(unit_of, weights=np.where(known, differences, 0.0)) / counts, np.float64)
 
 
-def _gaps(shares: NDArray[np.float64], unit_of: NDArray[np.intp], names: tuple[str, ...]) -> list[Gap]:
+def _gaps(shares: NDArray[np.float64], matched: Matched, level: float) -> list[Gap]:
+    names = matched.names
     pairs = [(a, b) for a in range(len(names)) for b in range(a + 1, len(names))]
-    level = (1 - 0.05) ** (1 / len(pairs))
     found = []
     for a, b in pairs:
-        difference = mean_difference(_mean_of_units(_mean_known(shares[:, a] - shares[:, b]), unit_of), level=level)
+        apart = _mean_of_units(_mean_known(shares[:, a] - shares[:, b]), matched.unit_of)
+        difference = mean_difference(apart, matched.crossing, level=level ** (1 / len(pairs)))
         if difference.value is not None:
             first, second = (a, b) if difference.value >= 0 else (b, a)
-            found.append(Gap(names[first], names[second], difference if first == a else _turned(difference)))
+            found.append(Gap(names[first], names[second], difference if first == a else turned(difference)))
     return found
 
 
-def _turned(difference: Estimate) -> Estimate:
+def turned(difference: Estimate) -> Estimate:
+    """The difference the other way around."""
     value, low, high = (None if x is None else -x for x in (difference.value, difference.high, difference.low))
     return Estimate(value, low, high, difference.n)
 
 
-def _deviations(
-    shares: NDArray[np.float64], unit_of: NDArray[np.intp], names: tuple[str, ...]
-) -> tuple[Deviation, ...]:
+def _deviations(shares: NDArray[np.float64], matched: Matched, level: float) -> tuple[Deviation, ...]:
     """Each level against the mean of all levels of its context; only contexts in which every level occurs."""
     whole = ~np.any(np.all(np.isnan(shares), axis=2), axis=1)
-    full, unit_of = shares[whole], unit_of[whole]
-    if not len(full):
+    if not whole.any():
         return ()
-    apart = full - _mean_known(np.moveaxis(full, 1, 2))[:, None, :]
-    level = (1 - 0.05) ** (1 / len(names))
+    apart = shares - _mean_known(np.moveaxis(shares, 1, 2))[:, None, :]
+    apart[~whole] = np.nan
     return tuple(
-        Deviation(name, mean_difference(_mean_of_units(_mean_known(apart[:, at]), unit_of), level=level))
-        for at, name in enumerate(names)
+        Deviation(
+            name,
+            mean_difference(
+                _mean_of_units(_mean_known(apart[:, at]), matched.unit_of),
+                matched.crossing,
+                level=level ** (1 / len(matched.names)),
+            ),
+        )
+        for at, name in enumerate(matched.names)
     )
 
 
@@ -205,13 +269,13 @@ def _mean_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1), np.float64)
 
 
-def _flips(counts: NDArray[np.int32], unit_of: NDArray[np.intp]) -> Estimate:
-    """Chance that two different choices of one persona within a context differ, contexts as clusters."""
+def _flips(counts: NDArray[np.int32], matched: Matched) -> Estimate:
+    """Chance that two different choices of one persona within a context differ."""
     n = counts.sum(axis=2).astype(np.float64)
     pairs = n * (n - 1) / 2
     same = (counts * (counts - 1.0) / 2).sum(axis=2)
-    changed, of = (np.bincount(unit_of, weights=x.sum(axis=1)) for x in (pairs - same, pairs))
-    return clustered_share(changed, of)
+    changed, of = (np.bincount(matched.unit_of, weights=x.sum(axis=1)) for x in (pairs - same, pairs))
+    return crossed_share(changed, of, matched.crossing)
 
 
 def _by_chance(counts: NDArray[np.int32]) -> float | None:

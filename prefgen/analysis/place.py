@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.agreement import pair_columns, read_pair_sums
-from prefgen.analysis.distance import Floats, entropy
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.agreement import kappa_between, mean_divergence, same_share
+from prefgen.analysis.distance import Floats
+from prefgen.analysis.sheet import Sheet, probabilities_of
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
-from prefgen.estimates import Estimate, from_draws, resampled_units
+from prefgen.analysis.units import Units
+from prefgen.estimates import Estimate
 
 MAJORITY = "majority"
 
@@ -117,22 +118,14 @@ def majority_answers(sheet: Sheet) -> Answers:
 def model_answers(sheet: Sheet, name: str, preferences: pl.DataFrame, *, region: str | None = None) -> Answers:
     """A model's answers, lined up with the items of a sheet.
 
-    preferences    one row an item: item_id, choice (option letter or null), p_<option>; other items are ignored
+    preferences    one row an item: item_id, choice (option letter or null), p_<option>, p_tie, p_na; other items are ignored
     """
-    letters = [letter for letter in sheet.options if f"p_{letter}" in preferences.columns]
     rows = preferences.unique("item_id", keep="first", maintain_order=True)
+    rows = rows.select("item_id", pl.col("choice").alias("item_choice"), pl.col("^p_([A-Z]|tie|na)$"))
     lined = sheet.items.select("item_id").join(rows, on="item_id", how="left", maintain_order="left")
     places = {letter: place for place, letter in enumerate(sheet.options)}
-    choice = lined["choice"].cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()
-    p = np.full((sheet.items.height, len(sheet.options)), np.nan, np.float32)
-    if letters:
-        found = lined.select(pl.col(f"p_{letter}").cast(pl.Float32).fill_null(np.nan) for letter in letters).to_numpy()
-        known = ~np.isnan(found).all(axis=1)
-        p[known] = 0.0
-        p[np.ix_(known, [places[letter] for letter in letters])] = np.nan_to_num(found[known])
-    bare = np.isnan(p).any(axis=1) & (choice >= 0)
-    p[bare] = np.eye(len(sheet.options), dtype=np.float32)[choice[bare]]
-    return Answers(name, "model", choice, p, region)
+    choice = lined["item_choice"].cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()
+    return Answers(name, "model", choice, probabilities_of(lined, sheet), region)
 
 
 def place_models(
@@ -141,7 +134,7 @@ def place_models(
     *,
     by: Sequence[str] = (),
     rng: np.random.Generator,
-    draws: int = 300,
+    draws: int = 1000,
 ) -> Placement:
     """Models (answers without a persona) beside every drawn person and their majority.
 
@@ -150,7 +143,12 @@ def place_models(
     targets = [*persona_answers(sheet, controls=False), majority_answers(sheet)]
     nearness = []
     for coordinate, level, items in _slices_of(sheet, by):
-        nearness += _nearness(models, targets, items, sheet.unit_of[items], coordinate, level, rng=rng, draws=draws)
+        units = sheet.units.among(items)
+        nearness += [
+            _nearness(model, target, items, units, coordinate, level, options=len(sheet.options), rng=rng, draws=draws)
+            for model in models
+            for target in targets
+        ]
     return Placement(tuple(nearness), draw_map([*persona_answers(sheet), *models, targets[-1]]))
 
 
@@ -164,29 +162,16 @@ def _slices_of(sheet: Sheet, by: Sequence[str]) -> list[tuple[str, str, NDArray[
 
 
 def _nearness(
-    models: Sequence[Answers], targets: Sequence[Answers], items: NDArray[np.intp], unit_of: NDArray[np.intp],
-    coordinate: str, level: str, *, rng: np.random.Generator, draws: int,
-) -> list[Nearness]:  # fmt: skip
-    pairs = [(model, target) for model in models for target in targets]
-    if not pairs:
-        return []
-    o = pairs[0][0].p.shape[1]
-    sums = np.zeros((len(pairs), 1 + draws, o * o + 2))
-    for stretch, begins, weights in resampled_units(unit_of, rng=rng, draws=draws):
-        at = items[stretch]
-        for number, (model, target) in enumerate(pairs):
-            p, q = model.p[at].astype(np.float64), target.p[at].astype(np.float64)
-            between = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-            columns = pair_columns(model.choice[at], target.choice[at], between, o)
-            sums[number] += weights @ np.add.reduceat(columns, begins, axis=0)
-    found = []
-    for number, (model, target) in enumerate(pairs):
-        same, kappa, divergence, n = read_pair_sums(sums[number], o)
-        found.append(
-            Nearness(model.name, target.name, coordinate, level, from_draws(same, n), from_draws(kappa, n),
-                from_draws(divergence, int(sums[number, 0, -1])))
-        )  # fmt: skip
-    return found
+    model: Answers, target: Answers, items: NDArray[np.intp], units: Units, coordinate: str, level: str,
+    *, options: int, rng: np.random.Generator, draws: int,
+) -> Nearness:  # fmt: skip
+    one, other = model.choice[items], target.choice[items]
+    return Nearness(
+        model.name, target.name, coordinate, level,
+        same_share(one, other, units),
+        kappa_between(one, other, options, units, rng=rng, draws=draws),
+        mean_divergence(model.p[items], target.p[items], units),
+    )  # fmt: skip
 
 
 def draw_map(respondents: Sequence[Answers]) -> Map | None:

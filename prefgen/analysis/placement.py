@@ -29,7 +29,7 @@ class PlacedModel:
     judgments: Iterable[pl.DataFrame]
 
 
-def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 300) -> dict[str, Any]:
+def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 1000) -> dict[str, Any]:
     """Each model beside every persona and their majority, over all items and by dimension, theme and group type.
 
     Raises UsageError when the run has no answers of personas to compare with, or two models share a name.
@@ -64,7 +64,7 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
     }
 
 
-def write_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 300) -> dict[str, Any]:
+def write_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 1000) -> dict[str, Any]:
     """`find_placement`, also written to RUN/placement.json, where the report finds it."""
     found = find_placement(folder, models, draws=draws)
     write_json(folder.path / "placement.json", found)
@@ -72,6 +72,8 @@ def write_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: 
 
 
 def _answers_of(judgments: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    parts = [preferences(part).select("item_id", "choice", pl.col("^p_[A-Z]$")) for part in judgments if part.height]
+    parts = [
+        preferences(part).select("item_id", "choice", pl.col("^p_([A-Z]|tie|na)$")) for part in judgments if part.height
+    ]
     empty = pl.DataFrame(schema={"item_id": pl.String, "choice": pl.String})
     return pl.concat(parts, how="diagonal") if parts else empty

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.estimates import unit_starts
+from prefgen.analysis.units import FORM, Units, sampled_coordinates
 from prefgen.judging.presentations import LETTERS
 from prefgen.records import Status
 from prefgen.seeds import unit_for
@@ -21,12 +21,28 @@ MOST_PERSONAS = 240
 MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
 
-FORM = "form"
-"""The coordinate that says in which wording a question is asked."""
-
 _ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
-_JUDGMENT_COLUMNS = ("persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice")
-_BY_ITEM = ("choice", "p", "verdicts", "first", "pairs", "follows", "statuses", "kept")
+_JUDGMENT_COLUMNS = (
+    "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "position_bias", "n_presentations",
+)  # fmt: skip
+_BY_ITEM = ("choice", "p", "verdicts", "first", "bias", "pairs", "changed", "statuses", "kept")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slots:
+    """Where all verdicts of a run stood, by item, every persona counted: also those that a sheet leaves out.
+
+    verdicts, first    judgments that named an option, the one marked neither included, and those of them in the first slot
+    bias, cells        sum of the position bias of each persona on the item, and how many of them have one
+    fair               one over the number of options: the share of verdicts for the first slot without a habit
+    """
+
+    units: Units
+    verdicts: NDArray[np.int64]
+    first: NDArray[np.int64]
+    bias: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    fair: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,16 +55,20 @@ class Sheet:
                  one who is told in one way
     items        one row an item: item_id, n_options, neither, longest (index of the one longest substantive
                  option, null when two tie), stretch (its characters over the shortest's), then coordinates
-    unit_of      (I,) which unit each item belongs to, in order: the forms of one question are one unit, since who
-                 has an opinion on one has it on the other; else every item is its own
+    sampled      the coordinates whose levels are a sample: what intervals generalise over, beside questions
+    units        which items are one question, and which levels of `sampled` they share
     choice       (K, I) index of the order-debiased choice, -1 for none
-    p            (K, I, O) order-debiased probability of each option, NaN where there is no answer
-    verdicts, first    (K, I) verdicts for a substantive option, and those of them that named the first slot
-    pairs, follows     (K, I) presentations compared with the given order, and those whose verdict kept the slot
-                       and so changed the option
+    p            (K, I, O) order-debiased probability of each option, NaN where there is no answer; one more column, for what
+                 is on `tie` and `na`, where those were offered
+    verdicts, first    (K, I) verdicts, the option marked neither included, and those of them that named the first slot
+    bias               (K, I) position bias over a balanced set of orders, NaN where it has none: see `judging.aggregate`
+    pairs, changed     (K, I) presentations compared with the first order, and those whose verdict is another option
     statuses     (K, I, 6) judgments by status, in the order of STATUSES
     kept         (K, I) whether any judgment is kept; all True where nothing was filtered
     drawn_from   (personas, items) of the run; more than K and I when a seeded draw stands for them
+    twins        drawn persons left out because another has the same portrait: to a judge they are one respondent, who counts
+                 with the weight of all
+    slots        where the verdicts of all persons stood
     """
 
     personas: tuple[str, ...]
@@ -59,25 +79,25 @@ class Sheet:
     items: pl.DataFrame
     coordinates: tuple[str, ...]
     options: tuple[str, ...]
-    unit_of: NDArray[np.intp]
+    sampled: tuple[str, ...]
+    units: Units
     choice: NDArray[np.int8]
     p: NDArray[np.float32]
     verdicts: NDArray[np.uint8]
     first: NDArray[np.uint8]
+    bias: NDArray[np.float32]
     pairs: NDArray[np.uint8]
-    follows: NDArray[np.uint8]
+    changed: NDArray[np.uint8]
     statuses: NDArray[np.uint8]
     kept: NDArray[np.bool_]
     drawn_from: tuple[int, int]
+    twins: int
+    slots: Slots
 
     @property
     def people(self) -> NDArray[np.intp]:
         """Rows of the drawn persons, controls left out."""
         return np.flatnonzero([control is None for control in self.controls])
-
-    def by_unit(self, values: NDArray[Any]) -> NDArray[Any]:
-        """(I, ...) numbers of items, added up within each unit."""
-        return np.asarray(np.add.reduceat(values, unit_starts(self.unit_of), axis=0)) if len(values) else values
 
     def options_chosen(self, rows: NDArray[np.intp], *, kept_only: bool = False) -> NDArray[np.int64]:
         """(items, options): how many of the personas in `rows` chose each option."""
@@ -143,33 +163,73 @@ def sheet_of(
     """The sheet of one run.
 
     judgments    parts in which all judgments of a persona and item stand together: persona_id, item_id, order,
-                 repeat, choice, slot, status, item_choice,
-                 p_<option> and, where rows were filtered, reject_reason
+                 repeat, choice, slot, status, item_choice, position_bias, n_presentations,
+                 p_<option>, p_tie and p_na where they were offered and, where rows were filtered, reject_reason
     items        rows of `item_facts`
-    personas     persona_id, control, control_of, weight; person and wording where people are told in several
+    personas     persona_id, control, control_of, weight; person and wording where people are told in several; portrait
+                 (anything that is equal for equal texts) where they have one
 
     Memory grows with personas x items up to `most_cells`, not with the judgments.
     """
-    people = _drawn_people(personas, most_personas, seed)
+    people, twins = _drawn_people(personas, most_personas, seed)
+    every, unit_of_every = _in_units(items)
     asked, unit_of = _in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
+    coordinates = coordinates_of(asked)
+    sampled = sampled_coordinates(asked, coordinates)
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
-    empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "follows")}
+    empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "changed")}
+    totals = np.zeros((4, every.height))
     sheet = Sheet(
         personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
         control_of=tuple(people["control_of"]), told_as=tuple(people.select("person", "wording").iter_rows()), weights=people["weight"].to_numpy(),
-        items=asked, coordinates=coordinates_of(asked), options=tuple(LETTERS[:o]), unit_of=unit_of,
-        choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32),
-        statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height), **empty,
+        items=asked, coordinates=coordinates, options=tuple(LETTERS[:o]), sampled=sampled, units=Units.over(unit_of, asked, sampled),
+        choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32), bias=np.full((k, i), np.nan, np.float32),
+        statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height),
+        twins=twins, slots=_slots(every, unit_of_every, totals), **empty,
     )  # fmt: skip
     at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
-    at_item = asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len()))
+    at_every = every.select("item_id", every=pl.int_range(pl.len()))
+    at_item = at_every.join(
+        asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
+    )
     for part in judgments:
-        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|reject_reason)$"))
-        rows = part.join(at_persona, on="persona_id", how="inner").join(at_item, on="item_id", how="inner")
+        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
+        rows = part.join(at_item, on="item_id", how="inner")
+        _add_slots(totals, rows)
+        rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")
         if rows.height:
+            sheet = _with_rest(sheet, rows)
             _fill_choices(sheet, rows)
             _fill_slots(sheet, rows)
-    return _asked_only(sheet)
+    return _asked_only(replace(sheet, slots=_slots(every, unit_of_every, totals)))
+
+
+def _slots(items: pl.DataFrame, unit_of: NDArray[np.intp], totals: NDArray[np.float64]) -> Slots:
+    """Of the items that anybody was asked; `totals` has the rows of `_add_slots`."""
+    asked = np.flatnonzero(totals[0] > 0)
+    kept = items[asked]
+    units = Units.over(unit_of[asked], kept, sampled_coordinates(kept, coordinates_of(kept)))
+    verdicts, first, bias, cells = totals[:, asked]
+    fair = 1 / np.maximum(1, kept["n_options"].to_numpy())
+    return Slots(units, verdicts.astype(np.int64), first.astype(np.int64), bias, cells, fair)
+
+
+def _add_slots(totals: NDArray[np.float64], rows: pl.DataFrame) -> None:
+    """Adds verdicts, those for the first slot, and each persona's position bias once, to their items."""
+    once = 1 / pl.col("n_presentations")
+    counted = rows.group_by("every").agg(
+        pl.col("slot").count(), (pl.col("slot") == "A").sum().alias("first"),
+        (pl.col("position_bias") * once).sum().alias("bias"),
+        once.filter(pl.col("position_bias").is_not_null()).sum().alias("cells"),
+    )  # fmt: skip
+    totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
+
+
+def _with_rest(sheet: Sheet, rows: pl.DataFrame) -> Sheet:
+    """The sheet with a last column of `p` for what is on `tie` and `na`, once rows have such."""
+    if sheet.p.shape[2] > len(sheet.options) or not {"p_tie", "p_na"} & set(rows.columns):
+        return sheet
+    return replace(sheet, p=np.concatenate([sheet.p, 0 * sheet.p[:, :, :1]], axis=2))
 
 
 def _asked_only(sheet: Sheet) -> Sheet:
@@ -177,34 +237,61 @@ def _asked_only(sheet: Sheet) -> Sheet:
     asked = sheet.statuses.any(axis=(0, 2))
     if asked.all():
         return sheet
-    items, unit_of = sheet.items.filter(pl.Series(asked)), sheet.unit_of[asked]
+    items, unit_of = sheet.items.filter(pl.Series(asked)), sheet.units.of[asked]
+    coordinates = coordinates_of(items)
+    sampled = sampled_coordinates(items, coordinates)
     whole = sheet.items.height == sheet.drawn_from[1]
     return replace(
         sheet,
         items=items,
-        unit_of=unit_of,
-        coordinates=coordinates_of(items),
+        units=Units.over(unit_of, items, sampled),
+        coordinates=coordinates,
+        sampled=sampled,
         drawn_from=(sheet.drawn_from[0], items.height if whole else sheet.drawn_from[1]),
         **{name: getattr(sheet, name)[:, asked] for name in _BY_ITEM},
     )
 
 
-def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> tuple[pl.DataFrame, int]:
+    """Those looked at one by one, and how many were left out as another's twin."""
     text = pl.lit(None, pl.String)
-    wanted = {"control": text, "control_of": text, "weight": pl.lit(1.0), "person": text, "wording": text}
+    wanted = {
+        "control": text,
+        "control_of": text,
+        "weight": pl.lit(1.0),
+        "person": text,
+        "wording": text,
+        "portrait": text,
+    }
     people = personas.with_columns(**{name: empty for name, empty in wanted.items() if name not in personas.columns})
     person = pl.coalesce("person", "persona_id").alias("person")
     weight = pl.col("weight").cast(pl.Float64).fill_null(1.0)
-    people = people.select("persona_id", "control", "control_of", weight, person, "wording")
-    people = people.unique("persona_id", keep="first", maintain_order=True)
+    people = people.select("persona_id", "control", "control_of", weight, person, "wording", "portrait")
+    people, twins = _without_twins(people.unique("persona_id", keep="first", maintain_order=True))
     drawn = people.filter(pl.col("control").is_null())
     if drawn.height <= most:
-        return people
+        return people, twins
     place = {one: unit_for(seed, "sheet", "persona", one) for one in drawn["person"].unique(maintain_order=True)}
     ranked = sorted(drawn.select("persona_id", "person").iter_rows(), key=lambda row: place[row[1]])
     kept = [name for name, _ in ranked[:most]]
     beside = pl.col("control").is_not_null() & (pl.col("control_of").is_null() | pl.col("control_of").is_in(kept))
-    return people.filter(pl.col("persona_id").is_in(kept) | beside)
+    return people.filter(pl.col("persona_id").is_in(kept) | beside), twins
+
+
+def _without_twins(people: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Of drawn persons with one portrait the first, with the weight of all; controls of the others go with them."""
+    drawn = pl.col("control").is_null() & pl.col("portrait").is_not_null()
+    if not people.select((drawn & pl.col("portrait").is_duplicated()).any()).item():
+        return people, 0
+    one = (
+        pl.when(drawn)
+        .then(pl.lit("p") + pl.col("portrait").cast(pl.String))
+        .otherwise(pl.lit("c") + pl.col("persona_id"))
+    )
+    people = people.with_columns(pl.col("weight").sum().over(one), first=pl.col("persona_id").first().over(one))
+    kept = people.filter(pl.col("first") == pl.col("persona_id"))
+    alone = pl.col("control_of").is_null() | pl.col("control_of").is_in(kept["persona_id"].implode())
+    return kept.filter(alone).drop("first"), people.height - kept.height
 
 
 def _drawn_items(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
@@ -239,37 +326,51 @@ def _fill_choices(sheet: Sheet, rows: pl.DataFrame) -> None:
         held = rows.filter(pl.col("reject_reason").is_null())
         sheet.kept[k, i] = False
         sheet.kept[held["k"].to_numpy(), held["i"].to_numpy()] = True
-    known = [name for letter in sheet.options if (name := f"p_{letter}") in one.columns]
-    if known:
-        p = one.select(known).cast(pl.Float32).fill_null(np.nan).to_numpy()
-        p = np.where(np.isnan(p) & ~np.isnan(p).all(axis=1, keepdims=True), 0.0, p)
-        sheet.p[k, i, : len(known)] = p
-        sheet.p[k, i, len(known) :] = np.where(np.isnan(p).all(axis=1), np.nan, 0.0)[:, None]
-    # An endpoint that gives no probabilities still says which option: all of the mass is there.
-    bare = np.isnan(sheet.p[k, i]).any(axis=1) & (chosen >= 0)
-    sheet.p[k[bare], i[bare]] = np.eye(len(sheet.options), dtype=np.float32)[chosen[bare]]
+    sheet.bias[k, i] = one["position_bias"].cast(pl.Float32).fill_null(np.nan).to_numpy()
+    sheet.p[k, i] = probabilities_of(one, sheet)
     counts = rows.group_by("k", "i", "status").len()
     found = counts.filter(pl.col("status").is_in(STATUSES))
     where = _index_of(found["status"], STATUSES)
     sheet.statuses[found["k"].to_numpy(), found["i"].to_numpy(), where] = found["len"].clip(0, 255).to_numpy()
 
 
+def probabilities_of(rows: pl.DataFrame, sheet: Sheet) -> NDArray[np.float32]:
+    """(rows, columns of `Sheet.p`) from p_<option>, p_tie and p_na, NaN without an answer.
+
+    Where there are none but a choice (`item_choice`), all of the mass is on it.
+    """
+    width = sheet.p.shape[2]
+    p = np.full((rows.height, width), np.nan, np.float32)
+    names = [(place, f"p_{letter}") for place, letter in enumerate(sheet.options) if f"p_{letter}" in rows.columns]
+    rest = [name for name in ("p_tie", "p_na") if name in rows.columns and width > len(sheet.options)]
+    if names:
+        found = rows.select(name for _, name in names).cast(pl.Float32).fill_null(np.nan).to_numpy()
+        read = ~np.isnan(found).all(axis=1)
+        p[read] = 0.0
+        p[np.ix_(read, [place for place, _ in names])] = np.nan_to_num(found[read])
+        if rest:
+            p[read, -1] = rows.select(pl.sum_horizontal(rest)).to_series().to_numpy()[read]
+    chosen = _index_of(rows["item_choice"], sheet.options)
+    bare = np.isnan(p).any(axis=1) & (chosen >= 0)
+    p[bare] = np.eye(width, dtype=np.float32)[chosen[bare]]
+    return p
+
+
 def _fill_slots(sheet: Sheet, rows: pl.DataFrame) -> None:
-    """Where verdicts stood: how many named the first slot, and how many kept it when the order changed."""
+    """Where verdicts stood: how many named the first slot, and how many are another option when the order changed."""
     heard = rows.filter(pl.col("choice").is_not_null() & pl.col("slot").is_not_null())
     chosen = pl.Series("chosen", _index_of(heard["choice"], sheet.options), pl.Int64)
-    heard = heard.select("k", "i", "repeat", "order", "slot", "neither").with_columns(chosen)
-    real = pl.col("chosen") != pl.col("neither").fill_null(-1)
-    counted = heard.group_by("k", "i").agg(verdicts=real.sum(), first=(real & (pl.col("slot") == "A")).sum())
+    heard = heard.select("k", "i", "repeat", "order", "slot").with_columns(chosen)
+    counted = heard.group_by("k", "i").agg(verdicts=pl.len(), first=(pl.col("slot") == "A").sum())
     _add(sheet.verdicts, counted, "verdicts")
     _add(sheet.first, counted, "first")
     foremost = pl.col("order") == pl.col("order").first().over("k", "i")
-    base = heard.filter(foremost).select("k", "i", "repeat", "slot", "chosen")
+    base = heard.filter(foremost).select("k", "i", "repeat", "chosen")
     both = heard.filter(~foremost).join(base, on=["k", "i", "repeat"], how="inner", suffix="_base")
-    stayed = (pl.col("slot") == pl.col("slot_base")) & (pl.col("chosen") != pl.col("chosen_base"))
-    compared = both.group_by("k", "i").agg(pairs=pl.len(), follows=stayed.sum())
+    changed = pl.col("chosen") != pl.col("chosen_base")
+    compared = both.group_by("k", "i").agg(pairs=pl.len(), changed=changed.sum())
     _add(sheet.pairs, compared, "pairs")
-    _add(sheet.follows, compared, "follows")
+    _add(sheet.changed, compared, "changed")
 
 
 def _add(to: NDArray[np.uint8], counted: pl.DataFrame, name: str) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.analysis.sheet import STATUSES, Sheet
-from prefgen.estimates import Estimate, clustered_share
+from prefgen.estimates import Estimate
 
 MOST_LEVELS = 40
 NO_CHOICE = tuple(status for status in STATUSES if status not in ("ok", "na"))
@@ -82,7 +82,7 @@ def levels_of(sheet: Sheet, coordinate: str) -> tuple[tuple[str, ...], NDArray[n
 
 
 def estimate_shares(sheet: Sheet, *, option: str, rows: str, columns: str | None = None) -> OptionShares:
-    """P(option) for every level of `rows` x every level of `columns`; items are the clusters."""
+    """P(option) for every level of `rows` x every level of `columns`; questions are the units."""
     chose, choices = _weighted(sheet, option)
     row_names, row_of = levels_of(sheet, rows)
     column_names, column_of = levels_of(sheet, columns) if columns else (("",), np.zeros(sheet.items.height, np.intp))
@@ -91,12 +91,8 @@ def estimate_shares(sheet: Sheet, *, option: str, rows: str, columns: str | None
         for c, column in enumerate(column_names):
             at = (row_of == r) & (column_of == c)
             if choices[at].any():
-                slices.append(
-                    Slice(row, column, clustered_share(sheet.by_unit(chose * at), sheet.by_unit(choices * at)))
-                )
-    return OptionShares(
-        option, rows, columns, clustered_share(sheet.by_unit(chose), sheet.by_unit(choices)), tuple(slices)
-    )
+                slices.append(Slice(row, column, sheet.units.share(chose * at, choices * at)))
+    return OptionShares(option, rows, columns, sheet.units.share(chose, choices), tuple(slices))
 
 
 def estimate_profiles(sheet: Sheet, *, option: str, coordinate: str) -> tuple[PersonaSlice, ...]:
@@ -105,16 +101,20 @@ def estimate_profiles(sheet: Sheet, *, option: str, coordinate: str) -> tuple[Pe
     names, level_of = levels_of(sheet, coordinate)
     chose, choices = (sheet.choice == wanted).astype(np.int64), (sheet.choice >= 0).astype(np.int64)
     return tuple(
-        PersonaSlice(persona, sheet.controls[k], level, clustered_share(sheet.by_unit(chose[k] * (level_of == at)), sheet.by_unit(choices[k] * (level_of == at))))
+        PersonaSlice(persona, sheet.controls[k], level, sheet.units.share(chose[k] * (level_of == at), choices[k] * (level_of == at)))
         for k, persona in enumerate(sheet.personas)
         for at, level in enumerate(names)
     )  # fmt: skip
 
 
 def _weighted(sheet: Sheet, option: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per item: weight of the drawn persons who chose `option`, and of those who chose at all."""
+    """Per item: weight of the drawn persons who chose `option`, and of those who chose at all.
+
+    In persons: weights are scaled so that they sum to as many as equal weights would have to be to say as much (Kish).
+    """
     people = sheet.people
     chosen, weight = sheet.choice[people], sheet.weights[people][:, None]
+    weight = weight * (weight.sum() / (weight**2).sum()) if weight.any() else weight
     wanted = sheet.options.index(option)
     return ((chosen == wanted) * weight).sum(axis=0), ((chosen >= 0) * weight).sum(axis=0)
 
@@ -139,12 +139,16 @@ def estimate_length_sensitivity(sheet: Sheet, *, steps: int = 3) -> LengthSensit
     ranked = ranked[np.argsort(stretch[ranked], kind="stable")]
     parts = [part for part in np.array_split(ranked, steps) if part.size >= 5]
     return LengthSensitivity(
-        longest=clustered_share(sheet.by_unit(won), sheet.by_unit(of)),
+        longest=sheet.units.share(won, of),
         chance=float((of / n_real).sum() / of.sum()),
-        steps=tuple(
-            (float(stretch[part[0]]), float(stretch[part[-1]]), clustered_share(won[part], of[part])) for part in parts
-        ),
+        steps=tuple((float(stretch[part[0]]), float(stretch[part[-1]]), _only(sheet, part, won, of)) for part in parts),
     )
+
+
+def _only(sheet: Sheet, items: NDArray[np.intp], won: NDArray[np.int64], of: NDArray[np.int64]) -> Estimate:
+    at = np.zeros(len(of), np.int64)
+    at[items] = 1
+    return sheet.units.share(won * at, of * at)
 
 
 def count_silence(sheet: Sheet, coordinates: Sequence[str]) -> tuple[Silence, ...]:
@@ -152,24 +156,24 @@ def count_silence(sheet: Sheet, coordinates: Sequence[str]) -> tuple[Silence, ..
     silent = [STATUSES.index(status) for status in NO_CHOICE]
     found = []
     for k, persona in enumerate(sheet.personas):
-        found.append(_silence("persona_id", persona, sheet.by_unit(sheet.statuses[k].astype(np.int64)), silent))
+        found.append(_silence(sheet, "persona_id", persona, sheet.statuses[k].astype(np.int64), silent))
     by_item = sheet.statuses.sum(axis=0, dtype=np.int64)
     for coordinate in coordinates:
         names, level_of = levels_of(sheet, coordinate)
         if len(names) <= MOST_LEVELS:
             found += [
-                _silence(coordinate, level, sheet.by_unit(by_item * (level_of == at)[:, None]), silent)
+                _silence(sheet, coordinate, level, by_item * (level_of == at)[:, None], silent)
                 for at, level in enumerate(names)
             ]
     return tuple(found)
 
 
-def _silence(coordinate: str, level: str, by_unit: NDArray[np.int64], silent: list[int]) -> Silence:
-    totals = by_unit.sum(axis=0)
+def _silence(sheet: Sheet, coordinate: str, level: str, by_item: NDArray[np.int64], silent: list[int]) -> Silence:
+    totals = by_item.sum(axis=0)
     return Silence(
         coordinate=coordinate,
         level=level,
         judgments=int(totals.sum()),
         statuses={name: int(count) for name, count in zip(STATUSES, totals, strict=True) if count},
-        share=clustered_share(by_unit[:, silent].sum(axis=1), by_unit.sum(axis=1)),
+        share=sheet.units.share(by_item[:, silent].sum(axis=1), by_item.sum(axis=1)),
     )

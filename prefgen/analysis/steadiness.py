@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.distance import jensen_shannon
 from prefgen.analysis.sheet import Sheet
-from prefgen.estimates import Estimate, clustered_share
+from prefgen.estimates import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,16 @@ class WordingSensitivity:
 
 def estimate_form_consistency(sheet: Sheet) -> tuple[FormConsistency, ...]:
     """Every persona, controls included; empty where no question was asked in several forms."""
-    first, second = _forms_of_one_question(sheet.unit_of)
+    first, second = _forms_of_one_question(sheet.units.of)
     if not len(first):
         return ()
-    units = sheet.unit_of[first]
     found = []
     for k, persona in enumerate(sheet.personas):
         a, b = sheet.choice[k, first], sheet.choice[k, second]
         both = (a >= 0) & (b >= 0)
-        same, of = (np.bincount(units, weights=x) for x in (both & (a == b), both))
+        same, of = (np.bincount(first, weights=x, minlength=len(sheet.units.of)) for x in (both & (a == b), both))
         chance = None if not both.any() else 1 - _by_chance(a[both], b[both], len(sheet.options))
-        found.append(FormConsistency(persona, sheet.controls[k], clustered_share(same, of), chance))
+        found.append(FormConsistency(persona, sheet.controls[k], sheet.units.share(same, of), chance))
     return tuple(found)
 
 
@@ -94,7 +93,7 @@ def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:
             by_wording.setdefault(wording, {})[person] = int(k)
     if len(by_wording) < 2:
         return None
-    pairs, changed, of = [], np.zeros(len(sheet.unit_of)), np.zeros(len(sheet.unit_of))
+    pairs, changed, of = [], np.zeros(sheet.items.height), np.zeros(sheet.items.height)
     for one, other in combinations(by_wording, 2):
         shared = [person for person in by_wording[one] if person in by_wording[other]]
         rows = np.array([[by_wording[one][p], by_wording[other][p]] for p in shared], dtype=np.intp).reshape(-1, 2)
@@ -102,11 +101,11 @@ def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:
         pairs.append(pair)
         changed, of = changed + differ, of + both
     people = np.array(sorted({k for rows in by_wording.values() for k in rows.values()}), dtype=np.intp)
-    follows, compared = (x[people].sum(axis=0, dtype=np.int64) for x in (sheet.follows, sheet.pairs))
+    by_order, compared = (x[people].sum(axis=0, dtype=np.int64) for x in (sheet.changed, sheet.pairs))
     return WordingSensitivity(
         tuple(by_wording),
-        clustered_share(sheet.by_unit(changed), sheet.by_unit(of)),
-        clustered_share(sheet.by_unit(follows), sheet.by_unit(compared)),
+        sheet.units.share(changed, of),
+        sheet.units.share(by_order, compared),
         tuple(pairs),
     )
 
@@ -126,7 +125,7 @@ def _pair(
     ]
     chance = float(np.average([c for c, _ in chances], weights=[n for _, n in chances])) if chances else None
     divergence = float(np.mean(apart)) if apart else None
-    told = clustered_share(sheet.by_unit(differ), sheet.by_unit(of))
+    told = sheet.units.share(differ, of)
     return WordingPair(one, other, len(rows), told, chance, divergence), differ, of
 
 
