@@ -340,6 +340,18 @@ def shrinkage(of_items: float, variance: Variance, *, level: float = 0.95) -> fl
     return min(1.0, of_items / variance.value) * (NormalDist().inv_cdf(0.5 + level / 2) / t) ** 2
 
 
+def from_draws(values: Floats, n: int, *, level: float = 0.95) -> Estimate:
+    """The estimate whose value is `values[0]` and whose draws are the rest; NaN draws are left out."""
+    draws = values[1:][~np.isnan(values[1:])]
+    if math.isnan(values[0]):
+        return Estimate(None, None, None, n)
+    value = float(values[0])
+    if draws.size == 0:
+        return Estimate(value, None, None, n)
+    low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(value, min(value, float(low)), max(value, float(high)), n)
+
+
 def unit_starts(unit_of: Codes) -> Codes:
     """Where each unit begins among rows that stand unit by unit."""
     if not unit_of.size:

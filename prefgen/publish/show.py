@@ -18,7 +18,7 @@ from prefgen.publish.report.bars import flow_of
 from prefgen.publish.report.headlines import Headline, headlines
 from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import Reading, read_judgments
-from prefgen.publish.report.words import Record, count, duration, interval, percent, short
+from prefgen.publish.report.words import Record, count, duration, interval, percent, short, signed
 from prefgen.store.folder import RunFolder
 
 _MARKS = {"grave": ("!", "red"), "plain": ("-", "default"), "good": ("+", "green")}
@@ -46,7 +46,7 @@ def summary_of(run: Path) -> dict[str, Any]:
         "exports": {config["name"]: config["splits"] for config in manifest.get("configs", [])},
         "headlines": [{"about": one.key, "weight": one.weight, "says": one.sentence} for one in headlines(manifest, findings)],
         "agreement": agreement and {"alpha": agreement["alpha"], "unanimous": agreement["unanimous"]},
-        "position_bias": bias and {key: bias[key] for key in ("follows_slot", "first_slot", "fair_first_slot")},
+        "position_bias": bias and {key: bias[key] for key in ("position_bias", "people", "first_slot", "fair_first_slot", "changes", "noise")},
         "controls": [
             {key: one[key] for key in ("persona_id", "control", "differs", "changes_mind")} for one in findings.get("controls") or []
         ],
@@ -128,7 +128,7 @@ def _print_headlines(console: Console, said: list[Headline]) -> None:
 def _personas(findings: Record) -> Grid:
     """One line a persona: its habit, and how far it is from the control."""
     grid = Grid("persona", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("follows the slot", "differs from no persona", "alike", "most like"):
+    for name in ("position bias", "differs from no persona", "alike", "most like"):
         grid.add_column(name, justify="left" if name == "most like" else "right")
     effects = {one["persona_id"]: one for one in findings["controls"] if one["control"] == "none"}
     nearest = _nearest(findings)
@@ -136,7 +136,7 @@ def _personas(findings: Record) -> Grid:
         effect, near = effects.get(one["persona_id"]), nearest.get(one["persona_id"])
         label = short(one["persona_id"], 30) + (f" ({one['control']})" if one["control"] else "")
         cells = (
-            label, interval(one["follows_slot"]), interval(effect["differs"]) if effect else "",
+            label, interval(one["position_bias"], told=signed), interval(effect["differs"]) if effect else "",
             percent(near[0]) if near else "", short(near[1], 24) if near else "",
         )  # fmt: skip
         grid.add_row(*(Text(plain(cell)) for cell in cells))

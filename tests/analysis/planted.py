@@ -82,10 +82,20 @@ def plant(truth: Truth | None = None, *, seed: int = 0, texts: dict[str, str] | 
     judgments = judgments.with_columns(neither=pl.lit("C")).join(
         items.drop("prompt", "options", "neither"), on="item_id", maintain_order="left"
     )
-    judgments = measured(judgments).with_columns(
+    judgments = two_slots(measured(judgments)).with_columns(
         reject_reason=pl.when(pl.col("status").is_in(["refusal", "failed", "unparsed"])).then(pl.col("status"))
     )
     return Planted(truth, personas, items, judgments)
+
+
+def two_slots(judgments: pl.DataFrame) -> pl.DataFrame:
+    """The same with the position bias between the two options that are chosen at all: they swap slots, the third stays in its own.
+
+    Null for a persona and item of which an order was not read, or names the third.
+    """
+    read = pl.col("slot").is_in(["A", "B"]) & (pl.col("choice") != "C")
+    bias = pl.when(read.fill_null(False).all()).then((pl.col("slot") == "A").mean() * 2 - 1)
+    return judgments.with_columns(position_bias=bias.over("persona_id", "item_id"))
 
 
 def filtered(judgments: pl.DataFrame) -> pl.DataFrame:

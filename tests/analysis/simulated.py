@@ -30,6 +30,7 @@ class Setting:
     lean        log-odds of option A
     dimension   added on the first dimension, taken from the second
     slot        share of the verdicts that name the first slot whatever stands there
+    apart       log-odds between the two personas that lean farthest
     """
 
     topics: int
@@ -38,6 +39,7 @@ class Setting:
     lean: float = 0.3
     dimension: float = 0.2
     slot: float = 0.1
+    apart: float = 1.6
 
     @property
     def items(self) -> int:
@@ -59,7 +61,7 @@ class Drawn:
 
 def answers(setting: Setting, shared: np.ndarray, dimension: np.ndarray, rng: np.random.Generator) -> Drawn:
     """Answers to questions whose topics and groups add `shared`."""
-    persona = np.linspace(-0.8, 0.8, PERSONAS)[:, None]
+    persona = np.linspace(-setting.apart / 2, setting.apart / 2, PERSONAS)[:, None]
     question = rng.normal(0, 0.8, shared.size) + rng.normal(0, 0.4, (PERSONAS, shared.size))
     side = np.where(dimension == 0, setting.dimension, -setting.dimension)
     p = 1 / (1 + np.exp(-(setting.lean + persona + shared + side + question)))

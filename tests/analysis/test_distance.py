@@ -4,12 +4,23 @@ import evalica
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance as scipy_distance
 from sklearn.metrics import cohen_kappa_score
 
-from prefgen.analysis.distance import alpha_columns, cohen_kappa, entropy, jensen_shannon, krippendorff_alpha
+from prefgen.analysis.agreement import kappa_between
+from prefgen.analysis.distance import (
+    alpha_columns,
+    alpha_parts,
+    cohen_kappa,
+    entropy,
+    jensen_shannon,
+    kappa_parts,
+    krippendorff_alpha,
+)
+from prefgen.analysis.units import Units
+from prefgen.estimates import Crossing
 
 weights = st.lists(st.floats(0.001, 1), min_size=3, max_size=3)
 
@@ -86,3 +97,46 @@ def test_alpha_is_evalicas(seed):
 def test_alpha_is_unknown_where_nobody_ever_differs():
     assert np.isnan(alpha_of(np.array([[3, 0], [3, 0]])))
     assert alpha_of(np.array([[3, 0], [0, 3]])) == 1.0
+
+
+def test_how_far_one_item_moves_kappa_is_its_derivative():
+    table = np.array([[20.0, 4, 1], [3, 9, 2], [0, 5, 6]])
+    step = 1e-6
+    for cell in np.ndindex(3, 3):
+        more = table.copy()
+        more[cell] += step
+        assert kappa_parts(table)[cell] == pytest.approx((cohen_kappa(more) - cohen_kappa(table)) / step, abs=1e-5)
+    assert (kappa_parts(table) * table).sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_how_far_one_item_moves_alpha_is_its_derivative():
+    counts = np.array([[5, 0], [3, 2], [1, 4], [0, 5], [2, 2], [1, 0]])
+    columns = alpha_columns(counts)
+    total, step = columns.sum(axis=0), 1e-6
+    parts = np.array([(krippendorff_alpha(total + step * one) - krippendorff_alpha(total)) / step for one in columns])
+    paired = counts.sum(axis=1) > 1
+    assert alpha_parts(columns, total)[paired] == pytest.approx(parts[paired] - parts[paired].mean(), abs=1e-5)
+    assert alpha_parts(columns, total)[~paired] == 0.0
+
+
+@settings(deadline=None)
+@settings(deadline=None)
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.5, 0.1, 0.02]))
+def test_kappa_is_scikit_learns_and_its_interval_has_width_however_lopsided_the_table(seed, share):
+    rng = np.random.default_rng(seed)
+    one = (rng.random(40) < share).astype(np.int8)
+    other = np.where(rng.random(40) < 0.8, one, rng.random(40) < share).astype(np.int8)
+    found = kappa_between(one, other, 2, Units(np.arange(40), Crossing()), rng=rng, draws=200)
+    if len({*one, *other}) == 1:
+        assert (found.value, found.low, found.high, found.n) == (None, None, None, 40)
+    else:
+        assert found.value == pytest.approx(cohen_kappa_score(one, other), abs=1e-9)
+        assert found.high - found.low > 0.05
+
+
+def test_two_who_always_agree_may_not_have_to():
+    both = np.array([0, 1] * 15, np.int8)
+    found = kappa_between(both, both, 2, Units(np.arange(30), Crossing()), rng=np.random.default_rng(0))
+    assert found.value == found.high == 1.0
+    assert 0.7 < found.low < 0.95

@@ -50,7 +50,7 @@ def checks(findings: dict[str, Any], groups: list[str]) -> Iterator[Check]:
     people = [name for name in CAMPS if name != "none"]
     for one in findings["position_bias"]["by_persona"]:
         name = "none" if one["control"] else one["persona_id"]
-        yield Check(f"{name} follows the slot", FOLLOWS[name], one["follows_slot"])
+        yield Check(f"{name} follows the slot", FOLLOWS[name], one["position_bias"])
     for pair in findings["agreement"]["pairs"]:
         yield Check(
             f"{pair['first']} and {pair['second']} choose the same",

@@ -61,7 +61,13 @@ def test_slices_add_up_to_the_whole(planted, sheet):
     mine = [one for one in found.nearness if one.target == "ada"]
     whole = next(one for one in mine if not one.coordinate)
     parts = [one for one in mine if one.coordinate]
-    assert sum(one.same.value * one.same.n for one in parts) == pytest.approx(whole.same.value * whole.same.n)
+    ada, model = sheet.choice[sheet.personas.index("ada")], answers_of(planted, sheet, "none", "m").choice
+    both = (
+        sheet.items.with_columns(both=pl.Series((ada >= 0) & (model >= 0))).group_by("theme").agg(pl.col("both").sum())
+    )
+    of = dict(both.iter_rows())
+    assert sum(one.same.value * of[one.level] for one in parts) == pytest.approx(whole.same.value * sum(of.values()))
+    assert sum(one.same.n for one in parts) == whole.same.n  # questions: two forms of one are one
 
 
 def test_the_majority_is_what_most_say_by_weight_and_nothing_where_they_tie():
@@ -69,7 +75,9 @@ def test_the_majority_is_what_most_say_by_weight_and_nothing_where_they_tie():
     said = {"p": "A", "q": "B", "r": "B"}
     rows = [(name, "i", "given", 0, c, c, "ok", c, float(c == "A"), float(c == "B")) for name, c in said.items()]
     names = ["persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "p_A", "p_B"]
-    judgments = pl.DataFrame(rows, schema=names, orient="row")
+    judgments = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        position_bias=pl.lit(None, pl.Float64), n_presentations=pl.lit(1)
+    )
     for weights, expected in (([1.0, 1.0, 1.0], 1), ([3.0, 1.0, 1.0], 0), ([2.0, 1.0, 1.0], -1)):
         people = pl.DataFrame(
             {"persona_id": list(said), "control": pl.Series([None] * 3, dtype=pl.String), "weight": weights}

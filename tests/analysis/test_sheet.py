@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
 from prefgen.analysis.agreement import estimate_agreement, far_apart, largest_camps
 from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
+from prefgen.analysis.findings import describe
 from prefgen.analysis.gaps import coordinates_held, estimate_counterfactual
 from prefgen.analysis.sheet import item_facts, sheet_of
 from prefgen.analysis.slices import count_silence, estimate_length_sensitivity, estimate_profiles, estimate_shares
+from prefgen.analysis.units import Units
+from prefgen.estimates import Crossing
 from prefgen.judging.aggregate import measured
+from prefgen.publish.report.headlines import headlines
+from prefgen.publish.report.page import limits_of
 from prefgen.seeds import rng_for
-from tests.analysis.planted import plant
+from tests.analysis.planted import plant, two_slots
 
 ITEMS = pl.DataFrame({
     "item_id": ["w1", "m1", "w2", "m2"],
@@ -29,7 +35,7 @@ ITEMS = pl.DataFrame({
 SAID = {"ada": ("ABAA", "ABAA"), "bea": ("ABBA", "ABAA"), "none": ("AACR", "BBCR")}
 
 
-def sheet(said=SAID, items=ITEMS, weights=None, told=None):
+def sheet(said=SAID, items=ITEMS, weights=None, told=None, people=None):
     rows = []
     for name, orders in said.items():
         for n, item in enumerate(items["item_id"]):
@@ -46,7 +52,7 @@ def sheet(said=SAID, items=ITEMS, weights=None, told=None):
     kinds = pl.Struct({"A": pl.Float64, "B": pl.Float64, "C": pl.Float64})
     names = ["persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p"]
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String) | {"repeat": pl.Int64, "p": kinds}, orient="row")
-    people = pl.DataFrame({
+    people = people if people is not None else pl.DataFrame({
         "persona_id": list(said), "control": [None if name != "none" else "none" for name in said],
         "control_of": pl.Series([None] * len(said), dtype=pl.String), "weight": [(weights or {}).get(name, 1.0) for name in said],
     })  # fmt: skip
@@ -55,24 +61,66 @@ def sheet(said=SAID, items=ITEMS, weights=None, told=None):
         people = people.with_columns(
             person=pl.Series(person, dtype=pl.String), wording=pl.Series(wording, dtype=pl.String)
         )
-    return sheet_of([measured(frame)], item_facts(items.lazy()), people)
+    return sheet_of([two_slots(measured(frame))], item_facts(items.lazy()), people)
 
 
 def test_position_bias_by_hand():
-    found = estimate_position_bias(sheet())
+    found = estimate_position_bias(sheet(), rng=rng_for(0, "t"))
     by = {one.persona_id: one for one in found.by_persona}
-    # ada never changes; bea changes on w2 of four; the control on w1 and m1 of three that it answers in both orders
-    assert [by[name].follows_slot.value for name in ("ada", "bea", "none")] == pytest.approx([0.0, 1 / 4, 2 / 3])
-    assert found.follows_slot.value == pytest.approx(3 / 11)
-    # the control names the first slot in all four verdicts for a substantive option (its two Cs do not count)
-    assert by["none"].first_slot.value == 1.0
+    # ada never changes; bea names slot B in both orders on w2; the control names slot A in both on w1 and m1
+    assert [by[name].position_bias.value for name in ("ada", "bea", "none")] == pytest.approx([0.0, -1 / 4, 1.0])
+    assert found.position_bias.value == pytest.approx((-1 + 1 + 1) / 10)
+    assert [by[name].changes.value for name in ("ada", "bea", "none")] == pytest.approx([0.0, 1 / 4, 2 / 3])
+    assert found.changes.value == pytest.approx(3 / 11)
+    assert (by["bea"].noise, by["none"].noise) == (0.0, 0.0)
+    # the control names the first slot in four of its six verdicts, two of which are for the option marked neither
+    assert by["none"].first_slot.value == pytest.approx(2 / 3)
     assert by["ada"].first_slot.value == 0.5
-    assert found.fair_first_slot == 0.5
-    assert [(one.item_id, one.follows_slot) for one in found.worst_items] == [
-        ("w1", 1 / 3),
-        ("m1", 1 / 3),
-        ("w2", 1 / 3),
-    ]
+    assert found.fair_first_slot == pytest.approx(1 / 3)
+    assert found.people == 0.01
+    # two or three personas on each of four items: nothing is beyond chance
+    assert found.outlying_items == ()
+    assert sum(found.items_by_bias) == 4
+
+
+def test_the_first_slot_is_counted_over_every_judgment_also_of_personas_and_items_left_out():
+    planted = plant()
+    facts = item_facts(planted.items.lazy())
+    small = sheet_of([planted.judgments], facts, planted.personas, most_personas=2, most_cells=150)
+    assert (len(small.people), small.items.height) == (2, 50)
+    found = estimate_position_bias(small, rng=rng_for(0, "t"))
+    heard = planted.judgments.drop_nulls("slot")
+    assert found.first_slot.value == pytest.approx((heard["slot"] == "A").mean())
+    once = planted.judgments.unique(["persona_id", "item_id"])["position_bias"].drop_nulls()
+    assert found.position_bias.value == pytest.approx(once.mean())
+
+
+def test_personas_with_one_portrait_are_one_respondent():
+    said = {"ada": ("ABAA",) * 2, "twin": ("ABAA",) * 2, "bea": ("BBBA",) * 2, "none": ("AABB",) * 2}
+    alone, twice = sheet({name: said[name] for name in ("ada", "bea", "none")}), sheet(said)
+    people = pl.DataFrame({
+        "persona_id": list(said), "control": [None, None, None, "none"], "control_of": pl.Series([None] * 4, dtype=pl.String),
+        "portrait": [7, 7, 8, 0],
+    })  # fmt: skip
+    told = sheet(said, people=people)
+    assert (told.personas, told.twins, twice.twins) == (alone.personas, 1, 0)
+    assert told.weights.tolist() == [2.0, 1.0, 1.0]
+    at = [estimate_agreement(one, rng=rng_for(0, "t"), draws=20) for one in (alone, told, twice)]
+    assert at[0].alpha == at[1].alpha
+    assert at[2].alpha.value > at[0].alpha.value
+
+
+def test_what_is_on_tie_or_na_is_on_no_option():
+    planted = plant()
+    some = planted.judgments.with_columns(
+        pl.lit(0.3).alias("p_tie"), *((pl.col(f"p_{letter}") * 0.6).alias(f"p_{letter}") for letter in "ABC"),
+        pl.lit(0.1).alias("p_na"),
+    )  # fmt: skip
+    found = sheet_of([some], item_facts(planted.items.lazy()), planted.personas)
+    known = ~np.isnan(found.p).any(axis=2)
+    assert found.p.shape[2] == len(found.options) + 1
+    assert found.p[known][:, -1] == pytest.approx(0.4)
+    assert found.p[known].sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_agreement_by_hand():
@@ -90,18 +138,16 @@ def test_agreement_by_hand():
 
 
 def test_camps_count_only_items_that_all_answered():
-    import numpy as np
-
-    counts = np.array([[3, 0], [2, 1], [1, 1]])
-    assert [(camp.personas, camp.items) for camp in largest_camps(counts, np.arange(3), 3)] == [(2, 1), (3, 1)]
-    assert largest_camps(counts, np.arange(3), 1) == ()
+    counts, units = np.array([[3, 0], [2, 1], [1, 1]]), Units(np.arange(3), Crossing())
+    assert [(camp.personas, camp.items) for camp in largest_camps(counts, units, 3)] == [(2, 1), (3, 1)]
+    assert largest_camps(counts, units, 1) == ()
 
 
 def test_shares_are_weighted_by_the_people():
     weighted = sheet({"ada": ("AAAA", "AAAA"), "bea": ("BBBB", "BBBB")}, weights={"ada": 1.5, "bea": 0.5})
     found = estimate_shares(weighted, option="A", rows="topic", columns="group")
-    assert found.overall.value == 0.75
-    assert {(one.row, one.column, one.share.value) for one in found.slices} == {
+    assert found.overall.value == pytest.approx(0.75)
+    assert {(one.row, one.column, round(one.share.value, 9)) for one in found.slices} == {
         (topic, group, 0.75) for topic in ("food", "tax") for group in ("women", "men")
     }
 
@@ -150,7 +196,7 @@ def test_silence_is_counted_by_status():
 
 
 def test_a_control_differs_where_both_chose():
-    found = {one.persona_id: one for one in estimate_control_effects(sheet(), rng=rng_for(0, "t"), draws=20)}
+    found = {one.persona_id: one for one in estimate_control_effects(sheet(), rng=rng_for(0, "t"))}
     # the control chose on w2 alone (C): its w1 and m1 tie between the orders, m2 is refused
     assert (found["ada"].differs.value, found["ada"].differs.n) == (1.0, 1)
     assert found["bea"].differs.n == 0
@@ -163,7 +209,7 @@ def test_a_control_of_one_persona_is_nobody_elses():
         control_of=pl.when(pl.col("persona_id") == "eve").then(pl.lit("ada")),
     )
     found = sheet_of([planted.judgments], item_facts(planted.items.lazy()), wrong)
-    effects = estimate_control_effects(found, rng=rng_for(0, "t"), draws=5)
+    effects = estimate_control_effects(found, rng=rng_for(0, "t"))
     assert [one.persona_id for one in effects if one.control == "wrong"] == ["ada"]
 
 
@@ -203,8 +249,8 @@ def test_the_forms_of_one_question_are_one_unit():
     planted = plant()
     mixed = planted.items.sample(fraction=1.0, shuffle=True, seed=1)
     found = sheet_of([planted.judgments], item_facts(mixed.lazy()), planted.personas)
-    assert found.unit_of.tolist() == [n // 2 for n in range(288)]
-    forms = found.items.with_columns(unit=pl.Series(found.unit_of)).group_by("unit").agg(
+    assert found.units.of.tolist() == [n // 2 for n in range(288)]
+    forms = found.items.with_columns(unit=pl.Series(found.units.of)).group_by("unit").agg(
         pl.col("form").n_unique(), pl.struct("topic", "group", "dimension").n_unique().alias("questions")
     )  # fmt: skip
     assert forms["form"].unique().to_list() == [2]
@@ -222,4 +268,30 @@ def test_questions_that_share_their_coordinates_are_not_forms_of_each_other():
     planted = plant()
     few = planted.items.drop("topic", "dimension")
     found = sheet_of([planted.judgments], item_facts(few.lazy()), planted.personas)
-    assert found.unit_of.tolist() == list(range(288))
+    assert found.units.of.tolist() == list(range(288))
+
+
+def test_a_control_that_was_asked_is_not_reported_as_not_asked():
+    # A judge that always names slot A: whatever it is asked, the two orders of an item tie, and nothing has a choice.
+    found = describe(sheet(dict.fromkeys(("ada", "none"), ("AAAA", "BBBB"))), seed=0, draws=20)
+    assert all(one["differs"]["value"] is None for one in found["controls"])
+    said = {one.key: one for one in headlines({"steps": []}, found)}
+    assert "was asked" in said["control"].sentence
+    assert said["control"].weight == "grave"
+    assert said["position"].sentence.startswith("Position bias is +100 %")
+    assert not any("No control" in line for line in limits_of(found))
+    without = describe(sheet({"ada": ("AAAA", "BBBB")}), seed=0, draws=20)
+    assert any("No control persona was asked" in line for line in limits_of(without))
+    assert (
+        "no control without a persona was asked"
+        in {one.key: one for one in headlines({"steps": []}, without)}["control"].sentence
+    )
+
+
+def test_what_intervals_generalise_over_is_said():
+    planted = plant()
+    whole = sheet_of([planted.judgments], item_facts(planted.items.lazy()), planted.personas)
+    assert whole.sampled == ("topic", "group")
+    said = next(line for line in limits_of(describe(whole, seed=0, draws=5)) if line.startswith("Intervals"))
+    assert "over questions and over the levels of topic and group" in said
+    assert "Of theme, group type, dimension and form they speak of just the levels that were asked" in said

@@ -154,19 +154,20 @@ def test_ten_judgments_are_there_to_read_and_every_persona_among_them(plain):
     assert 'data-status="refusal"' in html
 
 
-def test_items_are_counted_by_their_own_position_bias_and_the_worst_are_named(plain):
+def test_items_are_counted_by_their_own_position_bias_beside_chance(plain):
     html = html_of(plain)
     figure = html[html.index('<figure id="figure-position_items">') :].split("</figure>")[0]
     bias = orjson.loads((plain.path / "report.json").read_bytes())["position_bias"]
-    assert f"of {sum(bias['items_by_bias'])} items the slot decides" in figure
-    assert all(one["item_id"] in figure for one in bias["worst_items"])
+    assert "No item by itself has a position bias beyond chance" in figure
+    assert 250 < sum(bias["items_by_bias"]) <= 288
+    assert sum(bias["items_by_chance"]) == pytest.approx(sum(bias["items_by_bias"]))
 
 
 def test_the_report_says_what_was_planted(plain):
     html = html_of(plain)
     assert "with group feminists it is" in html
     assert "the widest gap is war refugees over " in html
-    assert "ada and bea answer most alike" in html or "cyd and dan answer most alike" in html
+    assert "ada and bea answer more alike than" in html or "cyd and dan answer more alike than" in html
 
 
 def test_findings_of_another_run_are_not_shown(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, INK, RED, Drawing, Table
-from prefgen.publish.report.words import Record, count, interval, percent, short
+from prefgen.publish.report.words import Record, count, interval, percent, short, signed
 
 
 def draw_flow(manifest: Record, _: Record) -> Drawing | None:
@@ -97,29 +97,27 @@ def _in_steps(camps: Sequence[Record], n: int) -> list[Record]:
     return steps
 
 
-_STEPS = ("0 to 20", "20 to 40", "40 to 60", "60 to 80", "80 to 100 %")
+_STEPS = ("−100 to −60", "−60 to −20", "−20 to 20", "20 to 60", "60 to 100 %")
 
 
 def draw_position_items(_: Record, findings: Record) -> Drawing | None:
-    """Items by how often the verdict on them follows the slot."""
+    """Items by their own position bias, beside what there would be if no item differed from another."""
     bias = findings["position_bias"]
-    items = bias["items_by_bias"]
-    total = sum(items)
-    if total < 2:
+    items, chance = bias["items_by_bias"], bias["items_by_chance"]
+    if sum(items) < 2:
         return None
-    figure, axes = canvas.blank(1.9, left=0.3, right=0.2, bottom=0.5)
+    figure, axes = canvas.blank(2.1, left=0.3, right=0.2, bottom=0.5)
     axes.bar(range(len(items)), items, color=BLUE, width=0.62)
-    for place, n in enumerate(items):
-        axes.text(place, n + 0.02 * max(items), count(n), ha="center", va="bottom", fontsize=8.5)
+    most = max(*items, *chance)
+    for place, (n, by_chance) in enumerate(zip(items, chance, strict=True)):
+        axes.text(place, max(n, by_chance) + 0.03 * most, count(n), ha="center", va="bottom", fontsize=8.5)
+        axes.plot([place - 0.36, place + 0.36], [by_chance] * 2, color=INK, linewidth=1.6)
     axes.set_xticks(range(len(items)), _STEPS)
-    axes.set_ylim(0, max(items) * 1.15)
+    axes.set_ylim(0, most * 1.15)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("comparisons of an item that follow the slot")
-    rows = [(step, count(n), "") for step, n in zip(_STEPS, items, strict=True)]
-    rows += [
-        (percent(one["follows_slot"]), "1", f"{one['item_id']} ({count(one['comparisons'])} comparisons)")
-        for one in bias["worst_items"]
-    ]
-    return Drawing(figure, "Items by the share of their comparisons, over all personas, in which the verdict kept its slot and changed the option. "
-        "The worst are named in the table.", Table(("follows the slot", "items", "the worst"), tuple(rows)))  # fmt: skip
+    axes.set_xlabel("position bias of an item, mean over personas")
+    rows = [(step, count(n), count(by_chance), "") for step, n, by_chance in zip(_STEPS, items, chance, strict=True)]
+    rows += [(interval(one["position_bias"], told=signed), "1", "", one["item_id"]) for one in bias["outlying_items"]]
+    return Drawing(figure, "Items by their own position bias. Lines: what these numbers would be if every item had the same, which few answers an item already "
+        "spread. Items beyond chance, whichever was looked at, are named in the table.", Table(("position bias", "items", "by chance", "beyond chance"), tuple(rows)))  # fmt: skip

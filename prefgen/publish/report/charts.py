@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, LINE, MARKERS, RED, SERIES, SOFT, Drawing, Table
 from prefgen.publish.report.headlines import group_change
-from prefgen.publish.report.words import Record, count, decimal, interval, points, short
+from prefgen.publish.report.words import Record, count, decimal, interval, percent, points, short, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,30 +17,33 @@ MOST_ROWS = 16
 
 
 def draw_position(_: Record, findings: Record) -> Drawing | None:
-    """Position bias over all and by persona; beside it how often the first slot was named."""
+    """Position bias over all and by persona, people's beside it; then how often answers change with the order."""
     bias = findings["position_bias"]
-    if bias["follows_slot"]["value"] is None:
+    if bias["position_bias"]["value"] is None:
         return None
-    rows = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
-    rows = sorted(rows, key=lambda one: -one["follows_slot"]["value"])[:MOST_ROWS]
-    names = ["all together", *(named(one) for one in rows)]
-    left = canvas.label_room(names)
-    figure, axes = canvas.blank(0.27 * len(names) + 0.85, left=left, right=1.4, top=0.12)
-    dots(axes, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], names)
-    canvas.percent_axis(axes, high=1.02, label="follows the slot")
+    rows = [one for one in bias["by_persona"] if one["position_bias"]["value"] is not None]
+    rows = sorted(rows, key=lambda one: -abs(one["position_bias"]["value"]))[:MOST_ROWS]
+    all_rows, names = [bias, *rows], ["all together", *(named(one) for one in rows)]
+    figure, axes = canvas.blank(0.27 * len(names) + 0.95, left=canvas.label_room(names), right=1.4, top=0.35)
+    dots(axes, [one["position_bias"] for one in all_rows], names)
+    axes.axvline(0, color=SOFT, linewidth=1)
+    axes.axvline(bias["people"], color=RED, linewidth=1.2, linestyle=(0, (3, 2)))
+    canvas.percent_axis(axes, low=-1.02, high=1.02, label="position bias")
+    axes.set_xticks([-1, 0, 1], ["−100", "0", "+100 %"])
+    key(axes, [("judge", BLUE, "o", False), ("people", RED, "|", False)])
     height = figure.get_size_inches()[1]
-    beside = figure.add_axes((1 - 1.08 / canvas.WIDTH, 0.45 / height, 0.95 / canvas.WIDTH, 1 - 0.57 / height))
-    dots(beside, [bias["first_slot"], *(one["first_slot"] for one in rows)], [""] * len(names), colour=RED, marker="D")
-    canvas.percent_axis(beside, high=1.02, label="first slot")
-    for one in (axes, beside):
-        one.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
-    if bias["fair_first_slot"] is not None:
-        beside.axvline(bias["fair_first_slot"], color=SOFT, linewidth=1, linestyle=(0, (3, 2)))
-    table = Table(("persona", "follows the slot", "names the first slot"), tuple(
-        (name, interval(a), interval(b)) for name, a, b in zip(
-            names, [bias["follows_slot"], *(one["follows_slot"] for one in rows)], [bias["first_slot"], *(one["first_slot"] for one in rows)], strict=True)))  # fmt: skip
-    return Drawing(figure, "Left: share of comparisons between two orders in which the verdict stayed in its slot and so changed the option; "
-        "0 % is a judge who reads. Right: verdicts for the first slot; the dashed line is a judge without a habit."
+    beside = figure.add_axes((1 - 1.08 / canvas.WIDTH, 0.45 / height, 0.95 / canvas.WIDTH, 1 - 0.8 / height))
+    dots(beside, [one["changes"] for one in all_rows], [""] * len(names), marker="D")
+    for place, one in enumerate(reversed(all_rows)):
+        if one["noise"] is not None:
+            beside.plot([one["noise"]] * 2, [place - 0.32, place + 0.32], color=SOFT, linewidth=1.4)
+    canvas.percent_axis(beside, high=1.02, label="changes")
+    beside.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
+    table = Table(("persona", "position bias", "names the first slot", "changes with the order", "of it noise"), tuple(
+        (name, interval(one["position_bias"], told=signed), interval(one["first_slot"]), interval(one["changes"]), percent(one["noise"]))
+        for name, one in zip(names, all_rows, strict=True)))  # fmt: skip
+    return Drawing(figure, "Left: how much more often than chance the first slot is named, orders balanced: 0 is a judge without a habit, also one that answers at "
+        f"random; dashed: people, who chose the first shown in 50.5 % of 5,760 comparisons. Right: comparisons of two orders in which the answer changes; grey mark: the part that leans to no slot, as noise alone would."
         f"{few_of(len(rows), len(bias['by_persona']))} Lines: 95 % intervals.", table)  # fmt: skip
 
 
@@ -120,7 +123,7 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
         key(axes, [(short(column, 18), SERIES[at], MARKERS[at], False) for at, column in enumerate(columns)])
     table = tuple((one["row"], one["column"], interval(one["share"])) for row in reversed(rows) for one in by_row[row])
     by = f"{found['rows']} and {found['columns']}" if found["columns"] else found["rows"]
-    return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals, items as clusters.",
+    return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals.",
         Table((found["rows"], found["columns"] or "", f"P({found['option']})"), table))  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
     trust = (
         "Each stands on one comparison: too few for an interval."
         if all(gap["difference"]["low"] is None for gap in gaps)
-        else f"The intervals hold for all {found['compared']} gaps together, so that picking the widest is fair; {found['significant']} exclude 0."
+        else f"The intervals hold for all {found['compared']} gaps, and those of other coordinates, together, so that picking the widest is fair; {found['significant']} exclude 0."
     )
     return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. " + trust,
         Table(("more", "less", "difference (points)"), rows))  # fmt: skip
@@ -199,7 +202,7 @@ def draw_silence(_: Record, findings: Record) -> Drawing | None:
         )
         for one in rows
     )
-    return Drawing(figure, f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals, items as clusters.",
+    return Drawing(figure, f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals.",
         Table((coordinate, "judgments", "statuses", "without a choice"), table))  # fmt: skip
 
 

@@ -6,8 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from prefgen.publish.report.claims import lower, told_apart, widening
 from prefgen.publish.report.drawn import audits_of
-from prefgen.publish.report.words import Record, count, decimal, interval, listed, number, percent, points, short
+from prefgen.publish.report.words import (
+    Record,
+    count,
+    decimal,
+    interval,
+    listed,
+    number,
+    percent,
+    points,
+    short,
+    signed,
+)
 from prefgen.store.finished import Lineage
 
 _LEAKS = 0.55
@@ -115,50 +127,61 @@ def _calibration(findings: Record) -> Headline | None:
     return Headline("calibration", "grave" if worse else "good" if good else "plain", sentence, f"{told}.")
 
 
+_HABIT = 0.15
+"""Position bias from which on a habit weighs on the data."""
+
+
 def _position(findings: Record) -> Headline | None:
-    bias = findings["position_bias"]
-    follows = bias["follows_slot"]["value"]
-    if follows is None:
-        return Headline("position", "plain", "Position bias is unknown: every item was shown in one order only.",
-            "Ask in both orders to measure it, and to take it out.")  # fmt: skip
-    sentence = f"Shown in another order, the judge kept the slot and changed its mind in {interval(bias['follows_slot'])} of comparisons"
-    first = bias["first_slot"]["value"]
-    sentence += f", naming the first slot {percent(first)} of the time." if first is not None else "."
-    if follows > 0.5:
-        return Headline(
-            "position",
-            "grave",
-            sentence,
-            "These verdicts are mostly about where an option stood. Do not train on them unfiltered.",
-        )
-    if follows > 0.15:
-        return Headline(
-            "position",
-            "grave",
-            sentence,
-            "Keep only judgments whose orders agree, or use the order-debiased probabilities.",
-        )
-    return Headline("position", "good", sentence, "The judge mostly reads the options.")
+    found = findings["position_bias"]
+    bias, low, high = (found["position_bias"][end] for end in ("value", "low", "high"))
+    if bias is None:
+        return Headline("position", "plain", "Position bias is unknown: no persona and item was read in orders that balance.",
+            "Ask with `orders: balanced` to measure it, and to take it out.")  # fmt: skip
+    sentence = f"Position bias is {interval(found['position_bias'], told=signed)}: 0 is a judge without a habit, people have {signed(found['people'])}"
+    if found["changes"]["value"] is not None:
+        sentence += f"; with the order {percent(found['changes']['value'])} of answers change, {percent(found['noise'])} without leaning to a slot, as noise would"
+    if low is None:
+        return Headline("position", "plain", sentence + ".", "One item cannot say more.")
+    if low > _HABIT or high < -_HABIT:
+        mostly = "These verdicts are mostly about where an option stood. Do not train on them unfiltered."
+        some = "Keep only judgments whose orders agree, or use the order-debiased probabilities."
+        return Headline("position", "grave", sentence + ".", mostly if low > 0.5 or high < -0.5 else some)
+    if low >= -_HABIT and high <= _HABIT:
+        return Headline("position", "good", sentence + ".", "Slots weigh little on the answers.")
+    return Headline("position", "plain", sentence + ".", "Too few items to say whether slots weigh on the answers.")
 
 
 def _control(findings: Record) -> Headline | None:
-    effects = [one for one in findings["controls"] if one["control"] == "none" and one["differs"]["value"] is not None]
-    if not effects:
+    asked = [one for one in findings["controls"] if one["control"] == "none"]
+    if not asked:
         return Headline("control", "plain", "What the personas add is unknown: no control without a persona was asked.",
             "Add `controls: [none]` to the draw step.")  # fmt: skip
+    effects = [one for one in asked if one["differs"]["value"] is not None]
+    if not effects:
+        return Headline("control", "grave", "What the personas add is unknown: the control without a persona was asked, and on no item do it and a persona both have a choice.",
+            "Their answers change with the order, tie, or are not read: see position bias and the statuses.")  # fmt: skip
     shares = sorted(one["differs"]["value"] for one in effects)
+    ends = told_apart(effects, lambda one: one["differs"])
     middle = shares[len(shares) // 2]
-    noisy = [one for one in effects if one["differs"]["value"] <= (one["changes_mind"]["high"] or 0.0)]
-    span = f"{percent(shares[0])} to {percent(shares[-1])}" if len(shares) > 1 else percent(shares[0])
+    span = (
+        f"{percent(shares[0])} to {percent(shares[-1])}"
+        if ends
+        else f"{'about ' if len(shares) > 1 else ''}{percent(middle)}"
+    )
     sentence = f"A persona changes {span} of the answers that the same judge gives without one"
+    felt = [one for one in effects if (one["differs"]["low"] or 0.0) > (one["changes_mind"]["high"] or 0.0)]
+    noisy = [one for one in effects if one["differs"]["value"] <= (one["changes_mind"]["high"] or 0.0)]
     if len(noisy) * 2 > len(effects):
         meaning = "For most personas that is no more than the judge changes by itself when the order changes: the persona is not felt."
         return Headline("control", "grave", sentence + ".", meaning)
+    if len(felt) * 2 > len(effects):
+        meaning = "More than the judge changes by itself for most personas."
+        return Headline("control", "good" if middle > 0.1 else "plain", sentence + ".", meaning)
     return Headline(
         "control",
-        "good" if middle > 0.1 else "plain",
+        "plain",
         sentence + ".",
-        "More than the judge changes by itself for most personas.",
+        "Too few items to say whether that is more than the judge changes by itself.",
     )
 
 
@@ -166,17 +189,12 @@ def _agreement(findings: Record) -> Headline | None:
     found = findings["agreement"]
     if found is None or found["alpha"]["value"] is None:
         return None
-    alpha = found["alpha"]["value"]
     sentence = f"Between personas, Krippendorff's alpha is {interval(found['alpha'], told=decimal)}"
-    unanimous = found["unanimous"]["value"]
-    sentence += f"; all agree on {percent(unanimous)} of items." if unanimous is not None else "."
-    if alpha > 0.9:
-        return Headline(
-            "agreement",
-            "grave",
-            sentence,
-            "The personas hardly differ; there is little that is personal in these preferences.",
-        )
+    unanimous = found["unanimous"]
+    sentence += f"; all agree on {interval(unanimous)} of items." if unanimous["value"] is not None else "."
+    if (found["alpha"]["low"] or 0.0) > 0.9:
+        meaning = "The personas hardly differ; there is little that is personal in these preferences."
+        return Headline("agreement", "grave", sentence, meaning)
     return Headline("agreement", "plain", sentence, "1 is one voice, 0 is chance. Low is not bad here: people differ.")
 
 
@@ -186,7 +204,7 @@ def _counterfactual(findings: Record) -> Headline | None:
         return None
     gap = found["gaps"][0]
     difference = gap["difference"]
-    sentence = f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers ({percent(found['by_chance'])} is chance)"
+    sentence = f"Changing only the {short(found['coordinate'])} changes {interval(found['flips'])} of answers, where {percent(found['by_chance'])} is chance"
     if difference["low"] is None:
         return Headline(
             "gaps", "plain", sentence + ".", "Too few items differ in nothing else to say which gaps are real."
@@ -196,7 +214,7 @@ def _counterfactual(findings: Record) -> Headline | None:
             "gaps",
             "plain",
             sentence + "; no gap between two of them is beyond chance.",
-            "Intervals hold for all gaps together.",
+            "The intervals hold for all gaps of all coordinates together.",
         )
     sentence += f"; the widest gap is {short(gap['first'])} over {short(gap['second'])}, {points(difference['value'])} points ({points(difference['low'])} to {points(difference['high'])})."
     return Headline(
@@ -227,7 +245,7 @@ def silence_line(findings: Record) -> Headline | None:
     rest = [one for one in findings["silence"] if one["coordinate"] != "persona_id" and one["share"]["low"] is not None]
     sentence = f"{percent(silent / total)} of judgments chose no option"
     most = max(rest, key=lambda one: one["share"]["low"], default=None)
-    if most is not None and most["share"]["low"] > 1.5 * silent / total:
+    if most is not None and lower(most["share"], widening(len(rest))) > 1.5 * silent / total:
         sentence += f"; with {short(most['coordinate'])} {short(most['level'])} it is {interval(most['share'])}"
     grave = silent / total > 0.1
     return Headline(

@@ -17,7 +17,7 @@ from prefgen.publish.report.drawn import KEYS
 from prefgen.publish.report.headlines import headlines, judged
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
-from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, size
+from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, short, signed, size
 from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder
 
@@ -97,8 +97,8 @@ def tiles_of(manifest: Record, findings: Record) -> list[tuple[str, str]]:
             (count(max(sheet["personas"], drawn[0] - sheet["controls"])), "personas" + controls),
             (count(drawn[1]), "items"),
         ]
-        bias = findings["position_bias"]["follows_slot"]["value"]
-        tiles += [(percent(bias), "follow the slot")] if bias is not None else []
+        bias = findings["position_bias"]["position_bias"]["value"]
+        tiles += [(signed(bias), "position bias")] if bias is not None else []
         alpha = (findings["agreement"] or {"alpha": {"value": None}})["alpha"]["value"]
         tiles += [(decimal(alpha), "alpha between personas")] if alpha is not None else []
     exported = sum(rows for config in manifest.get("configs", []) for rows in config["splits"].values())
@@ -181,21 +181,42 @@ def limits_of(findings: Record) -> list[str]:
         said.append(
             f"Among the {count(kept['preferences'])} kept of {count(kept['of'])} answers, alpha between personas is {decimal(kept['alpha']['value'])}."
         )
-    seen = [sheet["personas"] + sheet["controls"], sheet["items"]]
+    seen = [sheet["personas"] + sheet["twins"] + sheet["controls"], sheet["items"]]
     if seen[0] < sheet["drawn_from"][0] or seen[1] < sheet["drawn_from"][1]:
         said.append(
             f"The figures rest on a seeded draw of {count(seen[0])} of {count(sheet['drawn_from'][0])} personas and {count(seen[1])} of {count(sheet['drawn_from'][1])} items."
         )
-    if findings["position_bias"]["follows_slot"]["value"] is None:
-        said.append("Items were shown in one order only: what is content and what is position cannot be told apart.")
-    if not findings["controls"]:
+    if sheet["twins"]:
+        said.append(
+            f"{count(sheet['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
+        )
+    if findings["position_bias"]["position_bias"]["value"] is None:
+        said.append(
+            "Items were not shown in orders that balance: what is content and what is position cannot be told apart."
+        )
+    if not sheet["controls"]:
         said.append(
             "No control persona was asked: how much of an answer is the persona and how much the judge is not known."
         )
-    said.append(
-        "Intervals are 95 % and take items as the units that might have been others. They do not cover other judges, other wordings of a persona, or other people."
-    )
+    said.append(_spoken_of(sheet))
     return said
+
+
+def _spoken_of(sheet: Record) -> str:
+    """What intervals generalise over."""
+    sampled = [short(name) for name in sheet["sampled"]]
+    fixed = [short(name) for name in sheet["coordinates"] if name not in sheet["sampled"]]
+    over = (
+        f" and over the levels of {listed(sampled)}, as a sample of those that might have been asked about"
+        if sampled
+        else ""
+    )
+    just = (
+        f" Of {listed(fixed)} they speak of just the levels that were asked, as of every level that is compared."
+        if fixed
+        else ""
+    )
+    return f"Intervals are 95 % and generalise over questions{over}.{just} They do not cover other judges, other wordings of a persona, or other people."
 
 
 def _provenance(manifest: Record) -> list[tuple[str, str]]:

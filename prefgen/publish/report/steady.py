@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, INK, SOFT, Drawing, Table
 from prefgen.publish.report.charts import MOST_ROWS, dots, key, named
+from prefgen.publish.report.claims import told_apart
 from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
 
 
@@ -32,11 +33,13 @@ def draw_forms(_: Record, findings: Record) -> Drawing | None:
 def forms_title(_: Record, findings: Record) -> str:
     """The steadiest and the least steady persona."""
     rows = [one for one in findings["forms"] if one["same"]["value"] is not None]
-    low, high = (pick(rows, key=lambda one: one["same"]["value"]) for pick in (min, max))
-    if low is high:
-        return f"Asked in another form, {named(low)} gives the same answer {percent(low['same']['value'])} of the time"
-    ends = f"{percent(low['same']['value']).removesuffix(' %')} to {percent(high['same']['value'])}"
-    return f"Asked in another form, personas give the same answer {ends} of the time"
+    if len(rows) == 1:
+        return f"Asked in another form, {named(rows[0])} gives the same answer {interval(rows[0]['same'])} of the time"
+    ends = told_apart(rows, lambda one: one["same"])
+    if ends is None:
+        return "Asked in another form, no persona is steadier than another beyond chance"
+    low, high = ends
+    return f"Asked in another form, {named(low)} gives the same answer {interval(low['same'])} of the time, {named(high)} {interval(high['same'])}"
 
 
 def draw_wordings(_: Record, findings: Record) -> Drawing | None:
@@ -64,13 +67,13 @@ def draw_wordings(_: Record, findings: Record) -> Drawing | None:
         for one in pairs
     )  # fmt: skip
     return Drawing(figure, "The same people portrayed in two wordings: share of items on which their choice differs. Grey mark: two answers that have nothing to do "
-        "with each other. Last row: what another order of the options changes by itself. Lines: 95 % intervals, items as clusters.",
+        "with each other. Last row: what another order of the options changes by itself. Lines: 95 % intervals.",
         Table(("wording", "wording", "people", "differs", "by chance", "divergence (bits)"), table))  # fmt: skip
 
 
 def wordings_title(_: Record, findings: Record) -> str:
     """How much the wording of the persona changes."""
-    return f"Told in other words, the same people change {percent(findings['wordings']['differs']['value'])} of their answers"
+    return f"Told in other words, the same people change {interval(findings['wordings']['differs'])} of their answers"
 
 
 def draw_length(_: Record, findings: Record) -> Drawing | None:
@@ -96,4 +99,4 @@ def draw_length(_: Record, findings: Record) -> Drawing | None:
 def length_title(_: Record, findings: Record) -> str:
     """How often the longest option is chosen."""
     found = findings["length"]
-    return f"The longest option is chosen {percent(found['longest']['value'])} of the time, where {percent(found['chance'])} is chance"
+    return f"The longest option is chosen {interval(found['longest'])} of the time, where {percent(found['chance'])} is chance"

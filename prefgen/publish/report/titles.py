@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from prefgen.publish.report.claims import lower, told_apart, upper, widening
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
 from prefgen.publish.report.steady import forms_title, length_title, wordings_title
-from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
+from prefgen.publish.report.words import Record, decimal, interval, percent, short, signed
 
 _FEW = 14
 
@@ -26,38 +27,49 @@ def _camps_title(_: Record, findings: Record) -> str:
     camps = findings["agreement"]["camps"]
     n, total = camps[-1]["personas"], sum(camp["items"] for camp in camps)
     if n <= _FEW:
-        return f"All {n} personas agree on {percent(camps[-1]['share']['value'])} of items"
+        return f"All {n} personas agree on {interval(camps[-1]['share'])} of items"
     many = sum(camp["items"] for camp in camps if camp["personas"] >= 0.8 * n)
     return f"Four in five of the {n} personas agree on {percent(many / total)} of items"
 
 
 def _pairs_title(_: Record, findings: Record) -> str:
-    pairs = sorted(findings["agreement"]["pairs"], key=lambda pair: pair["divergence"]["value"] or 0.0)
-    near, far = pairs[0], pairs[-1]
-    said = f"{short(near['first'])} and {short(near['second'])} answer most alike"
-    return said if near is far else f"{said}, {short(far['first'])} and {short(far['second'])} least"
+    pairs = findings["agreement"]["pairs"]
+    if len(pairs) == 1:
+        return f"{short(pairs[0]['first'])} and {short(pairs[0]['second'])}: divergence {interval(pairs[0]['divergence'], told=decimal)} bits"
+    ends = told_apart(pairs, lambda pair: pair["divergence"])
+    if ends is None:
+        return "No two personas are nearer to each other than two others beyond chance"
+    near, far = ends
+    return f"{short(near['first'])} and {short(near['second'])} answer more alike than {short(far['first'])} and {short(far['second'])}"
 
 
 def _profiles_title(_: Record, findings: Record) -> str:
-    spread: dict[str, list[tuple[float, str]]] = {}
+    levels: dict[str, list[Record]] = {}
     for one in findings["profiles"]:
         if one["control"] is None and one["share"]["value"] is not None:
-            spread.setdefault(one["level"], []).append((one["share"]["value"], one["persona_id"]))
-    if not spread:
+            levels.setdefault(one["level"], []).append(one)
+    if not levels:
         return "Nobody chose anything"
-    widest = max(spread, key=lambda level: max(spread[level])[0] - min(spread[level])[0])
-    low, high = min(spread[widest]), max(spread[widest])
-    if low[1] == high[1]:
-        return f"{short(low[1])} chooses the first option most on {short(max(spread, key=lambda level: spread[level][0][0]))}"
-    return f"“{short(widest, 36)}” divides them most: {short(low[1])} {percent(low[0])}, {short(high[1])} {percent(high[0])}"
+    looked_at = sum(map(len, levels.values()))
+    found = [(level, ends) for level, rows in levels.items() if (ends := told_apart(rows, _share_of, among=looked_at))]
+    if not found:
+        return "Personas are not told apart by how often they choose the first option"
+    level, (low, high) = max(found, key=lambda one: one[1][1]["share"]["value"] - one[1][0]["share"]["value"])
+    return f"“{short(level, 36)}” divides them: {short(low['persona_id'])} {interval(low['share'])}, {short(high['persona_id'])} {interval(high['share'])}"
+
+
+def _share_of(one: Record) -> Record:
+    return one["share"]  # type: ignore[no-any-return]
 
 
 def _shares_title(_: Record, findings: Record) -> str:
-    slices = [one for one in findings["shares"]["slices"] if one["share"]["value"] is not None]
-    low, high = (pick(slices, key=lambda one: one["share"]["value"]) for pick in (min, max))
-    if low is high:
-        return f"Option {findings['shares']['option']} is chosen {percent(low['share']['value'])} of the time"
-    return f"Option {findings['shares']['option']}: from {percent(low['share']['value'])} ({_cell(low)}) to {percent(high['share']['value'])} ({_cell(high)})"
+    found = findings["shares"]
+    ends = told_apart(found["slices"], _share_of)
+    if ends is None:
+        several = "; no slice of it is told from another" if len(found["slices"]) > 1 else ""
+        return f"Option {found['option']} is chosen {interval(found['overall'])} of the time{several}"
+    low, high = ends
+    return f"Option {found['option']}: {interval(low['share'])} for {_cell(low)}, {interval(high['share'])} for {_cell(high)}"
 
 
 def _cell(one: Record) -> str:
@@ -67,25 +79,28 @@ def _cell(one: Record) -> str:
 def _gaps_title(_: Record, findings: Record) -> str:
     found = group_change(findings)
     assert found is not None
-    return f"Changing only the {short(found['coordinate'])} changes {percent(found['flips']['value'])} of answers"
+    return f"Changing only the {short(found['coordinate'])} changes {interval(found['flips'])} of answers"
 
 
 def _position_title(_: Record, findings: Record) -> str:
     bias = findings["position_bias"]
-    named = [one for one in bias["by_persona"] if one["follows_slot"]["value"] is not None]
-    said = f"The answer followed the slot in {percent(bias['follows_slot']['value'])} of comparisons"
-    if len(named) < 2:
+    said = (
+        f"Position bias is {interval(bias['position_bias'], told=signed)}, where people have {signed(bias['people'])}"
+    )
+    ends = told_apart(bias["by_persona"], lambda one: one["position_bias"])
+    if ends is None:
         return said
-    most = max(named, key=lambda one: one["follows_slot"]["value"])
-    return f"{said}, as {_persona(most)} in {percent(most['follows_slot']['value'])}"
+    most = max(ends, key=lambda one: abs(one["position_bias"]["value"]))
+    return f"{said}; {_persona(most)} has {interval(most['position_bias'], told=signed)}"
 
 
 def _position_items_title(_: Record, findings: Record) -> str:
-    items = findings["position_bias"]["items_by_bias"]
-    most, least = items[-1], items[0]
-    if most >= least:
-        return f"On {count(most)} of {count(sum(items))} items the slot decides four comparisons in five or more"
-    return f"On {count(least)} of {count(sum(items))} items the slot decides less than one comparison in five"
+    bias = findings["position_bias"]
+    named = bias["outlying_items"]
+    if not named:
+        return "No item by itself has a position bias beyond chance"
+    most = named[0]
+    return f"Item {short(most['item_id'], 30)} has a position bias of {interval(most['position_bias'], told=signed)}"
 
 
 def _persona(one: Record) -> str:
@@ -94,11 +109,14 @@ def _persona(one: Record) -> str:
 
 def _control_title(_: Record, findings: Record) -> str:
     effects = [one for one in findings["controls"] if one["control"] == "none"] or findings["controls"]
-    most = max(effects, key=lambda one: one["differs"]["value"] or 0.0)
-    least = min(effects, key=lambda one: one["differs"]["value"] or 0.0)
-    if most is least:
-        return f"{short(most['persona_id'])} changes {percent(most['differs']['value'])} of answers"
-    return f"{short(most['persona_id'])} changes most answers ({percent(most['differs']['value'])}), {short(least['persona_id'])} fewest ({percent(least['differs']['value'])})"
+    known = [one for one in effects if one["differs"]["value"] is not None]
+    if len(known) == 1:
+        return f"{short(known[0]['persona_id'])} changes {interval(known[0]['differs'])} of answers"
+    ends = told_apart(known, lambda one: one["differs"])
+    if ends is None:
+        return "No persona changes more answers than another beyond chance"
+    least, most = ends
+    return f"{short(most['persona_id'])} changes {interval(most['differs'])} of answers, {short(least['persona_id'])} {interval(least['differs'])}"
 
 
 def _map_title(_: Record, findings: Record) -> str:
@@ -114,7 +132,19 @@ def _nearness_title(_: Record, findings: Record) -> str:
     if not people:
         return "No model answered what a persona answered"
     near = max(people, key=lambda one: one["kappa"]["value"])
-    return f"{short(near['model'])} stands nearest to {short(near['target'])}: kappa {interval(near['kappa'], told=decimal)}"
+    rest = [one for one in people if one is not near]
+    said = f"{short(near['model'])} and {short(near['target'])} have kappa {interval(near['kappa'], told=decimal)}"
+    if not rest or near["kappa"]["low"] is None:
+        return said
+    wide = widening(len(people))
+    beyond = all(
+        one["kappa"]["low"] is not None and upper(one["kappa"], wide) < lower(near["kappa"], wide) for one in rest
+    )
+    return (
+        f"{short(near['model'])} stands nearest to {short(near['target'])}: kappa {interval(near['kappa'], told=decimal)}"
+        if beyond
+        else said
+    )
 
 
 def _silence_title(_: Record, findings: Record) -> str:

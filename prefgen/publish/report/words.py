@@ -46,6 +46,18 @@ def decimal(number: float | None, places: int = 2) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
+def signed(share: float | None) -> str:
+    """A share in percent with its sign, which may be either.
+
+    >>> signed(0.347), signed(-0.02), signed(0.0)
+    ('+35 %', '-2 %', '0 %')
+    """
+    if share is None:
+        return "-"
+    text = f"{share * 100:+.0f}"
+    return f"{'0' if text in ('+0', '-0') else text} %"
+
+
 def points(difference: float | None) -> str:
     """A difference of shares in percentage points, with its sign.
 
