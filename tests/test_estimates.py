@@ -6,15 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from prefgen.crossing import Crossing, variance_of
 from prefgen.estimates import (
     NOTHING,
-    Crossing,
     crossed_mean,
     crossed_share,
     from_draws,
     mean_difference,
     quantile_of_t,
-    variance_of,
     wilson,
 )
 

@@ -19,7 +19,8 @@ from prefgen.analysis.distance import (
 )
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.units import Units
-from prefgen.estimates import NOTHING, Codes, Estimate, from_patterns, shrinkage, variance_of
+from prefgen.crossing import Codes, variance_of
+from prefgen.estimates import NOTHING, Estimate, from_patterns, shrinkage
 
 MOST_COMPARED = 14
 """Personas compared two by two; beyond, those farthest apart."""

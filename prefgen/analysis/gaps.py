@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 from prefgen.analysis.units import FORM
-from prefgen.estimates import Crossing, Estimate, crossed_share, mean_difference
+from prefgen.crossing import Crossing
+from prefgen.estimates import Estimate, crossed_share, mean_difference
 
 
 @dataclass(frozen=True, slots=True)

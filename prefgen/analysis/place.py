@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.agreement import kappa_between, mean_divergence, same_share
 from prefgen.analysis.distance import Floats
-from prefgen.analysis.sheet import Sheet, probabilities_of
+from prefgen.analysis.filling import probabilities_of
+from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 from prefgen.analysis.units import Units
 from prefgen.estimates import Estimate

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.sheet import STATUSES, Sheet
+from prefgen.analysis.filling import STATUSES
+from prefgen.analysis.sheet import Sheet
 from prefgen.estimates import Estimate
 
 MOST_LEVELS = 40

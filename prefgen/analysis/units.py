@@ -9,17 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from prefgen.estimates import (
-    Codes,
-    Crossing,
-    Estimate,
-    Floats,
-    Variance,
-    crossed_mean,
-    crossed_share,
-    unit_starts,
-    variance_of,
-)
+from prefgen.crossing import Codes, Crossing, Floats, Variance, variance_of
+from prefgen.estimates import Estimate, crossed_mean, crossed_share, unit_starts
 
 FORM = "form"
 """The coordinate that says in which wording a question is asked."""

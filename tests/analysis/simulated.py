@@ -13,8 +13,9 @@ import polars as pl
 
 from prefgen.analysis.agreement import estimate_alpha, kappa_between, mean_divergence
 from prefgen.analysis.bias import mean_bias
+from prefgen.analysis.filling import STATUSES
 from prefgen.analysis.gaps import Gap, estimate_counterfactual, estimate_counterfactuals, turned
-from prefgen.analysis.sheet import STATUSES, Sheet, Slots, coordinates_of
+from prefgen.analysis.sheet import Sheet, Slots, coordinates_of
 from prefgen.analysis.slices import estimate_shares
 from prefgen.analysis.units import Units, sampled_coordinates
 from prefgen.estimates import Estimate

@@ -20,7 +20,7 @@ from prefgen.analysis.distance import (
     krippendorff_alpha,
 )
 from prefgen.analysis.units import Units
-from prefgen.estimates import Crossing
+from prefgen.crossing import Crossing
 
 weights = st.lists(st.floats(0.001, 1), min_size=3, max_size=3)
 
@@ -119,8 +119,6 @@ def test_how_far_one_item_moves_alpha_is_its_derivative():
     assert alpha_parts(columns, total)[~paired] == 0.0
 
 
-@settings(deadline=None)
-@settings(deadline=None)
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 0.1, 0.02]))
 def test_kappa_is_scikit_learns_and_its_interval_has_width_however_lopsided_the_table(seed, share):

@@ -14,7 +14,7 @@ from prefgen.analysis.gaps import coordinates_held, estimate_counterfactual
 from prefgen.analysis.sheet import item_facts, sheet_of
 from prefgen.analysis.slices import count_silence, estimate_length_sensitivity, estimate_profiles, estimate_shares
 from prefgen.analysis.units import Units
-from prefgen.estimates import Crossing
+from prefgen.crossing import Crossing
 from prefgen.judging.aggregate import measured
 from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.page import limits_of
