@@ -20,7 +20,7 @@ from prefgen.engines.ask import Asker
 from prefgen.engines.engine import Meter
 from prefgen.engines.prices import price_of
 from prefgen.engines.store import ResponseStore
-from prefgen.errors import GateError, UsageError
+from prefgen.errors import FileError, GateError, UsageError
 from prefgen.plan import Plan, context_of, foresee, grain_of
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
@@ -28,13 +28,14 @@ from prefgen.publish.report import write_report
 from prefgen.spec.calibration import read_calibration
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
-from prefgen.store.folder import Account, RunFolder, write_json
+from prefgen.store.folder import Account, RunFolder
 from prefgen.store.log import RunLog
 from prefgen.store.manifest import (
     RUN,
     file_entries,
     fingerprints,
     gate_results,
+    is_as_listed,
     pinned,
     step_account,
     without_texts,
@@ -125,7 +126,7 @@ def _make(
     """All tables, the data and its card, in the order in which they come to be; returns the manifest."""
     begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     write_resolved(pipeline, folder)
-    write_json(folder.manifest_path, _manifest(pipeline, prints[RUN], "unfinished", started))
+    folder.write_manifest(_manifest(pipeline, prints[RUN], "unfinished", started))
     with ResponseStore(folder.responses_path) as store:
         making = _Making(pipeline, folder, store, prints, watcher, log, budget_usd, retry_failed)
         tables = {name: making.once(name) for name in pipeline.steps}
@@ -147,7 +148,7 @@ def _make(
         watcher.says(in_one_line(calibration))
         manifest["gates"] += gate_rows(calibration, spec)
     write_card(folder, manifest)
-    write_json(folder.manifest_path, manifest)
+    folder.write_manifest(manifest)
     return manifest
 
 
@@ -191,7 +192,7 @@ class _Making:
             account = self._make(name)
             self.watcher.made(account)
             self.log.event("made", **without_texts(account))
-        self.tables[name] = self.folder.table(name)
+        self.tables[name] = self.folder.table(name, check=False)
         self.grains[name] = account["grain"]
         self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
         return self.tables[name]
@@ -277,14 +278,16 @@ def _check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:
 
 
 def _is_finished(folder: RunFolder, fingerprint: str) -> bool:
-    """Whether all files of just this run stand as the manifest says."""
-    if not folder.manifest_path.exists():
-        return False
-    manifest = folder.read_manifest()
+    """Whether just this run stands here finished, every file as the manifest says and no table damaged."""
+    try:
+        manifest = folder.read_manifest()
+    except FileError:
+        return False  # none yet, or a damaged one: it is written anew
     if manifest["status"] != "finished" or manifest["fingerprint"] != fingerprint:
         return False
-    files = [(folder.path / entry["path"], entry["bytes"]) for entry in manifest["files"]]
-    return all(path.is_file() and path.stat().st_size == size for path, size in files)
+    return all(is_as_listed(folder, entry) for entry in manifest["files"]) and not any(
+        folder.is_damaged(step["name"]) for step in manifest["steps"]
+    )
 
 
 def _past_gates(outcome: Outcome) -> Outcome:

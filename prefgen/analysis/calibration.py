@@ -19,7 +19,7 @@ from prefgen.personas.levels import number_fix, number_of, texts_of, without_mis
 from prefgen.spec.calibration import CalibrationSpec
 from prefgen.store.delimited import read_delimited
 from prefgen.store.finished import Lineage, finished
-from prefgen.store.folder import RunFolder, file_errors, write_json
+from prefgen.store.folder import RunFolder, file_errors, write_of_run
 from prefgen.store.table import Table
 
 
@@ -112,7 +112,7 @@ def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mappin
         "fingerprint": manifest["fingerprint"],
         "judgments": spec.answers or Lineage.of_manifest(manifest).judgments,
     }
-    write_json(folder.path / "calibration.json", calibration.to_json() | said)
+    write_of_run(folder.path / "calibration.json", calibration.to_json() | said)
     return calibration
 
 

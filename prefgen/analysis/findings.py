@@ -27,7 +27,7 @@ from prefgen.analysis.steadiness import estimate_form_consistency, estimate_word
 from prefgen.analysis.units import DIMENSIONS
 from prefgen.seeds import rng_for
 from prefgen.store.finished import Finished, finished
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.folder import RunFolder, write_of_run
 
 FORMAT = 1
 
@@ -59,7 +59,7 @@ def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
 def write_findings(folder: RunFolder, *, draws: int = 1000) -> Path:
     """`find`, written to RUN/report.json."""
     path = folder.path / "report.json"
-    write_json(path, find(folder, draws=draws))
+    write_of_run(path, find(folder, draws=draws))
     return path
 
 

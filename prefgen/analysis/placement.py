@@ -13,7 +13,7 @@ from prefgen.analysis.place import MAJORITY, model_answers, place_models
 from prefgen.errors import UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.seeds import rng_for
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.folder import RunFolder, write_of_run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
 def write_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 1000) -> dict[str, Any]:
     """`find_placement`, also written to RUN/placement.json, where the report finds it."""
     found = find_placement(folder, models, draws=draws)
-    write_json(folder.path / "placement.json", found)
+    write_of_run(folder.path / "placement.json", found)
     return found
 
 

@@ -160,6 +160,15 @@ def file_entries(folder: RunFolder, paths: Sequence[Path]) -> list[dict[str, Any
     return entries
 
 
+def is_as_listed(folder: RunFolder, entry: Mapping[str, Any]) -> bool:
+    """Whether a file of a run folder is the one that an entry of the manifest's `files` describes."""
+    path = folder.path / entry["path"]
+    try:
+        return bool(path.stat().st_size == entry["bytes"] and file_sha256(path) == entry["sha256"])
+    except OSError:
+        return False
+
+
 def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:
     """RUN/pipeline.yaml: everything said, defaults included, paths relative to the run folder."""
     said = pipeline.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.ids import file_sha256
 from prefgen.publish.public import public_manifest, public_pipeline, version_of
 from prefgen.store.folder import RunFolder
+from prefgen.store.manifest import is_as_listed
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
 
 _OURS = ("data/", "figures/")
@@ -86,9 +86,8 @@ def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
         raise GateError(f"{folder.path}: {len(missed)} gate(s) missed: {', '.join(missed)}",
             fix="mend the data, or push with --force to publish them as they are")  # fmt: skip
     for entry in manifest["files"]:
-        path = folder.path / entry["path"]
-        if not path.is_file() or path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
-            raise FileError(f"{path}: not the file that the manifest describes",
+        if not is_as_listed(folder, entry):
+            raise FileError(f"{folder.path / entry['path']}: not the file that the manifest describes",
                 fix="run the pipeline again; the responses are kept, so nothing is asked twice")  # fmt: skip
     if not folder.card_path.is_file():
         raise FileError(f"{folder.card_path}: there is no card", fix="run the pipeline again")
