@@ -63,6 +63,9 @@ class Response:
     finish          the server's finish reason (`stop`, `length`, `content_filter`, ...)
     failure         None for an answer, else what went wrong in the server's words (never prompts or keys)
     final           for a failure: True when asking again cannot help (HTTP 400, say), so it is not asked again
+    chosen          the token at the answer's place that was taken; '' without alternatives
+    raw             whether the alternatives are probabilities among all tokens; False where the server gives those
+                    among the tokens that a constraint left over, which say nothing about what else would have been said
     """
 
     request_id: str
@@ -75,6 +78,8 @@ class Response:
     cached_tokens: int = 0
     failure: str | None = None
     final: bool = True
+    chosen: str = ""
+    raw: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,15 @@ class Reading:
 
     p            probability of each choice in the request's order, summing to 1; None when nothing was read
     certainty    the judge's own 1-100, or None
+    p_read       share of the token distribution that the choices hold, 0 to 1; None where that is not known
+    reason       what the judge said besides its verdict, or None
+    by           what `p` was taken from: log-probabilities, or the text said
     """
 
     symbol: str | None
     status: Status
     p: tuple[float, ...] | None = None
     certainty: int | None = None
+    p_read: float | None = None
+    reason: str | None = None
+    by: Literal["logprobs", "text"] = "text"

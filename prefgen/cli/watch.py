@@ -203,18 +203,35 @@ def account_lines(account: Account) -> Iterator[str]:
 
 
 def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:
-    if "first_slot_share" not in summary:
+    if "position_bias" not in summary:
         return
+    bias, first = summary["position_bias"], summary["first_slot"]
+    if bias["value"] is not None:
+        yield f"  position bias {signed_interval(bias)}: 100 % always takes the first slot, 0 none; people about +1 %"
+    if first["value"] is not None:
+        yield f"  first slot named in {first['value']:.0%} of the answers that name one"
     shown = (
-        ("position_bias", "position bias {:.0%} (share of swapped presentations where the answer follows the slot)"),
-        ("first_slot_share", "slot A chosen in {:.0%} of answers"),
         ("order_agreement", "orders agree on {:.0%} of persona x item"),
         ("repeat_agreement", "repeats agree {:.0%}"),
+        ("p_read", "the choices hold {:.0%} of the token probabilities"),
         ("certainty_mean", "mean certainty {:.0f}"),
     )
     for name, text in shown:
         if summary.get(name) is not None:
             yield "  " + text.format(summary[name])
+
+
+def signed_interval(estimate: dict[str, float | None]) -> str:
+    """A signed share with its 95 % interval.
+
+    >>> signed_interval({"value": 0.94, "low": 0.9, "high": 0.97}), signed_interval({"value": 0.0, "low": None, "high": None})
+    ('+94 % (+90 to +97)', '+0 %')
+    """
+    value, low, high = (
+        None if estimate[name] is None else 100 * (estimate[name] or 0.0) for name in ("value", "low", "high")
+    )
+    beside = "" if low is None or high is None else f" ({low:+.0f} to {high:+.0f})"
+    return f"{value:+.0f} %{beside}"
 
 
 def _leakage_lines(summary: dict[str, Any]) -> Iterator[str]:

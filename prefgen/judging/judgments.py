@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -11,7 +12,7 @@ from prefgen.ids import content_id
 from prefgen.judging.presentations import LETTERS, by_option, shown
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.judging.readout import read
-from prefgen.records import Readout, Request, Response
+from prefgen.records import Reading, Readout, Request, Response
 
 RESERVED = frozenset(
     [
@@ -23,7 +24,9 @@ RESERVED = frozenset(
         "status",
         "slot",
         "p",
+        "p_read",
         "certainty",
+        "reason",
         "readout",
         "model",
         "request_id",
@@ -32,6 +35,9 @@ RESERVED = frozenset(
         "weight",
         "item_choice",
         "p_choice",
+        "p_tie",
+        "p_na",
+        "debiased",
         "order_agreement",
         "repeat_agreement",
         "position_bias",
@@ -56,15 +62,12 @@ def to_rows(
 
     `reject_reason` is the status of rows that are no answer (`failed`, `unparsed`, `refusal`), else null.
     """
-    letters = asked.letters
-    k_of = asked.items["options"].list.len().to_list()
-    neither_of = asked.items["neither"].to_list()
-    ids = (asked.personas["persona_id"].to_list(), asked.items["item_id"].to_list())
+    names = p_fields(asked.letters, asked.prompts.extra)
+    facts = _Facts.of(asked, readout, names)
     rows = [
-        _row(one, request, response, k_of[one.item], neither_of[one.item], readout, letters, ids)
-        for one, request, response in zip(batch, requests, responses, strict=True)
+        _row(one, request, response, facts) for one, request, response in zip(batch, requests, responses, strict=True)
     ]
-    frame = pl.DataFrame(rows, schema=_row_schema(letters), orient="row")
+    frame = pl.DataFrame(rows, schema=_row_schema(names), orient="row")
     coordinates = [name for name in asked.items.columns if name not in {"item_id", "prompt", "options", "neither"}]
     of_persona = asked.personas.select("persona_id", "control", "weight")
     of_item = asked.items.select("item_id", *coordinates)
@@ -78,8 +81,8 @@ def to_rows(
     )
     status = pl.col("status")
     return both.select(
-        *("judgment_id", "persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p", "certainty"),
-        "readout",
+        *("judgment_id", "persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p", "p_read"),
+        *("certainty", "reason", "readout"),
         pl.lit(model).alias("model"),
         *("request_id", "failure", "control", "weight", "neither"),
         *coordinates,
@@ -87,7 +90,12 @@ def to_rows(
     )
 
 
-def _row_schema(letters: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.DataType]]:
+def p_fields(letters: Sequence[str], extra: Sequence[str]) -> tuple[str, ...]:
+    """Fields of the column `p`: the option letters, then `tie` and `na` where they are offered."""
+    return (*letters, *(name.lower() for name in extra))
+
+
+def _row_schema(names: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.DataType]]:
     return {
         "judgment_id": pl.String,
         "order": pl.String,
@@ -95,8 +103,10 @@ def _row_schema(letters: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.Dat
         "choice": pl.String,
         "slot": pl.String,
         "status": pl.String,
-        "p": pl.Struct(dict.fromkeys(letters, pl.Float64)),
+        "p": pl.Struct(dict.fromkeys(names, pl.Float64)),
+        "p_read": pl.Float64,
         "certainty": pl.Int64,
+        "reason": pl.String,
         "readout": pl.String,
         "request_id": pl.String,
         "failure": pl.String,
@@ -104,77 +114,71 @@ def _row_schema(letters: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.Dat
     }
 
 
-def _row(
-    one: Presentation,
-    request: Request,
-    response: Response,
-    k: int,
-    neither: int | None,
-    readout: Readout,
-    letters: tuple[str, ...],
-    ids: tuple[list[str], list[str]],
-) -> tuple[Any, ...]:
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What every row of one judge step is read with: ids by row of the personas and items, and each item's options."""
+
+    readout: Readout
+    names: tuple[str, ...]  # fields of `p`
+    n_extra: int  # of them, the answers offered besides the options
+    persona_ids: list[str]
+    item_ids: list[str]
+    options: list[list[str]]
+    neither: list[int | None]
+
+    @classmethod
+    def of(cls, asked: Questionnaire, readout: Readout, names: tuple[str, ...]) -> _Facts:
+        items = asked.items
+        return cls(
+            readout,
+            names,
+            len(asked.prompts.extra),
+            asked.personas["persona_id"].to_list(),
+            items["item_id"].to_list(),
+            items["options"].to_list(),
+            items["neither"].to_list(),
+        )
+
+
+def _row(one: Presentation, request: Request, response: Response, facts: _Facts) -> tuple[Any, ...]:
     """One response as a row: what was read in a slot becomes the option that stood there."""
-    reading = read(response, request.choices, readout)
+    options, neither = facts.options[one.item], facts.neither[one.item]
+    k = len(options)
+    places = shown(one.order, k, neither)
+    reading = read(response, request.choices, facts.readout, [options[place] for place in places])
     choice = slot = None
     status = reading.status
     if reading.symbol is not None and reading.symbol in LETTERS:
-        place = LETTERS.index(reading.symbol)
-        option = shown(one.order, k, neither)[place]
+        option = places[LETTERS.index(reading.symbol)]
         slot, choice = reading.symbol, LETTERS[option]
         status = "na" if option == neither else status
     p = None
     if reading.p is not None:
+        absent = [None] * (len(facts.names) - facts.n_extra - k)
         of_options = by_option(one.order, k, neither, reading.p[:k])
-        p = dict(zip(letters, (*of_options, *[None] * (len(letters) - k)), strict=True))
+        p = dict(zip(facts.names, (*of_options, *absent, *reading.p[k:]), strict=True))
     request_id = request.request_id
-    judgment_id = content_id("jdg", (request_id, ids[0][one.persona], ids[1][one.item], one.order, one.repeat))
+    ids = facts.persona_ids[one.persona], facts.item_ids[one.item]
     return (
-        judgment_id,
+        content_id("jdg", (request_id, *ids, one.order, one.repeat)),
         one.order,
         one.repeat,
         choice,
         slot,
         status,
         p,
+        reading.p_read,
         reading.certainty,
-        response.method,
+        reading.reason,
+        method_of(response, reading),
         request_id,
         response.failure,
         None if neither is None else LETTERS[neither],
     )
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts over the parts of a judgments table, so that a summary needs no second look at it."""
-
-    judgments: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    readouts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, frame: pl.DataFrame) -> None:
-        """Count one part."""
-        self.judgments += frame.height
-        for counted, into in (("status", self.statuses), ("readout", self.readouts)):
-            for value, count in frame[counted].value_counts().iter_rows():
-                into[value] = into.get(value, 0) + count
-        once = frame.unique(["persona_id", "item_id"], keep="first", maintain_order=True)
-        numbers = {name: once[name] for name in ("position_bias", "order_agreement", "repeat_agreement")}
-        numbers |= {"first_slot_share": frame["slot"] == "A", "certainty_mean": frame["certainty"]}
-        for name, column in numbers.items():
-            known = column.drop_nulls()
-            self.sums[name] = self.sums.get(name, 0.0) + float(known.sum())
-            self.counts[name] = self.counts.get(name, 0) + known.len()
-
-    def summary(self) -> dict[str, Any]:
-        """For the manifest: counts by status and readout, and the mean of each measure (None = never measured)."""
-        means = {name: self.sums[name] / self.counts[name] if self.counts[name] else None for name in self.sums}
-        return {
-            "judgments": self.judgments,
-            "statuses": dict(sorted(self.statuses.items())),
-            "readouts": dict(sorted(self.readouts.items())),
-            **means,
-        }
+def method_of(response: Response, reading: Reading) -> str:
+    """How the answer was obtained: as it was asked for, unless its probabilities were not to be had or not to be used."""
+    if reading.by == "text" and reading.p is not None:
+        return response.method.replace("logprobs", "text", 1)
+    return response.method

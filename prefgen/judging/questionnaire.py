@@ -1,4 +1,4 @@
-"""Every presentation of a judge step: who sees which item in which order, for the how-manieth time."""
+"""Every presentation of a judge step: persona x item x order x repeat."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from prefgen.judging.presentations import LETTERS, OrderRule, orders_of
+from prefgen.judging.presentations import LETTERS, Orders
 from prefgen.judging.prompts import Messages, Page, Prompts
 
 ITEM_BLOCK = 20_000
@@ -41,7 +41,7 @@ class Questionnaire:
     prompts: Prompts
     personas: pl.DataFrame  # persona_id, text, weight, control
     items: pl.DataFrame  # item_id, prompt, options, neither
-    orders: tuple[OrderRule, ...]
+    orders: Orders
     repeats: int
 
     @property
@@ -54,8 +54,13 @@ class Questionnaire:
     @property
     def n_presentations(self) -> int:
         """Persona x item x order x repeat."""
-        per_item = sum(len(orders_of(self.orders, k)) for k in self.items["options"].list.len())
+        per_item = sum(len(orders) for orders in self.orders_by_item())
         return self.personas.height * per_item * self.repeats
+
+    def orders_by_item(self) -> Iterator[tuple[str, ...]]:
+        """The orders in which each item is shown, item by item."""
+        shape = self.items.select("item_id", pl.col("options").list.len(), "neither")
+        return (self.orders.of(*item) for item in shape.iter_rows())
 
     def systems(self) -> Iterator[tuple[Messages, int]]:
         """The message that makes the model each persona, with the persona's row."""
@@ -65,7 +70,7 @@ class Questionnaire:
     def pages(self, start: int = 0, n_items: int | None = None) -> Iterator[tuple[int, str, Page]]:
         """The pages of items from `start` on, of all of them or of the next `n_items`: (item row, order, page)."""
         for row, item in enumerate(self.items.slice(start, n_items).iter_rows(named=True), start):
-            for order in orders_of(self.orders, len(item["options"])):
+            for order in self.orders.of(item["item_id"], len(item["options"]), item["neither"]):
                 yield row, order, self.prompts.render_page(item, order)
 
     def blocks(self) -> Iterator[_Block]:

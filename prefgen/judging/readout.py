@@ -5,136 +5,175 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import cache
+from typing import Literal
 
+from prefgen.judging.thoughts import answer_of
+from prefgen.judging.verdict import Choices, clean, labelled_choice, named_choice, symbol_of
 from prefgen.records import Reading, Readout, Response, Status
 
-_DECORATION = " \t\r\n\"'`*_()[]{}<>.,:;!▁Ġ"
 _REFUSAL = re.compile(
-    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:cannot|can't|can not|won't|will not|must decline|refuse)"
-    r"|as an ai\b|as a language model)",
+    r"\bi(?:['\u2019]m| am) (?:sorry|unable|not able|not comfortable|afraid i)\b|\bi (?:cannot|can['\u2019]?t|can not|won['\u2019]?t|will not|would not|must decline|decline|refuse)\b"
+    r"|\bi(?:['\u2019]d| would) (?:rather|prefer) not\b|\bi do(?:n['\u2019]t| not) (?:feel comfortable|have (?:any )?(?:personal )?(?:opinions?|preferences?|views?|beliefs?))\b"
+    r"|\bas an? (?:ai|artificial intelligence|language model|assistant)\b|\b(?:against|violates?) (?:my|our) (?:guidelines|polic(?:y|ies))\b",
     re.I,
 )
 _TIE = re.compile(r"\b(?:it'?s a tie|tie|both (?:equally|are equal)|equally (?:good|fair)|no difference)\b", re.I)
 _NA = re.compile(r"\b(?:n/?a|not applicable|does not apply|doesn't apply|neither|none of (?:them|these))\b", re.I)
+_DENIED = re.compile(r"\b(?:not|never|isn['\u2019]t|no)\s+(?:a\s+|an\s+|really\s+|quite\s+)*\Z", re.I)
+_MOST_WORDS = 200  # characters in which a word like `neither` is a verdict; in an essay it is none
 
 
-def read(response: Response, choices: Sequence[str], readout: Readout) -> Reading:
+def read(response: Response, choices: Sequence[str], readout: Readout, texts: Sequence[str] = ()) -> Reading:
     """One response as a reading.
 
     choices    the symbols offered, slots first; `TIE` and `NA` are answers of their own kind
+    texts      the option beside each slot, where an answer may name it by its text
 
-    A failed request stays `failed`, a content filter is a `refusal`, and text that names no choice, or
-    more than one, is `unparsed`. `p` are the probabilities of the choices in their order: from
-    log-probabilities where there are any (normalised over the choices), else 1 for what was said.
+    The answer given decides: a failed request stays `failed`, a content filter is a `refusal`, and text that names no
+    choice, or more than one, is `unparsed`, however likely some letter was. `p` are the probabilities of the choices
+    in their order: from the log-probabilities at the answer's token where the answer is a choice there, normalised
+    over the choices (`p_read` says how much they hold before that), else 1 for what was said.
     """
     if response.failure is not None:
         return Reading(None, "failed")
     if response.finish in ("content_filter", "refusal"):
         return Reading(None, "refusal")
-    offered = tuple(choices)
-    if readout == "logprobs" and response.alternatives:
-        reading = _from_alternatives(response.alternatives, offered)
-        if reading is not None:
-            return reading
-    symbol, status = parse_choice(response.text, offered, last_line=readout == "reason")
+    said = answer_of(response.text)
+    if said is None:  # cut off while it was thinking
+        return Reading(None, "unparsed")
+    offered = Choices(tuple(choices), tuple(texts))
+    symbol, status = parse_choice(said, offered, readout)
+    if symbol is None and _is_held(response):  # one token may be but the beginning of `TIE`
+        symbol = _symbol(said, offered.symbols, held=True)
+    reason = _words_beside(said, offered) if readout in ("reason", "certainty") else None
     if symbol is None:
-        return Reading(None, status)
-    certainty = parse_certainty(response.text) if readout == "certainty" else None
-    return Reading(symbol, _status_of(symbol), tuple(float(choice == symbol) for choice in offered), certainty)
+        return Reading(None, status, reason=reason)
+    status = _STATUS_OF.get(symbol, "ok")
+    if readout == "logprobs" and response.alternatives:
+        p, p_read = _probabilities(response, offered.symbols)
+        if p is not None:
+            return Reading(symbol, status, p, p_read=p_read, by="logprobs")
+    certainty = parse_certainty(said) if readout == "certainty" else None
+    votes = tuple(float(choice == symbol) for choice in offered.symbols)
+    return Reading(symbol, status, votes, certainty, reason=reason)
 
 
-def _status_of(symbol: str) -> Status:
-    return {"TIE": "tie", "NA": "na"}.get(symbol, "ok")  # type: ignore[return-value]
+def parse_choice(text: str, choices: Choices, readout: Readout = "text") -> tuple[str | None, Status]:
+    """The one choice that a text names, and what became of the reading.
 
-
-def _from_alternatives(alternatives: tuple[tuple[str, float], ...], choices: tuple[str, ...]) -> Reading | None:
-    """None when no choice is among the alternatives: then only the text can tell."""
-    mass = dict.fromkeys(choices, 0.0)
-    for token, logprob in alternatives:
-        bare = token.strip(_DECORATION)
-        if bare in mass:
-            mass[bare] += math.exp(logprob)
-        elif bare:
-            # The first piece of a longer word (`T` or `TI` of `TIE`), where it can be no other choice.
-            begun = [choice for choice in choices if choice.startswith(bare)]
-            if len(begun) == 1:
-                mass[begun[0]] += math.exp(logprob)
-    total = sum(mass.values())
-    if total <= 0.0:
-        return None
-    p = tuple(mass[choice] / total for choice in choices)
-    best = max(p)
-    if p.count(best) > 1:
-        return Reading(None, "tie", p)
-    symbol = choices[p.index(best)]
-    return Reading(symbol, _status_of(symbol), p)
-
-
-def parse_choice(text: str, choices: tuple[str, ...], *, last_line: bool = False) -> tuple[str | None, Status]:
-    """The one choice a text names, and what became of the reading.
-
-    last_line    only a line `Answer: X` counts, and there must be no two different ones
-
-    >>> parse_choice("B", ("A", "B"))
-    ('B', 'ok')
-    >>> parse_choice("I would choose B.", ("A", "B"))
-    ('B', 'ok')
-    >>> parse_choice("A good question. B or A?", ("A", "B"))
-    (None, 'unparsed')
-    >>> parse_choice("Answer: A\\nNo, wait.\\nAnswer: B", ("A", "B"), last_line=True)
+    >>> parse_choice("I would choose B.", Choices(("A", "B"))), parse_choice("A good question. B or A?", Choices(("A", "B")))
+    (('B', 'ok'), (None, 'unparsed'))
+    >>> parse_choice("Answer: A\nNo, wait.\nAnswer: B", Choices(("A", "B")), "reason")
     (None, 'unparsed')
     """
-    patterns = _patterns(choices)
-    if last_line:
-        named = {*patterns.answer_line.findall(text)}
-    else:
-        bare = text.strip(_DECORATION)
-        if bare in choices:
-            return bare, _status_of(bare)
-        named = {*patterns.said.findall(text)} or {*patterns.leading.findall(text)} or {*patterns.alone.findall(text)}
-    if len(named) == 1:
-        symbol: str = named.pop()
-        return symbol, _status_of(symbol)
-    if named:
-        return None, "unparsed"
-    return None, _non_answer(text)
+    symbol = (
+        labelled_choice(text, choices)
+        if readout == "reason"
+        else named_choice(text, choices, certainty=readout == "certainty")
+    )
+    if symbol is None:
+        return None, _non_answer(clean(text))
+    return symbol, _STATUS_OF.get(symbol, "ok")
+
+
+_STATUS_OF: dict[str, Literal["tie", "na"]] = {"TIE": "tie", "NA": "na"}
+
+
+def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[float, ...] | None, float | None]:
+    """(p of every symbol, the mass they hold before normalising); (None, None) where the token is no choice.
+
+    A symbol that is not among the alternatives is no likelier than the least likely of them, nor than all that they leave,
+    and gets that much: less certain than the truth, never more.
+    """
+    alternatives, held = response.alternatives or (), _is_held(response)
+    if _symbol(response.chosen or response.text, symbols, held=held) is None:
+        return None, None
+    mass = dict.fromkeys(symbols, 0.0)
+    for token, logprob in alternatives:
+        symbol = _symbol(token, symbols, held=held)
+        if symbol is not None:
+            mass[symbol] += math.exp(min(logprob, 0.0))
+    p_read = sum(mass.values())
+    if p_read <= 0.0:
+        return None, None
+    listed = [math.exp(min(logprob, 0.0)) for _, logprob in alternatives]
+    floor = max(_LEAST, min(*listed, 1 - sum(listed)))
+    floored = [mass[symbol] or floor for symbol in symbols]
+    total = sum(floored)
+    return tuple(one / total for one in floored), min(p_read, 1.0) if response.raw else None
+
+
+def _is_held(response: Response) -> bool:
+    """Whether a grammar or schema let the model say nothing but a choice."""
+    return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema"))
+
+
+_LEAST = 1e-12
+
+
+def _symbol(token: str, symbols: tuple[str, ...], *, held: bool) -> str | None:
+    """The symbol that a token is; where a grammar holds the answer, also the only one that it begins (`T` of `TIE`)."""
+    found = symbol_of(token, symbols)
+    bare = token.strip()
+    if found is None and held and bare:
+        begun = [symbol for symbol in symbols if symbol.startswith(bare)]
+        return begun[0] if len(begun) == 1 else None
+    return found
 
 
 def parse_certainty(text: str) -> int | None:
-    """The last whole number from 1 to 100 in a text, or None.
+    """The certainty that a text states, from 1 to 100, or None where it states none, or several.
 
-    >>> parse_certainty("B 80"), parse_certainty("Answer: B\\nCertainty: 7%"), parse_certainty("B 400")
-    (80, 7, None)
+    >>> [parse_certainty(said) for said in ("B 80", "Certainty: 80/100", "B, 8 out of 10", "Answer: B\\nCertainty: 7%", "B 400")]
+    [80, 80, 80, 7, None]
     """
-    numbers = re.findall(r"(?<![\d.])\d{1,4}(?![\d.]*\d)", text)
-    return int(numbers[-1]) if numbers and 1 <= int(numbers[-1]) <= 100 else None
+    ends = clean(text)[-_MOST_WORDS:]
+    for form in _CERTAINTIES:
+        stated = {100 * int(of) // int(whole or 100) if int(whole or 100) else 0 for of, whole in form.findall(ends)}
+        if stated:
+            number = stated.pop()
+            return number if not stated and 1 <= number <= 100 else None
+    return None
+
+
+_CERTAINTIES = tuple(
+    re.compile(form, re.I)
+    for form in (
+        r"(?<![\d.,])(\d{1,3})\s?(?:/|out of)\s?(10{1,2})(?![\d.])",
+        r"\b(?:certain|certainty|confidence|confident|sure)\b[\s:*=(]{1,5}(?:is |of |at |level )?(\d{1,4})()(?![\d.])",
+        r"\A\W{0,5}[A-Z]{1,4}[\s,;:.)-]{1,5}(\d{1,4})()(?![\d.])",
+        r"(?<![\d.,-])(\d{1,4})()\s?(?:%|percent\b)",
+        r"(?<![\d.,-])(\d{1,4})()(?![\d.,/]*\d)",
+    )
+)
+"""How a certainty is stated, the plainest form first: of a whole, with its name, after the letter, in percent, as the only number."""
+
+
+def _words_beside(text: str, choices: Choices) -> str | None:
+    """What a judge says besides its verdict, without the line that only gives the answer; None where it says nothing more."""
+    lines = [line for line in clean(text).split("\n") if not _is_verdict(line, choices)]
+    return "\n".join(lines).strip() or None
+
+
+def _is_verdict(line: str, choices: Choices) -> bool:
+    bare = line.strip()
+    if not bare or labelled_choice(bare, choices) is not None:
+        return True
+    return (
+        len(bare) <= 40 and named_choice(bare, choices, certainty=True) is not None and not re.search(r"[a-z]{4}", bare)
+    )
 
 
 def _non_answer(text: str) -> Status:
     if _REFUSAL.search(text):
         return "refusal"
-    if len(text) > 200:
-        return "unparsed"  # a word like `neither` in an essay is no verdict
-    tie, na = bool(_TIE.search(text)), bool(_NA.search(text))
+    if len(text) > _MOST_WORDS:
+        return "unparsed"
+    tie, na = (_said(pattern, text) for pattern in (_TIE, _NA))
     return "tie" if tie and not na else "na" if na and not tie else "unparsed"
 
 
-class _Patterns:
-    def __init__(self, choices: tuple[str, ...]) -> None:
-        one = "|".join(sorted(map(re.escape, choices), key=len, reverse=True))
-        mark = r"[\"'`*_(\[<\s]*"
-        # `A` and `I` are also words: followed by another plain word they are no letters.
-        word = r"(?![AI]\s+(?!(?:or|and|over|because|since|as|is)\b)[a-z])"
-        self.said = re.compile(
-            rf"\b(?:[Aa]nswer(?:\s+is)?|[Vv]erdict(?:\s+is)?|[Cc]hoice(?:\s+is)?|[Oo]ption|[Cc]hoose|[Pp]ick|[Ss]elect"
-            rf"|[Pp]refer|[Gg]o with)\b\s*:?\s*(?:[Oo]ption\s+)?{mark}{word}({one})(?![A-Za-z'])"
-        )
-        self.leading = re.compile(rf"\A{mark}({one})(?=[\"'`*_)\]>]*(?:[.:,)\]]|\s*\n|\s*\Z))")
-        self.alone = re.compile(rf"(?<![A-Za-z'\-]){word}({one})(?![A-Za-z'\-])")
-        self.answer_line = re.compile(rf"(?:^|\n)\W*[Aa]nswer\s*:\s*{mark}({one})(?![A-Za-z'])")
-
-
-@cache
-def _patterns(choices: tuple[str, ...]) -> _Patterns:
-    return _Patterns(choices)
+def _said(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a text says so and does not deny it (`not a tie`)."""
+    found = pattern.search(text)
+    return found is not None and not _DENIED.search(text[: found.start()])

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
+import numpy as np
 import polars as pl
 from jinja2 import TemplateError
 from pydantic import Field, field_validator
 
 from prefgen.judging.aggregate import measured
+from prefgen.judging.factors import sampled_factors
 from prefgen.judging.items import RETOLD, not_items, taken
-from prefgen.judging.judgments import Tally, to_rows
-from prefgen.judging.presentations import OrderRule
+from prefgen.judging.judgments import to_rows
+from prefgen.judging.presentations import OrderRule, Orders, is_balanced, orders_of
+from prefgen.judging.priors import SlotPriors, learnt
 from prefgen.judging.prompts import MAX_TOKENS, Prompts
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
+from prefgen.judging.tally import Tally
 from prefgen.records import Readout, Request
 from prefgen.spec.fields import InputPath
+from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, Forecast
@@ -28,22 +33,36 @@ from prefgen.store.table import PART_ROWS, Table
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 
 
+_LEAST_TAUGHT = 10  # items below which a slot prior is a guess
+
+
+class SlotPrior(Part):
+    """All rotations on some of the items, and the slot prior that they show taken out of the rest."""
+
+    prior: float = Field(gt=0, le=1, description="Share of the items that is shown in all rotations.")
+
+
 class Spec(StepSpec):
     """Judgments: one row per persona, item, order and repeat. Items with a `reject_reason` are not asked about.
 
     ```yaml
-    answers: {judge: pick, items: questions, as: personas, model: judge, orders: [given, swapped], readout: logprobs}
+    answers: {judge: pick, items: questions, as: personas, model: judge, readout: logprobs}
+    answers: {judge: pick, items: questions, as: personas, model: judge, readout: logprobs, orders: {prior: 0.2}}
     ```
+
+    Over `balanced` orders every option stands in every slot equally often, so a judge's liking for a slot cancels out.
+    `{prior: 0.2}` costs less: a fifth of the items is shown in all rotations, each of the others in one, and what the
+    first show of the slots, persona by persona, is taken out of the others; it needs log-probabilities.
     """
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
     items: str = Field(description="Name of the step with the items.")
     as_: str = Field(alias="as", description="Name of the step with the personas.")
     model: str = Field(description="Name of the model that answers, under `models:`.")
-    orders: list[OrderRule] = Field(
-        default=["given", "swapped"],
-        min_length=1,
-        description="`given`; `swapped`: the options reversed, one marked neither keeps its place; `cyclic`: all rotations.",
+    orders: Literal["balanced"] | SlotPrior | list[OrderRule] = Field(
+        default="balanced",
+        description="`balanced` (two orders for two options, k rotations for k), `{prior: SHARE}`, or a list of `given`; `swapped`: "
+        "the options reversed, one marked neither keeps its place; `cyclic`: all rotations, as `balanced`.",
     )
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each presentation.")
     readout: Literal["logprobs", "text", "certainty", "reason"] = Field(
@@ -60,6 +79,17 @@ class Spec(StepSpec):
     )
 
     grain: ClassVar[Grain | None] = "judgments"
+
+    @field_validator("orders", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        rules = get_args(OrderRule)
+        if value == "balanced" or isinstance(value, SlotPrior | dict):
+            return value
+        if isinstance(value, list) and value and all(rule in rules for rule in value):
+            return value
+        wrong = next((rule for rule in value if rule not in rules), None) if isinstance(value, list) else value
+        raise ValueError(f"{wrong!r} is no order\nfix: write balanced, {{prior: 0.2}}, or a list of {', '.join(rules)}")
 
     @field_validator("also")
     @classmethod
@@ -84,15 +114,29 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     model = context.ask.spec(spec.model)
     to_request = partial(_to_request, spec=spec, model=model)
     context.ask.send(spec.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
-    tally, example = Tally(), None
+    priors = _priors(asked, spec, context) if asked.orders.prior_share is not None else None
+    tally, example = Tally(asked.items.height), None
     for batch in whole_groups(asked.presentations(), PART_ROWS):
-        requests = [to_request(one) for one in batch]
-        responses = context.ask.read([request.request_id for request in requests])
-        frame = measured(to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model))
-        tally.add(frame)
+        frame = measured(_read(asked, batch, spec, context), priors)
+        tally.add(frame, np.fromiter((one.item for one in batch), np.intp, len(batch)))
         example = example or next((to_request(one).messages for one in batch if one.system), None)
         yield frame
-    context.summary.update(tally.summary() | {"example": example})
+    context.summary.update(tally.summary(sampled_factors(asked.items)) | {"example": example})
+
+
+def _read(asked: Questionnaire, batch: list[Presentation], spec: Spec, context: Context) -> pl.DataFrame:
+    model = context.ask.spec(spec.model)
+    requests = [_to_request(one, spec=spec, model=model) for one in batch]
+    responses = context.ask.read([request.request_id for request in requests])
+    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model)
+
+
+def _priors(asked: Questionnaire, spec: Spec, context: Context) -> SlotPriors:
+    """What the items shown in all rotations say of the slots."""
+    in_full = [asked.orders.in_full(name) for name in asked.items["item_id"]]
+    some = replace(asked, items=asked.items.filter(pl.Series(in_full, dtype=pl.Boolean)))
+    groups = whole_groups(some.presentations(), PART_ROWS)
+    return learnt(_read(some, batch, spec, context) for batch in groups if batch)
 
 
 def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
@@ -104,6 +148,8 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
     system_chars = sum(len(text) for system in systems for _, text in system)
     some = [system[0][1] for system in sorted(systems) if system][:8]
     n_requests = len(systems) * pages.n * spec.repeats
+    notes = tuple(_notes(spec, asked, model))
+    context.summary["notes"] = list(notes)
     return Forecast(
         rows=asked.n_presentations,
         requests=n_requests,
@@ -111,7 +157,29 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
         completion_tokens=n_requests * _expected_tokens(spec, model),
         sample=(*some, *pages.some),
         empty=measured(to_rows(asked, [], [], [], readout=spec.readout, model=model.model)),
+        notes=notes,
     )
+
+
+def _notes(spec: Spec, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
+    """What of this step people should know before they pay for it."""
+    if spec.repeats > 1 and model.temperature == 0:
+        yield f"{spec.repeats} repeats at temperature 0 are {spec.repeats} times the same answer: set the model's `temperature`, or `repeats: 1`"
+    shapes = asked.items.select(pl.col("options").list.len(), "neither").unique(maintain_order=True)
+    if asked.orders.prior_share is not None:
+        taught = sum(map(asked.orders.in_full, asked.items["item_id"]))
+        if taught < _LEAST_TAUGHT:
+            yield f"the slot prior rests on {taught} of {asked.items.height} items: raise `orders: {{prior: ...}}`, or write `orders: balanced`"
+        return
+    rules = asked.orders.rules
+    tilted = [
+        k for k, neither in shapes.iter_rows() if not is_balanced(frozenset(orders_of(rules, k, neither)), k, neither)
+    ]
+    if tilted and len(rules) > 1:
+        yield (
+            f"orders {', '.join(rules)} do not show every one of {max(tilted)} options in every slot equally often, so p keeps some of the "
+            "slots' bias: write `orders: balanced`"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +239,13 @@ def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) ->
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
     except (OSError, UnicodeDecodeError, TemplateError) as error:
         raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
-    return Questionnaire(prompts, personas, context.preview(items), tuple(spec.orders), spec.repeats)
+    return Questionnaire(prompts, personas, context.preview(items), _orders(spec, context.seed), spec.repeats)
+
+
+def _orders(spec: Spec, seed: int) -> Orders:
+    if isinstance(spec.orders, SlotPrior):
+        return Orders(prior_share=spec.orders.prior, seed=seed)
+    return Orders(("balanced",) if spec.orders == "balanced" else tuple(spec.orders))
 
 
 def _to_request(one: Presentation, *, spec: Spec, model: ModelSpec) -> Request:

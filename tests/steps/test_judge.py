@@ -1,11 +1,16 @@
 """The judge step: everyone sees everything in every order, and what they said ends in the right row."""
 
+import math
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from prefgen.errors import SpecError
+from prefgen.judging.pairs import pairs
 from prefgen.records import Request, Response
 from prefgen.steps import judge
 from prefgen.store.table import Table
@@ -29,19 +34,19 @@ def slot_of(request: Request, words: str) -> str:
 def test_a_judge_who_likes_an_option_prefers_it_in_either_slot() -> None:
     here = context(lambda request: slot_of(request, " that" if "What?" in request.messages[-2][1] else " she"))
     rows = pl.concat(judge.make(spec(), TABLES, here))
-    assert rows.height == 3 * 2 * 2
+    assert rows.height == 3 * 2 * 3
     assert set(rows.filter(item_id="i")["choice"]) == {"B"}
     assert set(rows.filter(item_id="j")["choice"]) == {"A"}
     assert rows["order_agreement"].all()
-    assert here.summary["position_bias"] == 0.0
+    assert here.summary["position_bias"]["value"] == pytest.approx(0.0)
 
 
 def test_a_judge_who_sees_only_slots_shows_as_position_bias() -> None:
     here = context(lambda _: "A")
     rows = pl.concat(judge.make(spec(), TABLES, here))
     assert not rows["order_agreement"].any()
-    assert here.summary["position_bias"] == 1.0
-    assert here.summary["first_slot_share"] == 1.0
+    assert here.summary["position_bias"]["value"] == 1.0
+    assert here.summary["first_slot"]["value"] == 1.0
 
 
 def test_no_persona_gets_the_answer_of_another() -> None:
@@ -57,22 +62,23 @@ def test_the_no_persona_control_has_no_system_message() -> None:
     list(judge.make(spec(), TABLES, here))
     assert isinstance(here.ask, Answering)
     systems = [request for request in here.ask.asked if request.messages[0][0] == "system"]
-    assert len(here.ask.asked) - len(systems) == 2 * 2
+    assert len(here.ask.asked) - len(systems) == 2 * 3
     assert all("You are" in request.messages[0][1] for request in systems)
 
 
 def test_every_repeat_is_asked_for_itself() -> None:
     here = context()
     rows = pl.concat(judge.make(spec(repeats=3), TABLES, here))
-    assert rows["request_id"].n_unique() == rows.height == 3 * 2 * 2 * 3
+    assert rows["request_id"].n_unique() == rows.height == 3 * 2 * 3 * 3
     assert rows["judgment_id"].n_unique() == rows.height
 
 
 @pytest.mark.parametrize(
     ("said", "status", "choice", "reason"),
     [
-        ("C", "na", "C", None),
         ("I cannot choose.", "refusal", None, "refusal"),
+        ("I would not choose A.", "refusal", None, "refusal"),
+        ("Not A.", "unparsed", None, "unparsed"),
         ("whatever", "unparsed", None, "unparsed"),
         ("They are equally good", "tie", None, None),
         (Response("", failure="HTTP 400: no"), "failed", None, "failed"),
@@ -82,10 +88,16 @@ def test_non_answers_end_as_rows_that_say_what_they_are(
     said: str | Response, status: str, choice: str | None, reason: str | None
 ) -> None:
     rows = pl.concat(judge.make(spec(), TABLES, context(lambda _: said)))
-    assert rows.height == 12
+    assert rows.height == 18
     assert set(rows["status"]) == {status}
     assert set(rows["choice"]) == {choice}
     assert set(rows["reject_reason"]) == {reason}
+
+
+def test_the_option_marked_neither_is_na_in_any_slot() -> None:
+    rows = pl.concat(judge.make(spec(), TABLES, context(lambda request: slot_of(request, " neither"))))
+    assert set(rows.select("status", "choice", "reject_reason").iter_rows()) == {("na", "C", None)}
+    assert set(rows["slot"]) == {"A", "B", "C"}
 
 
 def test_the_failed_row_keeps_the_servers_words() -> None:
@@ -95,11 +107,12 @@ def test_the_failed_row_keeps_the_servers_words() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    orders=st.lists(st.sampled_from(["given", "swapped", "cyclic"]), min_size=1, max_size=3),
+    orders=st.lists(st.sampled_from(["given", "swapped", "cyclic", "balanced"]), min_size=1, max_size=3)
+    | st.sampled_from(["balanced", {"prior": 0.5}]),
     repeats=st.integers(1, 3),
     readout=st.sampled_from(["logprobs", "text", "certainty", "reason"]),
 )
-def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: list[str], repeats: int, readout: str) -> None:
+def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: object, repeats: int, readout: str) -> None:
     here = context(lambda _: "Answer: A")
     asked = spec(orders=orders, repeats=repeats, readout=readout)
     forecast = judge.foresee(asked, TABLES, here)
@@ -112,7 +125,7 @@ def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: list[str], re
 
 def test_people_who_are_the_same_are_asked_once() -> None:
     twins = {**TABLES, "people": Table.of("people", [PEOPLE.with_columns(text=pl.lit("You are a twin."))])}
-    assert judge.foresee(spec(), twins, context()).requests == 4
+    assert judge.foresee(spec(), twins, context()).requests == 6
 
 
 def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: object) -> None:
@@ -131,7 +144,7 @@ def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: obje
 
 
 def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None:
-    assert judge.foresee(spec(), TABLES, context(limit=1)).rows == 3 * 2
+    assert judge.foresee(spec(), TABLES, context(limit=1)).rows == 3 * 3
     items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1000)], "n": range(1000)})
     some, more = (context(limit=limit).preview(items)["n"].to_list() for limit in (50, 200))
     assert len(some) == 50
@@ -147,4 +160,88 @@ def test_parts_never_cut_through_one_persona_and_item(monkeypatch: pytest.Monkey
     assert len(frames) > 1
     groups = [set(frame.select("persona_id", "item_id").iter_rows()) for frame in frames]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 6
-    assert all(frame["n_presentations"].eq(2).all() for frame in frames)
+    assert all(frame["n_presentations"].eq(3).all() for frame in frames)
+
+
+def by_utility(utility: dict[str, float], bias: list[float], *, mass: float = 0.9) -> object:
+    """A judge softmax(utility + slot bias), by log-probabilities; the choices hold `mass` of them."""
+
+    def answer(request: Request) -> Response:
+        page = next(text for role, text in request.messages if role == "user")
+        slots = {line[0]: line[3:] for line in page.splitlines() if line[1:3] == ") "}
+        odds = {slot: math.exp(utility[text] + bias[at]) for at, (slot, text) in enumerate(slots.items())}
+        logs = {slot: math.log(mass * one / sum(odds.values())) for slot, one in odds.items()}
+        best = max(logs, key=lambda slot: logs[slot])
+        alternatives = (*sorted(logs.items(), key=lambda one: -one[1]), ("The", math.log(1 - mass)))
+        return Response(request.request_id, best, alternatives, method="logprobs", chosen=best)
+
+    return answer
+
+
+def many_items(n: int, k: int) -> pl.DataFrame:
+    return pl.DataFrame({
+        "item_id": [f"i{number}" for number in range(n)], "prompt": [f"What about {number}?" for number in range(n)],
+        "options": [[f"{number}-{option}" for option in range(k)] for number in range(n)], "neither": [None] * n,
+    }, schema_overrides={"neither": pl.Int64})  # fmt: skip
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_a_slot_prior_gives_what_all_rotations_give_for_less(k: int) -> None:
+    rng = np.random.default_rng(k)
+    items = many_items(120, k)
+    utility = {text: float(rng.normal(0, 1)) for options in items["options"] for text in options}
+    bias = [3.0, *[0.5] * (k - 2), -1.0]
+    tables = {**TABLES, "items": Table.of("items", [items])}
+    here = context(by_utility(utility, bias))
+    cheap = spec(readout="logprobs", orders={"prior": 0.25})
+    rows = pl.concat(judge.make(cheap, tables, here))
+    assert rows.height < 0.5 * 3 * 120 * k + 3 * 120
+    assert rows["debiased"].all()
+    assert set(rows["p_read"].round(6)) == {0.9}
+    for row in rows.unique(["persona_id", "item_id"]).iter_rows(named=True):
+        options = items.filter(item_id=row["item_id"])["options"][0]
+        odds = np.exp([utility[text] for text in options])
+        assert [row[f"p_{letter}"] for letter in "ABCD"[:k]] == pytest.approx(odds / odds.sum(), abs=0.01)
+
+
+def test_one_unread_order_leaves_no_probability_and_no_pair() -> None:
+    def one_refusal(request: Request) -> str:
+        page = next(text for role, text in request.messages if role == "user")
+        return (
+            "I cannot choose."
+            if page.splitlines()[2].endswith("that")
+            else slot_of(request, " this" if "What?" in page else " she")
+        )
+
+    rows = pl.concat(judge.make(spec(), TABLES, context(one_refusal)))
+    assert rows.filter(item_id="i")["p_choice"].null_count() == 9
+    assert rows.filter(item_id="i")["item_choice"].null_count() == 9
+    assert pairs(rows, ITEMS).filter(item_id="i").is_empty()
+    assert not pairs(rows, ITEMS).filter(item_id="j").is_empty()
+
+
+def test_reasons_and_the_words_beside_a_certainty_are_kept() -> None:
+    rows = pl.concat(judge.make(spec(readout="reason"), TABLES, context(lambda _: "It is kinder.\nAnswer: A")))
+    assert set(rows["reason"]) == {"It is kinder."}
+    rows = pl.concat(judge.make(spec(readout="certainty"), TABLES, context(lambda _: "A 70\nI know such people.")))
+    assert set(rows.select("reason", "certainty").iter_rows()) == {("I know such people.", 70)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "note"),
+    [
+        ({"repeats": 2}, "2 repeats at temperature 0"),
+        ({"orders": ["given", "swapped"]}, "do not show every one of 3 options"),
+        ({"orders": {"prior": 0.5}}, "the slot prior rests on"),
+        ({}, None),
+    ],
+)
+def test_what_a_plan_should_say_is_said(facts: dict[str, object], note: str | None) -> None:
+    notes = judge.foresee(spec(**facts), TABLES, context()).notes
+    assert (len(notes) == 1 and note in notes[0]) if note else not notes
+
+
+@pytest.mark.parametrize("orders", ["both", ["given", "shuffled"], [], 3, {"prior": 0}, {"prior": 2}, {"share": 0.5}])
+def test_orders_that_there_are_not_are_refused(orders: object) -> None:
+    with pytest.raises(ValidationError):
+        spec(orders=orders)

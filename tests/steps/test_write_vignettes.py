@@ -317,13 +317,13 @@ def test_a_run_killed_while_it_writes_goes_on_and_ends_with_the_same_bytes(tmp_p
 def test_the_shipped_pipeline_plans_exactly_and_reaches_the_published_size():
     plan = foresee(load(VIGNETTES))
     plans = {step.name: step for step in plan.steps}
-    assert re.fullmatch(r"together 1\d\.\d\d USD; with `engine: batch` \d\.\d\d USD", plan_notes(plan)[-1])
+    assert re.fullmatch(r"together 2\d\.\d\d USD; with `engine: batch` 1\d\.\d\d USD", plan_notes(plan)[-1])
     assert plans["questions"].rows == plans["vignettes"].rows == 13_720 == 28 * 98 * 5
     assert plans["vignettes"].requests == 13_720 * 2 * (1 + 2)
-    assert plans["answers"].requests == plans["answers"].rows == 13_720 * 8 * 2
-    for name, usd in (("vignettes", 4.16), ("answers", 12.26)):
+    assert plans["answers"].requests == plans["answers"].rows == 13_720 * 8 * 3
+    for name, usd in (("vignettes", 4.16), ("answers", 18.39)):
         assert plans[name].cost_usd == pytest.approx(usd, rel=0.05)
         assert plans[name].batch_usd == pytest.approx(usd / 2, rel=0.05)
     gate = load(VIGNETTES).expect["answers"].min_rows
     assert gate is not None
-    assert 28 * 98 * 5 * 2 * 7 + gate // (2 * 8) * 7 == 238_623
+    assert 28 * 98 * 5 * 2 * 7 + gate // (3 * 8) * 7 == 238_623
