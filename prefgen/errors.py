@@ -26,12 +26,18 @@ class PrefgenError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return self.problem if self.fix is None else f"{self.problem}\n  fix: {self.fix}"
+        problem = printable(self.problem)
+        return problem if self.fix is None else f"{problem}\n  fix: {printable(self.fix)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong at one place of one file. `line` is 1-based; `key` is dotted, '' for the whole file."""
+    """One thing wrong at one place of one file.
+
+    path    the file, or the flag of the command line
+    line    1-based; 0 for a flag
+    key     dotted, '' for the whole file
+    """
 
     path: str
     line: int
@@ -40,8 +46,10 @@ class Complaint:
     fix: str
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}: " + (f"{self.key}: " if self.key else "")
-        return f"{place}{self.problem}\n  fix: {self.fix}"
+        place = (f"{self.path}:{self.line}: " if self.line else f"{self.path}: ") + (
+            f"{self.key}: " if self.key else ""
+        )
+        return f"{printable(place + self.problem)}\n  fix: {printable(self.fix)}"
 
 
 class SpecError(PrefgenError):
@@ -82,6 +90,17 @@ class NotFinished(PrefgenError):  # noqa: N818 - not an error: a stop on purpose
     """Stopped on purpose (budget reached, batch waiting, another run holds the folder); run it again."""
 
     exit_code = 75
+
+
+def printable(text: str) -> str:
+    """Text whose control characters are written out: a name or a reply must not move the cursor or change colours.
+
+    >>> printable("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode() for one in text)
 
 
 def one_of(wrong: object, allowed: Iterable[str]) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from prefgen.spec.document import read_document, validated
+from prefgen.spec.document import read_document
 from prefgen.spec.fields import Spec
 from prefgen.spec.models import BatchModel, ModelSpec, OpenAIModel
+from prefgen.spec.validation import validated
 
 _SHIPPED = Path(__file__).with_name("prices.yaml")
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from prefgen.spec.attribute import Level, level_name
-from prefgen.spec.document import read_document, validated
+from prefgen.spec.document import read_document
 from prefgen.spec.fields import InputPath, Name, Spec
+from prefgen.spec.validation import validated
 
 
 class CalibrationSpec(Spec):

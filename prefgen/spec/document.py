@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
-from prefgen.errors import Complaint, SpecError, one_of
+from prefgen.errors import Complaint, SpecError
 
 Key = tuple[str | int, ...]
-M = TypeVar("M", bound=BaseModel)
 
 _MAX_BYTES = 4 << 20  # a spec is written by hand; rows belong into tables
 _MAX_NODES = 200_000  # aliases included, so that a few lines cannot unfold into gigabytes
 _MAX_DEPTH = 60
+_MAX_INT = 2**63  # beyond it tables and JSON know no whole number
 
 
 # The C parser is ten times as fast; where PyYAML was built without it, its own does the same.
@@ -30,24 +29,30 @@ class _Yaml12(_SafeLoader):  # type: ignore[misc]
 
 
 _Yaml12.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
-    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$", list("-+.0123456789")),
-    ("merge", r"^<<$", ["<"]),
-):
-    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+_CORE = "tag:yaml.org,2002:"
+_PLAIN = {
+    "null": (re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
+    "bool": (re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
+    "int": (re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789")),
+    "float": (re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$"), list("-+.0123456789")),
+    "merge": (re.compile(r"^<<$"), ["<"]),
+}  # fmt: skip
+for _tag, (_pattern, _first) in _PLAIN.items():
+    _Yaml12.add_implicit_resolver(_CORE + _tag, _pattern, _first)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of one YAML file, the 1-based line of every key in it, and the text of every value as written."""
+    """The content of one YAML file, the 1-based line of every key in it, and the text of every value as written.
+
+    flags    the `--set` behind every key that the command line put there
+    """
 
     path: Path
     data: Any
     lines: Mapping[Key, int] = field(repr=False)
     written: Mapping[Key, str] = field(default_factory=dict, repr=False)
+    flags: Mapping[Key, str] = field(default_factory=dict, repr=False)
 
     def as_written(self, key: Key, value: Any) -> Any:
         """`value` (which stands at `key`) with numbers and truth values as the text written: `01`, `TRUE`, `1e3`."""
@@ -55,13 +60,17 @@ class Document:
             return {name: self.as_written((*key, name), inner) for name, inner in value.items()}
         if isinstance(value, list):
             return [self.as_written((*key, place), inner) for place, inner in enumerate(value)]
+        if key in self.flags:
+            return value
         return self.written.get(key, value) if isinstance(value, bool | int | float) else value
 
     def complaint(self, key: Key, problem: str, fix: str) -> Complaint:
-        """A complaint about `key`, at its line or at the line of the nearest key above it."""
+        """A complaint about `key`, at its line or at the line of the nearest key above it; or about the flag that set it."""
         at = key
-        while at and at not in self.lines:
+        while at and at not in self.flags and at not in self.lines:
             at = at[:-1]
+        if at in self.flags:
+            return Complaint(self.flags[at], 0, dotted(key), problem, fix)
         return Complaint(str(self.path), self.lines.get(at, 1), dotted(key), problem, fix)
 
     def error(self, key: Key, problem: str, fix: str) -> SpecError:
@@ -83,7 +92,13 @@ def dotted(key: Key) -> str:
 
 def read_document(path: Path) -> Document:
     """Read one YAML file; every way in which it can be broken is a SpecError naming the line."""
-    text = _read_text(path)
+    return document_of(path, _read_text(path))
+
+
+def document_of(path: Path, text: str) -> Document:
+    """The document that stands in `text`, as `read_document` has it."""
+    if text.count(",") + text.count("\n") > 2 * _MAX_NODES:  # found out before a gigabyte of nodes is made of it
+        raise _whole(path, 1, "too many values", "write it flat; rows belong into a table")
     try:
         node = yaml.compose(text, Loader=_Yaml12)
     except yaml.MarkedYAMLError as error:
@@ -115,15 +130,17 @@ def read_document(path: Path) -> Document:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            size = path.stat().st_size / 1e6
-            raise _whole(
-                path, 1, f"the file has {size:.1f} MB, a spec has at most {_MAX_BYTES / 1e6:.0f} MB",
-                "is this the right file? Rows belong into a table (jsonl, csv, parquet), which the spec names",
-            )  # fmt: skip
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:  # what has no size (a pipe, a device) is read no further either
+            content = file.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                size = max(path.stat().st_size, len(content)) / 1e6
+                raise _whole(
+                    path, 1, f"the file has {size:.1f} MB, a spec has at most {_MAX_BYTES / 1e6:.0f} MB",
+                    "is this the right file? Rows belong into a table (jsonl, csv, parquet), which the spec names",
+                )  # fmt: skip
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise _whole(path, line, "not UTF-8 text", "save the file as UTF-8") from None
     except FileNotFoundError:
         raise _whole(path, 1, "no such file", f"check the path; the current folder is {Path.cwd()}") from None
@@ -152,8 +169,9 @@ class _Walk:
             problem = "the aliases of this file unfold without end" if len(key) > _MAX_DEPTH else "too many values"
             raise _whole(self.path, line, problem, "write it flat; rows belong into a table")
         self.lines.setdefault(key, line)
-        if isinstance(node, yaml.ScalarNode) and not _is_unicode(node.value):
-            raise _whole(self.path, line, "half of a character (a lone surrogate)", "write the whole character")
+        wrong = _wrong_in(node)
+        if wrong is not None:
+            raise SpecError(Complaint(str(self.path), line, dotted(key), *wrong))
         if isinstance(node, yaml.ScalarNode):
             self.written.setdefault(key, node.value)
         if isinstance(node, yaml.SequenceNode):
@@ -180,62 +198,31 @@ class _Walk:
             self.visit(value, (*key, name))
 
 
-def _is_unicode(text: str) -> bool:
+def _wrong_in(node: yaml.Node) -> tuple[str, str] | None:
+    """Problem and fix of a value that YAML allows and nobody means."""
+    tag = node.tag.removeprefix(_CORE)
+    if not isinstance(node, yaml.ScalarNode):
+        wanted = "seq" if isinstance(node, yaml.SequenceNode) else "map"
+        return (
+            None
+            if tag == wanted
+            else (f"not valid YAML: the tag {_written(node.tag)} is not offered", "leave the tag out")
+        )
+    if tag != "str" and (tag == "merge" or tag not in _PLAIN or not _PLAIN[tag][0].match(node.value)):
+        return (
+            f"not valid YAML: {node.value[:60]!r} with the tag {_written(node.tag)}",
+            "leave the tag out; quote what is a text",
+        )
     try:
-        text.encode()
+        node.value.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "half of a character (a lone surrogate)", "write the whole character"
+    if tag == "int" and (len(node.value) > 25 or not -_MAX_INT <= int(node.value) < _MAX_INT):
+        return f"{node.value[:40]} is larger than any whole number here (64 bits)", "quote it if it is a name"
+    if tag == "float" and abs(float(node.value)) == float("inf"):
+        return f"{node.value[:40]} is larger than any number", "write a smaller number, or quote it"
+    return None
 
 
-def validated(model: type[M], document: Document, data: Any, at: Key, context: object) -> M:
-    """`data` (which stands at key `at` of `document`) as a `model`; every problem found is listed."""
-    try:
-        return model.model_validate(data, context=context)
-    except ValidationError as error:
-        raise SpecError(*(_from_pydantic(document, data, at, dict(one)) for one in error.errors())) from None
-
-
-def _from_pydantic(document: Document, data: Any, at: Key, error: Mapping[str, Any]) -> Complaint:
-    # pydantic mixes the names of union branches into `loc`; only parts that exist in the data are keys.
-    inside: list[str | int] = []
-    here: Any = data
-    parts: Sequence[str | int] = error["loc"]
-    for position, part in enumerate(parts):
-        if (isinstance(here, Mapping) and part in here) or (
-            isinstance(here, list) and isinstance(part, int) and part < len(here)
-        ):
-            here = cast(Any, here)[part]
-        elif not (error["type"] == "missing" and position == len(parts) - 1):
-            continue
-        inside.append(part)
-    problem, fix = _said(error)
-    return document.complaint((*at, *inside), problem, fix)
-
-
-def _holds(data: object, part: str | int) -> bool:
-    if isinstance(data, list):
-        return isinstance(part, int) and part < len(data)
-    return isinstance(data, Mapping) and part in data
-
-
-def _said(error: Mapping[str, Any]) -> tuple[str, str]:
-    kind, ctx, value = error["type"], error.get("ctx") or {}, error.get("input")
-    if kind == "extra_forbidden":
-        return "unknown key", "check the spelling; docs/reference.md lists every key"
-    if kind == "missing":
-        return "missing", "add this key"
-    if kind in ("literal_error", "enum"):
-        allowed = re.findall(r"'([^']*)'", str(ctx.get("expected", "")))
-        return f"{_short(value)} is not allowed", f"use {one_of(value, allowed)}"
-    if kind in ("value_error", "assertion_error"):
-        words = str(ctx.get("error", error["msg"]))
-        problem, _, fix = words.partition("\nfix: ")
-        return problem, fix or "change this value"
-    message = str(error["msg"])
-    return f"{_short(value)}: {message[:1].lower()}{message[1:]}", "change this value"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _written(tag: str) -> str:
+    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag

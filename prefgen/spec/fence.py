@@ -12,8 +12,8 @@ from jinja2 import Environment, TemplateRuntimeError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
-MOST_WORK = 1_000_000  # a turn of a loop, a call or 16 characters each; under a second
-MOST_SIZE = 4_000_000  # characters, or values in a list
+MOST_WORK = 1_000_000  # a turn of a loop, a call, a value in a list or 16 characters each; about a second
+MOST_SIZE = 4_000_000  # characters, or values in a list that is made of a shorter one
 _MOST_WIDTH = 1_000  # of a column, in digits, in batches
 _MOST_BITS = 10_000  # of a whole number
 _CHARS = 16  # in a unit of work
@@ -50,27 +50,25 @@ class Work:
             self.take(1 + len(value) // _CHARS)
             return value
         if isinstance(value, Iterator) and not hasattr(value, "index0"):  # a `loop` is none to be used up
-            value = list(islice(value, MOST_SIZE + 1))
-        self.take(1 + self.sized(value) // _CHARS)
+            value = list(islice(value, MOST_WORK + 1))
+        self.take(self._units_of(value))
         return value
 
-    def sized(self, value: Any) -> int:
-        """Characters and values in a value, whatever is inside; TooMuchError beyond MOST_SIZE."""
+    def _units_of(self, value: Any) -> int:
+        """The work of a value, whatever is inside: no more than there may be, and one."""
         found, ahead = 0, [value]
-        while ahead:
+        while ahead and found <= self.left:
             one = ahead.pop()
             found += 1
             if isinstance(one, str | bytes):
-                found += len(one)
+                self._check(len(one) <= MOST_SIZE, f"a text of more than {MOST_SIZE:,} characters")
+                found += len(one) // _CHARS
             elif isinstance(one, int):
-                found += one.bit_length() // 4
                 self._check(one.bit_length() <= _MOST_BITS, f"a number of more than {_MOST_BITS:,} bits")
             elif isinstance(one, Mapping):
                 ahead += [*one.keys(), *one.values()]
-            elif isinstance(one, Sequence | set | frozenset):
-                self._check(found + len(one) <= MOST_SIZE, f"more than {MOST_SIZE:,} values")
-                ahead += [] if isinstance(one, range) else one
-            self._check(found + len(ahead) <= MOST_SIZE, f"a text of more than {MOST_SIZE:,} characters")
+            elif isinstance(one, list | tuple | set | frozenset):
+                ahead += one
         return found
 
     def check_operator(self, operator: str, left: Any, right: Any) -> None:

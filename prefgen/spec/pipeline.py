@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationError
 
-from prefgen.errors import SpecError, UsageError, one_of
-from prefgen.spec.document import Document, Key, dotted, read_document, validated
+from prefgen.errors import Complaint, SpecError, UsageError, one_of
+from prefgen.spec.document import Document, Key, document_of, dotted, read_document
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
+from prefgen.spec.validation import problems_of, validated
 
 Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
 
@@ -151,8 +152,10 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise document.error((), "a pipeline is a mapping of keys", "begin with `name:`, `models:` and `steps:`")
+    flags: dict[Key, str] = {}
     for override in overrides:
-        _override(document.data, override)
+        _override(document.data, override, flags)
+    document = dataclasses.replace(document, flags=flags)
     data = dict(document.data)
     raw_steps = data.get("steps")
     if not isinstance(raw_steps, dict) or not raw_steps:
@@ -161,13 +164,18 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
             "a pipeline needs at least one step",
             "write `steps:` with one `name: {kind: ...}` a line",
         )
-    steps = {name: _step(document, name, raw, kinds, spec_of) for name, raw in raw_steps.items()}
-    data["steps"] = steps
+    complaints: list[Complaint] = []
+    data["steps"] = dict(_steps(document, raw_steps, kinds, spec_of, complaints))
     data["expect"] = {
         name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()
     } if isinstance(data.get("expect"), dict | None) else data["expect"]  # fmt: skip
     data["document"] = document
-    pipeline = validated(Pipeline, document, data, (), path.parent)
+    try:
+        pipeline = validated(Pipeline, document, data, (), path.parent)
+    except SpecError as error:
+        raise SpecError(*complaints, *error.complaints) from None
+    if complaints:
+        raise SpecError(*complaints)
     _check_names(pipeline)
     return pipeline
 
@@ -182,6 +190,17 @@ def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
         for name, model in pipeline.models.items()
     }
     return pipeline.model_copy(update={"models": models})
+
+
+def _steps(
+    document: Document, raw: Mapping[str, Any], kinds: Sequence[str], spec_of: KindOf, complaints: list[Complaint]
+) -> Iterator[tuple[str, StepSpec]]:
+    """The steps that can be read; what is wrong with the others is added to `complaints`."""
+    for name, said in raw.items():
+        try:
+            yield name, _step(document, name, said, kinds, spec_of)
+        except SpecError as error:
+            complaints.extend(error.complaints)
 
 
 def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of: KindOf) -> StepSpec:
@@ -242,35 +261,38 @@ def _check_names(pipeline: Pipeline) -> None:
         raise SpecError(*complaints)
 
 
-def _override(data: dict[str, Any], text: str) -> None:
+def _override(data: dict[str, Any], text: str, flags: dict[Key, str]) -> None:
+    """Set one key as a flag says; every key that it makes is written into `flags`."""
     name, equals, value = text.partition("=")
     keys = name.split(".")
     if not equals or not all(keys):
         raise UsageError(
             f"--set {text!r} is not of the form a.b=c", fix="write e.g. --set models.judge.temperature=0.7"
         )
+    flag = f"--set {text}"
     try:
-        parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):
-        raise UsageError(f"--set {name}: {value!r} is not a YAML value", fix="quote it") from None
+        parsed = document_of(Path(flag), value).data if value.strip() else None
+    except SpecError:
+        raise UsageError(f"{flag}: {value!r} is not a YAML value", fix="quote it") from None
     here: Any = data
-    for key in keys[:-1]:
-        if isinstance(here, dict):
-            here = here.setdefault(key, {})
-    if not isinstance(here, dict):
-        raise UsageError(
-            f"--set {name}: {dotted(tuple(keys[:-1]))} is not a mapping", fix="name a key that the YAML has"
-        )
+    for depth, key in enumerate(keys[:-1], 1):
+        if not isinstance(here.get(key, {}), dict):
+            raise UsageError(
+                f"{flag}: {dotted(tuple(keys[:depth]))} is not a mapping", fix="name a key that the YAML has"
+            )
+        if key not in here:
+            flags[tuple(keys[:depth])] = flag
+        here[key] = dict(here.get(key, {}))  # of its own: an alias may stand elsewhere too
+        here = here[key]
     here[keys[-1]] = parsed
+    flags[tuple(keys)] = flag
 
 
-def check_model(data: Any) -> ModelSpec:
+def check_model(data: Mapping[str, Any]) -> ModelSpec:
     """One model written outside a pipeline (a command line's `--model`)."""
     try:
         return TypeAdapter[ModelSpec](ModelSpec).validate_python(data, context=Path())
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"--model: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-            fix="write e.g. engine=openai,model=NAME,base_url=URL",
-        ) from None
+        key, problem, fix = problems_of(ModelSpec, data, error)[0]
+        said = "--model" + (f": {dotted(key)}" if key else "")
+        raise UsageError(f"{said}: {problem}", fix=f"{fix}; e.g. engine=openai,model=NAME,base_url=URL") from None

@@ -9,9 +9,10 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefgen.errors import SpecError
 from prefgen.spec.attribute import Attribute, Level, level_name
-from prefgen.spec.document import Document, Key, read_document, validated
+from prefgen.spec.document import Document, Key, read_document
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.population_checks import complaints_about
+from prefgen.spec.validation import validated
 
 Scalar = str | int | float | bool
 
