@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from prefgen.cli.ending import Commands, ended
+
 app = typer.Typer(
     name="prefgen",
+    cls=Commands,
     help="Synthetic personalized preference data: personas, judgments, checks, Parquet.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -26,6 +25,21 @@ Set = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `prefgen run` wrote.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def prefgen(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version of prefgen.")
+    ] = False,
+) -> None:
+    """Synthetic personalized preference data: personas, judgments, checks, Parquet."""
 
 
 @app.command()
@@ -253,39 +267,4 @@ def _overrides(set_: list[str] | None, limit: int | None) -> list[str]:
 
 def main() -> None:
     """Run the command line; complaints become sentences and exit codes, and only our own bugs a traceback."""
-    # systemd, Kubernetes and Slurm stop a job with SIGTERM: it ends as Ctrl-C does, with what has arrived stored.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
-
-
-def _guarded(command: Callable[[], Any]) -> int:
-    try:
-        returned = command()
-    except KeyboardInterrupt:
-        return _interrupted()
-    except BrokenPipeError:
-        return 0
-    except Exception as error:
-        return _said(error)
-    return returned if isinstance(returned, int) else 0
-
-
-def _interrupted() -> int:
-    print("\ninterrupted; run the same command again to go on", file=sys.stderr)
-    return 130
-
-
-def _said(error: Exception) -> int:
-    from prefgen.errors import PrefgenError
-
-    if isinstance(error, PrefgenError):
-        print(f"{error}", file=sys.stderr)
-        return error.exit_code
-    if isinstance(error, typer.Abort):  # what click makes of Ctrl-C
-        return _interrupted()
-    # typer carries a click of its own; what it raises for a wrong command line is found as BadParameter's parent.
-    usage: Any = next(parent for parent in typer.BadParameter.__mro__ if parent.__name__ == "ClickException")
-    if isinstance(error, usage):
-        error.show()
-        return int(error.exit_code)
-    raise error
+    ended(lambda: app(standalone_mode=False))

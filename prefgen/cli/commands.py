@@ -7,9 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from prefgen.cli.screen import data_console, people, plan_grid, plan_notes, print_json
+from prefgen.cli.screen import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.errors import Complaint, GateError, SpecError, UsageError
 from prefgen.plan import foresee, load
 from prefgen.spec.pipeline import check_model
@@ -56,7 +54,7 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
         )
     else:
         console = data_console()
-        console.print(plan_grid(plan))
+        console.print(PlanGrid(plan))
         for line in plan_notes(plan):
             console.print(line, markup=False, soft_wrap=True)
 
@@ -132,7 +130,7 @@ def show_run_folder(run: Path, *, rows: int, as_json: bool) -> None:
         summary: dict[str, Any] = summary_of(run)
         print_json(summary)
     else:
-        show_run(run, Console(highlight=False), rows=rows)
+        show_run(run, Screen(highlight=False), rows=rows)
 
 
 def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:

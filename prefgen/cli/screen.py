@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import orjson
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.table import Table as Grid
+from rich.text import Text
 
+from prefgen.cli.ending import Unwritten
 from prefgen.plan import Plan, StepPlan
 
-people = Console(stderr=True, highlight=False)
+
+class Screen(Console):
+    """A console that says when it cannot be written, and does not exit by itself when its pipe is closed."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with _written():
+            super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unwritten from error
+
+
+people = Screen(stderr=True, highlight=False)
 """stderr, for people."""
 
 
 def data_console() -> Console:
     """stdout, for data; wide where no terminal cuts it."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    console = Screen(highlight=False)
+    return console if console.is_terminal else Screen(highlight=False, width=160)
 
 
 def print_json(content: object) -> None:
     """One JSON document on stdout."""
-    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.flush()
+    with _written():
+        sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.flush()
 
 
-def plan_grid(plan: Plan) -> Grid:
-    """The steps of a plan, a line each."""
+class PlanGrid:
+    """The steps of a plan: a line each where the console is wide enough, else a few short ones."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        grid = _grid(self._plan)
+        if console.measure(grid, options=options.update(max_width=1000)).maximum <= options.max_width:
+            yield grid
+            return
+        for step in self._plan.steps:
+            yield Text(" ".join(filter(None, (step.name, step.kind, step.model))))
+            said = (f"{title} {figure}" for title, figure in zip(_FIGURES, _figures(step), strict=True) if figure)
+            yield Padding(Text(", ".join(one.replace(" ", "\u00a0") for one in said)), (0, 0, 0, 2))
+
+
+_FIGURES = ("rows", "requests", "tokens in", "tokens out", "USD", "time")
+
+
+def _grid(plan: Plan) -> Grid:
     grid = Grid(box=None, pad_edge=False)
     for title in ("step", "kind", "model"):
         grid.add_column(title, no_wrap=True)
-    for title in ("rows", "requests", "tokens in", "tokens out", "USD", "time"):
+    for title in _FIGURES:
         grid.add_column(title, justify="right", no_wrap=True)
     for step in plan.steps:
         grid.add_row(step.name, step.kind, step.model or "", *_figures(step))

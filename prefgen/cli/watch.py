@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from prefgen.cli.audit import audit_lines
-from prefgen.cli.screen import plan_grid, plan_notes, print_json, span
+from prefgen.cli.ending import Unwritten
+from prefgen.cli.screen import PlanGrid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
 from prefgen.publish.configs import main_config, why_empty
@@ -42,7 +43,7 @@ class Lines:
         threading.Thread(target=self._look_again, daemon=True).start()
 
     def planned(self, plan: Plan, folder: Path) -> None:
-        self._console.print(plan_grid(plan))
+        self._console.print(PlanGrid(plan))
         for note in plan_notes(plan):
             self.says(note)
         self.says(f"writing to {folder}")
@@ -62,7 +63,8 @@ class Lines:
         while not self._closed.wait(1.0):
             with self._lock:
                 if self._asked is not None:
-                    self._show(*self._asked)
+                    with contextlib.suppress(Unwritten):  # who writes next tells it where it is heard
+                        self._show(*self._asked)
 
     def _show(self, step: str, meter: Meter) -> None:
         text = self._pace.line(meter)

@@ -19,6 +19,7 @@ from prefgen.publish.report.headlines import Headline, headlines
 from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import Reading, read_judgments
 from prefgen.publish.report.words import Record, count, duration, interval, percent, short, signed
+from prefgen.publish.stopped import is_stopped, stopped_lines
 from prefgen.store.folder import RunFolder
 
 _MARKS = {"grave": ("!", "red"), "plain": ("-", "default"), "good": ("+", "green")}
@@ -57,8 +58,12 @@ def show_run(run: Path, console: Console, *, rows: int = 5) -> None:
     """Print a run: `rows` judgments in full at the end. Colours and lines only where the console has them."""
     folder = RunFolder(run)
     manifest = folder.read_manifest()
-    findings = read_findings(folder, manifest)
     console.print(Text(plain(str(manifest["name"])), style="bold"), Text(f"  {manifest['status']}"))
+    if is_stopped(manifest):
+        for line in stopped_lines(folder):
+            console.print(plain(line), markup=False, soft_wrap=True)
+        return
+    findings = read_findings(folder, manifest)
     console.print(plain(lead_of(manifest, findings)), markup=False)
     console.print(_steps(manifest))
     _print_flow(console, manifest)

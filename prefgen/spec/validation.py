@@ -70,7 +70,8 @@ def _key_of(data: Any, error: Mapping[str, Any]) -> Key:
         elif not (error["type"] == "missing" and position == len(parts) - 1):
             continue
         inside.append(part)
-    return tuple(inside)
+    tag = str(error.get("ctx", {}).get("discriminator", "")).strip("'")
+    return (*inside, tag) if isinstance(here, Mapping) and tag in here else tuple(inside)
 
 
 def _keys_at(model: Any, loc: Key) -> set[str]:

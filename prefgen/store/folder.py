@@ -139,6 +139,10 @@ class RunFolder:
                 fix="run the pipeline again; what was answered is kept, and the table is made anew")  # fmt: skip
         return _table(step, self.tables / step, int(done["rows"]))
 
+    def has_table(self, step: str) -> bool:
+        """Whether a step's table was made, by whatever pipeline this folder held then."""
+        return self._done(step) is not None
+
     def account(self, step: str, *, fingerprint: str) -> Account | None:
         """What was remembered of a step, if its table was made by just this step from just these inputs, and is whole."""
         done = self._done(step)

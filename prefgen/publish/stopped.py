@@ -1,0 +1,45 @@
+"""A run that did not come to its end: how far it is, and how it goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+from urllib.parse import quote
+
+from prefgen.errors import SpecError
+from prefgen.spec.document import read_document
+from prefgen.store.folder import RunFolder
+
+
+def is_stopped(manifest: Mapping[str, Any]) -> bool:
+    """Whether the run has not finished."""
+    return bool(manifest.get("status") != "finished")
+
+
+def stopped_lines(folder: RunFolder) -> Iterator[str]:
+    """What stands, what does not yet, and the command that goes on."""
+    steps = _steps(folder)
+    made = [name for name in steps if folder.has_table(name)]
+    yield f"not finished: {len(made)} of {len(steps)} steps are made" + (f" ({', '.join(made)})" if made else "")
+    ahead = [name for name in steps if name not in made]
+    if ahead:
+        yield f"stopped at {ahead[0]!r}; {_stored(folder):,} answers of models are stored and are not asked for again"
+    yield f"go on: the same `prefgen run PIPELINE --out {folder.path}` again"
+
+
+def _steps(folder: RunFolder) -> list[str]:
+    try:
+        return list(read_document(folder.pipeline_path).data["steps"])
+    except (SpecError, KeyError, TypeError):
+        return []
+
+
+def _stored(folder: RunFolder) -> int:
+    """Answers in the store; read-only, for another process may be at work on it."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(folder.responses_path))}?mode=ro", uri=True, timeout=1)) as db:
+            return int(db.execute("SELECT count(*) FROM responses").fetchone()[0])
+    except (sqlite3.Error, OSError):
+        return 0
