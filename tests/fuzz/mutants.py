@@ -144,7 +144,10 @@ def _tree(data: Any, rng: random.Random) -> Any:
     act: Callable[[], Any] = rng.choice(
         [
             lambda: holder.__setitem__(key, copy.deepcopy(rng.choice(JUNK))),
-            lambda: holder.__setitem__(key, copy.deepcopy(rng.choice(JUNK))),
+            lambda: holder.__setitem__(key, _alike(value, rng)),
+            lambda: holder.__setitem__(key, _alike(value, rng)),
+            lambda: holder.__setitem__(key, _alike(value, rng)),
+            lambda: holder.__setitem__(key, _MARK),
             lambda: holder.__setitem__(key, _MARK),
             lambda: holder.__delitem__(key),
             lambda: holder.__setitem__(key, [value]),
@@ -158,6 +161,42 @@ def _tree(data: Any, rng: random.Random) -> Any:
     )  # fmt: skip
     act()
     return data
+
+
+def _alike(value: Any, rng: random.Random) -> Any:
+    """Another value of the same type, so that what reads it first does not refuse it."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return rng.choice([one for one in JUNK if isinstance(one, int | float) and not isinstance(one, bool)])
+    if isinstance(value, str):
+        names = [
+            "item_id",
+            "prompt",
+            "options",
+            "neither",
+            "persona_id",
+            "text",
+            "weight",
+            "control",
+            "choice",
+            "p",
+            "topic",
+            "group",
+            "form",
+            "index",
+            "_row",
+            "literal",
+            "len",
+        ]
+        return rng.choice([*names, *[one for one in JUNK if isinstance(one, str)]])
+    kept = [
+        (key, one)
+        for key, one in (value.items() if isinstance(value, dict) else enumerate(value or []))
+        if rng.random() < 0.6
+    ]
+    rng.shuffle(kept)
+    return dict(kept) if isinstance(value, dict) else [one for _, one in kept]
 
 
 def _holders(data: Any) -> Iterator[tuple[Any, Any]]:
