@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from prefgen.judging.thoughts import answer_of
+from prefgen.judging.wrapping import unwrapped
 from prefgen.records import Response
 
 Silence = Literal["failed", "refusal", "unparsed"]
@@ -21,14 +23,17 @@ _DECLINES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """A text on one line, or why there is none."""
+    """A text, or why there is none."""
 
     text: str
     silence: Silence | None = None
 
 
 def prose(response: Response) -> Prose:
-    """What a model wrote. A text that was cut off ends with its last whole sentence; only how it begins makes it a refusal.
+    """What a model wrote, without its thoughts and without what it says about the text.
+
+    A text that was cut off ends with its last whole sentence, and thoughts that were cut off are no text; only how it
+    begins makes it a refusal.
 
     >>> prose(Response("r", text="Ann smiles. Bob wa", finish="length")).text
     'Ann smiles.'
@@ -37,9 +42,12 @@ def prose(response: Response) -> Prose:
     """
     if response.failure is not None:
         return Prose("", "failed")
-    if response.finish in ("content_filter", "refusal") or _DECLINES.match(response.text):
+    said = answer_of(response.text)
+    if response.finish in ("content_filter", "refusal") or (said is not None and _DECLINES.match(said)):
         return Prose("", "refusal")
-    text = whole_sentences(response.text) if response.finish == "length" else response.text.strip()
+    if said is None:
+        return Prose("", "unparsed")
+    text = unwrapped(whole_sentences(said) if response.finish == "length" else said)
     return Prose(text) if text else Prose("", "unparsed")
 
 
