@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from prefgen.engines.prices import price_of
+from prefgen.engines.speed import speed_of
 from prefgen.engines.tokens import estimate_tokens
 from prefgen.errors import one_of
 from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
 from prefgen.spec.calibration import read_calibration
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.models import BatchModel, ModelSpec
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
-from prefgen.steps.context import Context, Forecast
+from prefgen.steps.context import Bound, Context, weakest
 from prefgen.store.finished import Lineage
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
@@ -28,9 +30,11 @@ class StepPlan:
 
     rows      rows of its table; None where that depends on the answers
     requests  distinct requests, stored ones included; 0 for a step that asks no model
+    rows_are, requests_are    whether these are exact or the most there can be; tokens, cost and time are as the requests
     cost_usd  None where no price is known
     batch_usd what it costs as a batch; None where no price is known or nobody is paid
-    seconds   rough: from the engine's own pace, see `_seconds`; None where nobody can say
+    seconds   rough: see `engines.speed`; None where nobody can say
+    measured  whether the time rests on what this model did on this machine before
     notes     what people should know before they pay
     """
 
@@ -45,6 +49,27 @@ class StepPlan:
     batch_usd: float | None = None
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    rows_are: Bound = "exact"
+    requests_are: Bound = "exact"
+    measured: bool = False
+
+    @property
+    def task(self) -> str:
+        """What its model is asked for, as far as that decides how long an answer takes: the kind, and tokens an answer."""
+        return f"{self.kind}:{round(self.completion_tokens / self.requests) if self.requests else 0}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The table of a step that rests on no model: what a plan had to make, a run need not make again."""
+
+    table: Table
+    summary: Mapping[str, Any]
+    seconds: float
+
+
+Standing = Callable[[str], Made | None]
+"""The table of a step as an earlier run of just this step left it, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,7 @@ class Plan:
     steps: tuple[StepPlan, ...]
     token_method: str | None  # how tokens were estimated; None when no model is asked
     summaries: Mapping[str, Mapping[str, Any]]
+    made: dict[str, Made]  # tables of steps that rest on no model: a run writes them and lets go of them
 
     @property
     def requests(self) -> int:
@@ -71,43 +97,101 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     return load_pipeline(path, kinds=KINDS, spec_of=lambda name: kind(name).Spec, overrides=overrides)
 
 
-def foresee(pipeline: Pipeline) -> Plan:
-    """Run the pipeline without its models: real rows up to the first model, empty tables after it.
+def _nothing_stands(_: str) -> Made | None:
+    return None
+
+
+def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
+    """Run the pipeline without its models: real rows up to the first model, foreseen ones after it.
+
+    standing    finds tables made before, of steps that rest on no model
 
     Finds everything that can be found before money is spent: SpecError for what is wrong in the YAML or in
     the tables it reads, for an export that cannot be made and for an `expect:` that cannot be met.
     """
-    ask = _AskNobody(pipeline.models)
-    tables: dict[str, Table] = {}
-    plans: list[StepPlan] = []
-    summaries: dict[str, dict[str, Any]] = {}
-    rows: dict[str, int | None] = {}
-    methods: list[str] = []
-    grains: dict[str, str] = {}
-    for name, spec in pipeline.steps.items():
-        context = context_of(pipeline, name, ask)
-        made = kind(kind_of(spec))
+    seen = _Foreseen(pipeline, standing)
+    for name in pipeline.steps:
+        seen.add(name)
+    check_exports(pipeline, seen.tables, seen.grains)
+    _check_calibration(pipeline, seen.grains)
+    return Plan(tuple(seen.plans.values()), seen.token_method, seen.summaries, seen.made)
+
+
+class _Foreseen:
+    """The steps of a pipeline as far as they are foreseen, each from those above it."""
+
+    def __init__(self, pipeline: Pipeline, standing: Standing) -> None:
+        self.plans: dict[str, StepPlan] = {}
+        self.grains: dict[str, str] = {}
+        self.summaries: dict[str, Mapping[str, Any]] = {}
+        self.made: dict[str, Made] = {}
+        self.token_method: str | None = None
+        self._pipeline = pipeline
+        self._standing = standing
+        self._ask = _AskNobody(pipeline.models)
+        self.tables: dict[str, Table] = {}
+        self._usable: dict[str, Bound] = {}
+
+    def add(self, name: str) -> None:
+        """Foresee one step."""
+        spec = self._pipeline.steps[name]
+        context = context_of(self._pipeline, name, self._ask)
+        above = [read for _, read in spec.reads()]
         asked = spec.asks()
         if asked is not None:
-            forecast = made.foresee(spec, tables, context)
-            tables[name] = Table(name, (forecast.empty.lazy(),), forecast.rows)
-            rows[name] = forecast.rows
-            plan, method = _asking(name, kind_of(spec), asked, pipeline.models[asked], forecast)
-            methods.append(method)
+            plan = self._asking(name, spec, asked, context)
+        elif all(read in self.made for read in above):
+            made = self._standing(name) or _made(spec, self.tables, context)
+            self.made[name], self.tables[name], self._usable[name] = made, made.table, "exact"
+            context.summary.update(made.summary)
+            plan = StepPlan(name, kind_of(spec), made.table.n_rows, notes=_notes(context))
         else:
-            frames = list(made.make(spec, tables, context))
-            tables[name] = Table.of(name, frames)
-            above = [read for _, read in spec.reads()]
-            known = all(tables[read].n_rows == rows[read] and not _foreseen(read, plans) for read in above)
-            rows[name] = tables[name].n_rows if known else rows[above[0]] if spec.grain is None else None
-            plan = StepPlan(name, kind_of(spec), rows[name], notes=tuple(context.summary.get("notes", ())))
-        grains[name] = grain_of(spec, tables[name], grains)
-        plans.append(plan)
-        summaries[name] = context.summary
-        _check_expected(pipeline, plan, context.summary)
-    check_exports(pipeline, tables, grains)
-    _check_calibration(pipeline, grains)
-    return Plan(tuple(plans), methods[0] if methods else None, summaries)
+            plan = self._after_a_model(name, spec, context)
+        self.plans[name], self.summaries[name] = plan, context.summary
+        self.grains[name] = grain_of(spec, self.tables[name], self.grains)
+        _check_expected(self._pipeline, plan, context.summary)
+
+    def _after_a_model(self, name: str, spec: StepSpec, context: Context) -> StepPlan:
+        """A step without a model over foreseen rows: a step with the grain of what it reads keeps its rows."""
+        self.tables[name] = Table.of(name, kind(kind_of(spec)).make(spec, self.tables, context))
+        if spec.grain is not None:
+            self._usable[name] = "unknown"
+            return StepPlan(name, kind_of(spec), None, rows_are="unknown", notes=_notes(context))
+        first = self.plans[spec.reads()[0][1]]
+        self._usable[name] = weakest("at most", self._usable[first.name])
+        return StepPlan(name, kind_of(spec), first.rows, rows_are=first.rows_are, notes=_notes(context))
+
+    def _asking(self, name: str, spec: StepSpec, asked: str, context: Context) -> StepPlan:
+        above = [read for _, read in spec.reads()]
+        model = self._pipeline.models[asked]
+        forecast = kind(kind_of(spec)).foresee(spec, self.tables, context)
+        self.tables[name] = Table(name, (forecast.empty.lazy(),), forecast.rows)
+        rows_are = weakest(*(self._usable[read] for read in above))
+        self._usable[name] = weakest(rows_are, forecast.usable)
+        # Texts that a model has yet to write may turn out the same, and the same is asked once.
+        written: Bound = "exact" if all(read in self.made for read in above) else "at most"
+        estimate = estimate_tokens(forecast.sample, model=model.model)
+        self.token_method = self.token_method or estimate.method
+        prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
+        cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
+        plan = StepPlan(
+            name, kind_of(spec), forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost,
+            batch, notes=forecast.notes, rows_are=rows_are, requests_are=weakest(rows_are, forecast.bound, written),
+        )  # fmt: skip
+        speed = speed_of(model, plan.task)
+        if speed is None:
+            return plan
+        return replace(plan, seconds=forecast.requests / speed.requests_per_s, measured=speed.measured)
+
+
+def _notes(context: Context) -> tuple[str, ...]:
+    return tuple(context.summary.get("notes", ()))
+
+
+def _made(spec: StepSpec, tables: Mapping[str, Table], context: Context) -> Made:
+    begun = time.monotonic()
+    table = Table.of(context.step, kind(kind_of(spec)).make(spec, tables, context))
+    return Made(table, context.summary, time.monotonic() - begun)
 
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
@@ -138,22 +222,6 @@ def _lineage(pipeline: Pipeline, step: str) -> tuple[str, ...]:
     return tuple(name for name in pipeline.steps if name in found)
 
 
-def _foreseen(name: str, plans: Iterable[StepPlan]) -> bool:
-    """Whether a table holds no real rows: it asks a model, or depends on one that does."""
-    return any(plan.name == name and (plan.model is not None or plan.rows is None) for plan in plans)
-
-
-def _asking(name: str, kind_name: str, asked: str, model: ModelSpec, forecast: Forecast) -> tuple[StepPlan, str]:
-    estimate = estimate_tokens(forecast.sample, model=model.model)
-    prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
-    cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
-    plan = StepPlan(
-        name, kind_name, forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost, batch,
-        _seconds(model, forecast.requests), forecast.notes,
-    )  # fmt: skip
-    return plan, estimate.method
-
-
 def _costs(model: ModelSpec, prompt_tokens: int, completion_tokens: int) -> tuple[float | None, float | None]:
     """US dollars as the model is asked, and as a batch."""
     price = price_of(model)
@@ -164,27 +232,22 @@ def _costs(model: ModelSpec, prompt_tokens: int, completion_tokens: int) -> tupl
     return batch if isinstance(model, BatchModel) else direct, batch if direct else None
 
 
-def _seconds(model: ModelSpec, requests: int) -> float | None:
-    """Ten a second in process (measured on two cores); one second an answer from a server; batches nobody knows."""
-    if isinstance(model, EmbeddedModel):
-        return requests / 10
-    return requests / model.concurrency if isinstance(model, OpenAIModel) else None
-
-
 def _check_expected(pipeline: Pipeline, plan: StepPlan, summary: Mapping[str, Any]) -> None:
     gate = pipeline.expect.get(plan.name)
     if gate is not None and gate.max_near_duplicates is not None:
         _check_leakage_is_measured(pipeline, plan, summary)
-    if (
-        gate is not None
-        and gate.rows is not None
-        and plan.rows is not None
-        and plan.rows != gate.rows
-        and not pipeline.limit
-    ):
+    if gate is None or plan.rows is None or plan.rows_are == "unknown" or pipeline.limit:
+        return
+    wanted = gate.rows if gate.rows is not None else gate.min_rows
+    missed = wanted is not None and (plan.rows < wanted or (gate.rows is not None and plan.rows > wanted))
+    if wanted is not None and missed and (plan.rows_are == "exact" or plan.rows < wanted):
+        at_most, at_least = (
+            "at most " if plan.rows_are == "at most" else "",
+            "" if gate.rows is not None else "at least ",
+        )
         raise pipeline.document.error(
             ("expect", plan.name),
-            f"{plan.rows:,} rows, expected {gate.rows:,}",
+            f"{at_most}{plan.rows:,} rows, expected {at_least}{wanted:,}",
             "mend the step, or what is expected of it",
         )
 

@@ -5,30 +5,28 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from prefgen import __version__
 from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
 from prefgen.analysis.findings import write_findings
-from prefgen.engines.ask import Asker
-from prefgen.engines.engine import Meter
-from prefgen.engines.prices import price_of
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.plan import Plan, context_of, foresee, grain_of
+from prefgen.making import Making, Watcher, check_answered, unanswered
+from prefgen.plan import Made, Plan, foresee
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
 from prefgen.publish.report import write_report
 from prefgen.spec.calibration import read_calibration
 from prefgen.spec.pipeline import Pipeline
-from prefgen.steps import kind, kind_of
-from prefgen.store.folder import Account, RunFolder
+from prefgen.store.folder import RunFolder
 from prefgen.store.log import RunLog
 from prefgen.store.manifest import (
     RUN,
@@ -37,31 +35,9 @@ from prefgen.store.manifest import (
     gate_results,
     is_as_listed,
     pinned,
-    step_account,
-    without_texts,
     write_audit,
     write_resolved,
 )
-from prefgen.store.table import Table
-
-
-class Watcher(Protocol):
-    """Whoever looks on while a run works: a progress bar, a stream of events, nobody."""
-
-    def planned(self, plan: Plan, folder: Path) -> None:
-        """What is going to be made; nothing was asked yet."""
-
-    def begins(self, step: str, kind: str) -> None:
-        """A step is begun."""
-
-    def asks(self, step: str, meter: Meter) -> None:
-        """A step's requests, about ten times a second."""
-
-    def made(self, account: Account) -> None:
-        """A step's table stands."""
-
-    def says(self, sentence: str) -> None:
-        """Anything else worth a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +68,24 @@ def run(
     """
     folder = RunFolder(out)
     pipeline = pinned(pipeline, folder)
-    plan = foresee(pipeline)
     prints = fingerprints(pipeline)
     _check_same_dataset(folder, pipeline)
+    if folder.manifest_path.exists() and not retry_failed and (folder.report_path.exists() or not report):
+        with folder.locked():  # asked before anything is planned: a plan draws people
+            if _is_finished(folder, prints[RUN]):
+                return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
+    plan = foresee(pipeline, partial(_standing, folder, prints))
     folder.create()
     with folder.locked():
-        if not retry_failed and _is_finished(folder, prints[RUN]) and (folder.report_path.exists() or not report):
-            return _past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
         log = RunLog(folder.log_path)
         log.event("run", name=pipeline.name, fingerprint=prints[RUN], planned_requests=plan.requests)
         watcher.planned(plan, folder.path)
         try:
-            manifest = _make(pipeline, folder, prints, watcher, log, budget_usd, retry_failed)
+            manifest = _make(pipeline, folder, prints, plan, watcher, log, budget_usd, retry_failed)
         except BaseException as error:
             log.event("stopped", why=type(error).__name__)
             raise
+        check_answered(manifest["steps"])
         if report:
             write_findings(folder)
             write_report(folder)
@@ -118,6 +97,7 @@ def _make(
     pipeline: Pipeline,
     folder: RunFolder,
     prints: Mapping[str, str],
+    plan: Plan,
     watcher: Watcher,
     log: RunLog,
     budget_usd: float | None,
@@ -128,11 +108,12 @@ def _make(
     write_resolved(pipeline, folder)
     folder.write_manifest(_manifest(pipeline, prints[RUN], "unfinished", started))
     with ResponseStore(folder.responses_path) as store:
-        making = _Making(pipeline, folder, store, prints, watcher, log, budget_usd, retry_failed)
+        making = Making(pipeline, folder, store, prints, plan, watcher, log, budget_usd, retry_failed)
         tables = {name: making.once(name) for name in pipeline.steps}
     watcher.says("writing data and card")
     configs = write_exports(pipeline, tables, making.grains, folder.data)
-    manifest = _manifest(pipeline, prints[RUN], "finished", started) | {
+    came = "unanswered" if any(map(unanswered, making.accounts)) else "finished"
+    manifest = _manifest(pipeline, prints[RUN], came, started) | {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - begun, 3),
         "steps": making.accounts,
@@ -142,7 +123,7 @@ def _make(
             folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path, *write_audit(folder, making.accounts)]
         ),
     }
-    if pipeline.calibrate is not None:
+    if pipeline.calibrate is not None and came == "finished":
         spec = read_calibration(pipeline.calibrate)
         calibration = write_calibration(folder, spec, manifest)
         watcher.says(in_one_line(calibration))
@@ -150,98 +131,6 @@ def _make(
     write_card(folder, manifest)
     folder.write_manifest(manifest)
     return manifest
-
-
-@dataclass(slots=True)
-class _Making:
-    """The tables of one run while they are made."""
-
-    pipeline: Pipeline
-    folder: RunFolder
-    store: ResponseStore
-    prints: Mapping[str, str]
-    watcher: Watcher
-    log: RunLog
-    budget_usd: float | None
-    retry_failed: bool
-    tables: dict[str, Table] = field(default_factory=dict)
-    grains: dict[str, str] = field(default_factory=dict)
-    accounts: list[Account] = field(default_factory=list)
-    _ask: Asker = field(init=False)
-    _step: str = ""
-    _meters: list[Meter] = field(default_factory=list)  # of the step at work, one for each time it sends
-    _redo: bool = False
-
-    def __post_init__(self) -> None:
-        models, budget = self.pipeline.models, self.budget_usd
-        self._ask = Asker(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
-
-    def _look(self, meter: Meter) -> None:
-        if not self._meters or meter is not self._meters[-1]:
-            self._meters.append(meter)
-        total = Meter.total(self._meters)
-        self.watcher.asks(self._step, total)
-        self.log.progress(step=self._step, **asdict(total))
-
-    def once(self, name: str) -> Table:
-        """A step's table, made now or found as an earlier run made it."""
-        account = self.folder.account(name, fingerprint=self.prints[name])
-        if account is not None and self.retry_failed and account["summary"].get("statuses", {}).get("failed"):
-            self._redo = True  # from here on every table may change
-        if account is None or self._redo:
-            account = self._make(name)
-            self.watcher.made(account)
-            self.log.event("made", **without_texts(account))
-        self.tables[name] = self.folder.table(name, check=False)
-        self.grains[name] = account["grain"]
-        self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
-        return self.tables[name]
-
-    def _make(self, name: str) -> Account:
-        step = self.pipeline.steps[name]
-        self.watcher.begins(name, kind_of(step))
-        self.log.event("begin", step=name, kind=kind_of(step))
-        self._step, self._meters, begun = name, [], time.monotonic()
-        context = context_of(self.pipeline, name, self._ask)
-        above = [read for _, read in step.reads()]
-
-        def account(table: Table) -> Account:
-            return step_account(
-                name=name,
-                kind=kind_of(step),
-                grain=grain_of(step, table, self.grains),
-                fingerprint=self.prints[name],
-                rows_in=self.tables[above[0]].n_rows if above else 0,
-                table=table,
-                summary=context.summary,
-                model=step.asks(),
-                asked=_asked(Meter.total(self._meters)),
-                seconds=time.monotonic() - begun,
-            )
-
-        frames = kind(kind_of(step)).make(step, self.tables, context)
-        return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
-
-
-def _asked(meter: Meter) -> dict[str, Any]:
-    return {
-        "requests": {
-            "planned": meter.planned,
-            "stored": meter.stored,
-            "sent": meter.sent,
-            "answered": meter.answered,
-            "failed": meter.failed,
-            "retries": meter.retries,
-            "throttled": meter.throttled,
-        },
-        "tokens": {
-            "prompt": meter.prompt_tokens,
-            "cached": meter.cached_tokens,
-            "completion": meter.completion_tokens,
-        },
-        "cost_usd": meter.cost_usd,
-        "notes": list(meter.notes),
-    }
 
 
 def _manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str) -> dict[str, Any]:
@@ -265,6 +154,12 @@ def _manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str) -
 
 
 _LIBRARIES = ("polars", "pyarrow", "numpy", "pydantic", "jinja2", "openai", "huggingface-hub")
+
+
+def _standing(folder: RunFolder, prints: Mapping[str, str], step: str) -> Made | None:
+    """A step's table as an earlier run of just this step left it."""
+    account = folder.account(step, fingerprint=prints[step])
+    return None if account is None else Made(folder.table(step, check=False), account["summary"], account["seconds"])
 
 
 def _check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:

@@ -14,7 +14,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from prefgen.cli.ending import Unwritten
+from prefgen.engines.speed import ANSWER_S, EMBEDDED_PER_S
 from prefgen.plan import Plan, StepPlan
+from prefgen.steps.context import Bound
 
 
 class Screen(Console):
@@ -85,18 +87,22 @@ def _grid(plan: Plan) -> Grid:
 
 
 def _figures(step: StepPlan) -> tuple[str, ...]:
-    rows = "later" if step.rows is None else f"{step.rows:,}"
+    rows = "later" if step.rows is None else _count(step.rows, step.rows_are)
     if step.model is None:
         return rows, "", "", "", "", ""
     cost = "unknown" if step.cost_usd is None else f"{step.cost_usd:,.2f}"
     return (
         rows,
-        f"{step.requests:,}",
+        _count(step.requests, step.requests_are),
         f"{step.prompt_tokens:,}",
         f"{step.completion_tokens:,}",
         cost,
         span(step.seconds),
     )
+
+
+def _count(number: int, bound: Bound) -> str:
+    return {"exact": "", "at most": "at most ", "unknown": "about "}[bound] + f"{number:,}"
 
 
 def plan_notes(plan: Plan) -> list[str]:
@@ -105,13 +111,20 @@ def plan_notes(plan: Plan) -> list[str]:
         return []
     notes = [
         *plan.notes,
-        f"tokens: {plan.token_method}; time: a guess from the engine's pace (10 requests/s in process, 1 s an answer elsewhere)",
+        f"tokens: {plan.token_method}; time: {_time_method(plan)}",
     ]
     paid = [step for step in plan.steps if step.cost_usd and step.batch_usd is not None]
     direct, batch = sum(step.cost_usd or 0.0 for step in paid), sum(step.batch_usd or 0.0 for step in paid)
     if batch < direct:
         notes.append(f"together {direct:,.2f} USD; with `engine: batch` {batch:,.2f} USD")
     return notes
+
+
+def _time_method(plan: Plan) -> str:
+    measured = [step.measured for step in plan.steps if step.seconds is not None]
+    here = "as fast as earlier runs on this machine"
+    guess = f"a guess ({EMBEDDED_PER_S:g} requests/s in process, {ANSWER_S:g} s an answer elsewhere)"
+    return here if measured and all(measured) else f"{here}, or {guess}" if any(measured) else guess
 
 
 def span(seconds: float | None) -> str:

@@ -191,7 +191,7 @@ def account_lines(account: Account) -> Iterator[str]:
         if account["cost_usd"] is not None:
             line += f", {account['cost_usd']:.2f} USD"
     yield line
-    for note in account.get("notes", ()):
+    for note in (*account.get("notes", ()), *account.get("silence", ())):
         yield f"  {note}"
     if account["dropped"] and account["kind"] in ("keep", "judge"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())

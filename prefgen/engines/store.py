@@ -141,6 +141,15 @@ class ResponseStore:
         rows = self._look_up(list(names), f"id, {_COLUMNS}", "")
         return {(name := names[row[0]]): _to_response(name, row) for row in rows}
 
+    def reopen(self, request_ids: Sequence[str]) -> None:
+        """Let failures be asked again that were final: where nothing at all was answered, no failure is."""
+        self.commit()
+        with self._file_errors():
+            self._db.executemany(
+                "UPDATE responses SET final = 0 WHERE id = ? AND failure IS NOT NULL",
+                [(_key(request_id),) for request_id in request_ids],
+            )
+
     def put(self, response: Response) -> None:
         """Take one response; it is committed with others, at the latest when 2,000 wait or half a second is over."""
         self._pending.append(_to_row(response))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -15,6 +15,18 @@ from prefgen.seeds import seed_for
 from prefgen.spec.document import Key
 from prefgen.spec.models import ModelSpec
 from prefgen.store.table import unwritable
+
+Bound = Literal["exact", "at most", "unknown"]
+"""What a count in a plan is: so many, no more than so many, or a guess."""
+
+
+def weakest(*bounds: Bound) -> Bound:
+    """What can be said of a count that rests on several.
+
+    >>> weakest("exact", "at most")
+    'at most'
+    """
+    return max(bounds, key=("exact", "at most", "unknown").index, default="exact")
 
 
 class Ask(Protocol):
@@ -37,13 +49,15 @@ class Ask(Protocol):
 class Forecast:
     """What a step that asks a model will make and ask, found without asking.
 
-    rows                 rows its table will have, exactly
-    requests             distinct requests, exactly; stored ones included
+    rows                 rows its table will have, if the tables it reads are as they were foreseen
+    requests             distinct requests, stored ones included; see `bound`
     prompt_chars         characters of all prompts together
     completion_tokens    tokens of all answers together, estimated
     sample               a few prompts, to estimate tokens per character
     empty                its table without rows, so that later steps can be checked against its columns
     notes                sentences that people should read before they pay
+    bound                whether so many requests will be asked, or at most so many
+    usable               whether all of its rows can be used by later steps, or at most all of them
     """
 
     rows: int
@@ -53,6 +67,8 @@ class Forecast:
     sample: tuple[str, ...]
     empty: pl.DataFrame
     notes: tuple[str, ...] = ()
+    bound: Bound = "exact"
+    usable: Bound = "exact"
 
 
 @dataclass(frozen=True, slots=True)

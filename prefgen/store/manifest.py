@@ -96,7 +96,8 @@ def step_account(
 
 def without_texts(account: Account) -> Account:
     """The same for the log, which has no prompts and no portraits."""
-    return account | {"summary": {key: value for key, value in account["summary"].items() if key != "example"}}
+    summary = {key: value for key, value in account["summary"].items() if key != "example"}
+    return {key: value for key, value in account.items() if key != "silence"} | {"summary": summary}
 
 
 def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[str, Any]]:

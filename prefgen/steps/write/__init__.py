@@ -23,7 +23,7 @@ from prefgen.judging.readout import read
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Context, Forecast
+from prefgen.steps.context import Bound, Context, Forecast
 from prefgen.store.table import PART_ROWS, Table
 
 PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
@@ -63,6 +63,11 @@ class Work(Protocol):
         """Rows to be written about."""
         ...
 
+    @property
+    def usable(self) -> Bound:
+        """Whether all rows of the table can be used by later steps."""
+        ...
+
     def pages(self, row: int) -> Sequence[Messages]:
         """What is asked to be written about a row: one text for each."""
         ...
@@ -95,7 +100,10 @@ class Spec(StepSpec):
     model: str = Field(description="Name of the model that writes and reads back, under `models:`.")
     words: int = Field(ge=20, le=1000, description="Length asked for, in words.")
     tries: int = Field(
-        1, ge=1, le=10, description="How often a text that fails a check is written anew; `plan` counts the first."
+        1,
+        ge=1,
+        le=10,
+        description="How often a text that fails a check is written anew; `plan` counts the first, and says how many it can be.",
     )
 
     @classmethod
@@ -149,13 +157,25 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
                 asked.add(known)
                 chars += _chars(question.messages)
     table = work.table(tried)
+    first = len(numbers) + len(asked)
     return Forecast(
         rows=table.height,
-        requests=len(numbers) + len(asked),
+        requests=first,
         prompt_chars=sum(map(_chars, numbers)) + chars,
         completion_tokens=len(numbers) * round(spec.words * _TOKENS_PER_WORD) + 2 * len(asked),
         sample=tuple(sorted(page[0][1] for page in numbers)[:32]),
+        bound="at most" if spec.tries == 1 else "unknown",  # a text that fails its checks is not read back
+        usable=work.usable,
+        notes=_more_tries(spec, first),
         empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
+    )
+
+
+def _more_tries(spec: Spec, first: int) -> tuple[str, ...]:
+    if spec.tries == 1:
+        return ()
+    return (
+        f"counted as if every text passes at the first try; at most {first * spec.tries:,} requests with {spec.tries} tries",
     )
 
 

@@ -24,7 +24,7 @@ from prefgen.personas.life import (
 from prefgen.records import Reading
 from prefgen.spec.pipeline import Grain
 from prefgen.steps import write as writing
-from prefgen.steps.context import Context
+from prefgen.steps.context import Bound, Context
 from prefgen.steps.write import Question, Tried
 from prefgen.store.table import Table
 
@@ -67,6 +67,11 @@ class Lives:
     def n_rows(self) -> int:
         """Personas to be portrayed."""
         return len(self.rows)
+
+    @property
+    def usable(self) -> Bound:
+        """`exact`: who gets no life keeps the text there was."""
+        return "exact"
 
     def pages(self, row: int) -> Sequence[Messages]:
         """One life."""

@@ -19,7 +19,7 @@ from prefgen.records import Reading
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps import write as writing
-from prefgen.steps.context import Context
+from prefgen.steps.context import Bound, Context
 from prefgen.steps.table.rendering import rendered
 from prefgen.steps.write import Question, Tried
 from prefgen.store.table import Table
@@ -92,6 +92,11 @@ class Vignettes:
     def n_rows(self) -> int:
         """Items to be retold."""
         return len(self.rows)
+
+    @property
+    def usable(self) -> Bound:
+        """`at most`: an item whose vignettes fail a check is not asked about."""
+        return "at most"
 
     def pages(self, row: int) -> Sequence[Messages]:
         """One for every option but the one marked neither."""

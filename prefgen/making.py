@@ -1,0 +1,207 @@
+"""The tables of one run, made one after the other or found as an earlier run made them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from prefgen.engines.ask import Asker
+from prefgen.engines.engine import Meter
+from prefgen.engines.prices import price_of
+from prefgen.engines.speed import remember_speed
+from prefgen.engines.store import ResponseStore
+from prefgen.errors import EngineError
+from prefgen.judging.silence import SILENT, Silences
+from prefgen.plan import Plan, context_of, grain_of
+from prefgen.records import Request, Response
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Pipeline
+from prefgen.steps import kind, kind_of
+from prefgen.store.folder import Account, RunFolder
+from prefgen.store.log import RunLog
+from prefgen.store.manifest import step_account, without_texts
+from prefgen.store.table import Table
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a run works: a progress bar, a stream of events, nobody."""
+
+    def planned(self, plan: Plan, folder: Path) -> None:
+        """What is going to be made; nothing was asked yet."""
+
+    def begins(self, step: str, kind: str) -> None:
+        """A step is begun."""
+
+    def asks(self, step: str, meter: Meter) -> None:
+        """A step's requests, about ten times a second."""
+
+    def made(self, account: Account) -> None:
+        """A step's table stands."""
+
+    def says(self, sentence: str) -> None:
+        """Anything else worth a line."""
+
+
+@dataclass(slots=True)
+class Making:
+    """The tables of one run while they are made.
+
+    plan    what was foreseen; the tables that it had to make are not made again
+    """
+
+    pipeline: Pipeline
+    folder: RunFolder
+    store: ResponseStore
+    prints: Mapping[str, str]
+    plan: Plan
+    watcher: Watcher
+    log: RunLog
+    budget_usd: float | None
+    retry_failed: bool
+    tables: dict[str, Table] = field(default_factory=dict)
+    grains: dict[str, str] = field(default_factory=dict)
+    accounts: list[Account] = field(default_factory=list)
+    _ask: Asker = field(init=False)
+    _step: str = ""
+    _meters: list[Meter] = field(default_factory=list)  # of the step at work, one for each time it sends
+    _asked_s: float = 0.0  # seconds for which the step at work waited for answers
+    _redo: bool = False
+
+    def __post_init__(self) -> None:
+        models, budget = self.pipeline.models, self.budget_usd
+        self._ask = Asker(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
+
+    def _look(self, meter: Meter) -> None:
+        if not self._meters or meter is not self._meters[-1]:
+            self._meters.append(meter)
+        total = Meter.total(self._meters)
+        self.watcher.asks(self._step, total)
+        self.log.progress(step=self._step, **asdict(total))
+
+    def _tick(self, seconds: float) -> None:
+        self._asked_s += seconds
+
+    def once(self, name: str) -> Table:
+        """A step's table, made now or found as an earlier run made it."""
+        account = self.folder.account(name, fingerprint=self.prints[name])
+        if account is not None and (
+            unanswered(account) or (self.retry_failed and account["summary"].get("statuses", {}).get("failed"))
+        ):
+            self._redo = True  # from here on every table may change
+        if account is None or self._redo:
+            if self.pipeline.steps[name].asks() is not None:
+                check_answered(self.accounts)  # nothing is paid for on top of nothing
+            account = self._make(name)
+            self.watcher.made(account)
+            self.log.event("made", **without_texts(account))
+        self.plan.made.pop(name, None)
+        self.tables[name] = self.folder.table(name, check=False)
+        self.grains[name] = account["grain"]
+        self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
+        return self.tables[name]
+
+    def _make(self, name: str) -> Account:
+        step = self.pipeline.steps[name]
+        self.watcher.begins(name, kind_of(step))
+        self.log.event("begin", step=name, kind=kind_of(step))
+        self._step, self._meters, self._asked_s, begun = name, [], 0.0, time.monotonic()
+        silences = Silences()
+        context = context_of(self.pipeline, name, _Heard(self._ask, silences, self._tick))
+        above = [read for _, read in step.reads()]
+        made = self.plan.made.pop(name, None)
+        if made is not None:
+            context.summary.update(made.summary)
+            begun -= made.seconds
+
+        def account(table: Table) -> Account:
+            meter = Meter.total(self._meters)
+            self._remember_speed(name, meter)
+            found = silences.notes(context.summary.get("statuses", {}))
+            done = step_account(
+                name=name,
+                kind=kind_of(step),
+                grain=grain_of(step, table, self.grains),
+                fingerprint=self.prints[name],
+                rows_in=self.tables[above[0]].n_rows if above else 0,
+                table=table,
+                summary=context.summary,
+                model=step.asks(),
+                asked=_asked(meter) | {"silence": found},
+                seconds=time.monotonic() - begun,
+            )
+            if unanswered(done):
+                self.store.reopen(silences.failed_finally)
+            return done
+
+        frames = made.table.frames() if made is not None else kind(kind_of(step)).make(step, self.tables, context)
+        return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
+
+    def _remember_speed(self, name: str, meter: Meter) -> None:
+        """Keep how fast the model of a step answered, for the plans to come."""
+        asked = self.pipeline.steps[name].asks()
+        if asked is not None:
+            task = next(step.task for step in self.plan.steps if step.name == name)
+            remember_speed(self.pipeline.models[asked], task, requests=meter.answered, seconds=self._asked_s)
+
+
+class _Heard:
+    """The engine room as a step sees it, with somebody who listens to the answers and looks at the clock."""
+
+    def __init__(self, ask: Asker, silences: Silences, tick: Callable[[float], None]) -> None:
+        self._ask = ask
+        self._silences = silences
+        self._tick = tick
+
+    def spec(self, model: str) -> ModelSpec:
+        return self._ask.spec(model)
+
+    def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
+        begun = time.monotonic()
+        meter = self._ask.send(model, requests, planned=planned)
+        self._tick(time.monotonic() - begun)
+        return meter
+
+    def read(self, request_ids: Sequence[str]) -> list[Response]:
+        responses = self._ask.read(request_ids)
+        self._silences.hear(responses)
+        return responses
+
+
+def unanswered(account: Account) -> bool:
+    """Whether a step asked, and nothing came that can be read."""
+    statuses = account["summary"].get("statuses", {}) if account["model"] is not None else {}
+    came = {status for status, count in statuses.items() if count}
+    return bool(came) and came <= SILENT
+
+
+def check_answered(accounts: Iterable[Account]) -> None:
+    """EngineError where a step asked and got nothing that can be read: its table stands, and the next run asks anew."""
+    for account in filter(unanswered, accounts):
+        rows = sum(account["summary"]["statuses"].values())
+        why = "; ".join(account["silence"]) or "no answer could be read"
+        raise EngineError(f"{account['name']}: nothing was answered; 0 of {rows:,} rows have an answer: {why}",
+            fix="mend the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here")  # fmt: skip
+
+
+def _asked(meter: Meter) -> dict[str, Any]:
+    return {
+        "requests": {
+            "planned": meter.planned,
+            "stored": meter.stored,
+            "sent": meter.sent,
+            "answered": meter.answered,
+            "failed": meter.failed,
+            "retries": meter.retries,
+            "throttled": meter.throttled,
+        },
+        "tokens": {
+            "prompt": meter.prompt_tokens,
+            "cached": meter.cached_tokens,
+            "completion": meter.completion_tokens,
+        },
+        "cost_usd": meter.cost_usd,
+        "notes": list(meter.notes),
+    }

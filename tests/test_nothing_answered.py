@@ -1,0 +1,93 @@
+"""Where nothing came that can be read, the run says why, ends with 3, and goes on once the settings are mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+
+from prefgen.errors import EngineError
+from prefgen.judging.silence import Silences
+from prefgen.plan import load
+from prefgen.records import Response
+from tests.faults.pipelines import prefgen, write_pipeline
+from tests.servers.running import Served
+from tests.test_run import STEPS, Nobody, run
+
+Start = Callable[..., Served]
+REFUSE = {"storms": [{"rate": 1.0, "kinds": ["context_length"], "per": "prompt"}]}
+
+
+def test_nothing_answered_is_exit_3_with_the_reason_and_the_next_run_goes_on(folder: Path, endpoint: Start) -> None:
+    served = endpoint(REFUSE)
+    path = write_pipeline(folder, served.base_url, personas=3, items=2, steps=STEPS)
+    for _ in range(2):  # and a final failure is asked again, for it was nobody's answer
+        before = served.log()["requests"]
+        ran = prefgen("run", str(path), "--out", "out", "--no-report", XDG_CACHE_HOME=str(folder))
+        assert ran.code == 3, ran.err
+        assert "answers: nothing was answered" in ran.err
+        assert "maximum context length" in ran.err
+        assert "a larger context" in ran.err
+        assert "load_dataset" not in ran.out + ran.err
+        assert served.log()["requests"] > before
+        assert orjson.loads((folder / "out" / "manifest.json").read_bytes())["status"] == "unanswered"
+    served.follow({})
+    assert run(load(path), folder / "out", Nobody()).manifest["status"] == "finished"
+
+
+def test_nobody_is_paid_on_top_of_nothing(folder: Path, endpoint: Start) -> None:
+    served = endpoint(REFUSE)
+    lives = {"lives": {"write": "life", "as": "personas", "model": "judge"}}
+    judged = {"more": {"judge": "pick", "items": "items", "as": "lives", "model": "judge"}}
+    path = write_pipeline(folder, served.base_url, personas=3, items=2, steps=lives | judged)
+    data = load(path).model_copy()
+    steps = {name: data.steps[name] for name in ("personas", "items", "lives", "more")}
+    with pytest.raises(EngineError, match="lives: nothing was answered"):
+        run(data.model_copy(update={"steps": steps}), folder / "out", Nobody())
+    assert not (folder / "out" / "tables" / "more").exists()
+
+
+def test_what_failed_in_part_is_said_with_its_counts(folder: Path, endpoint: Start) -> None:
+    served = endpoint({"storms": [{"rate": 0.3, "kinds": ["400"], "per": "prompt"}]})
+    path = write_pipeline(folder, served.base_url, personas=6, items=4, steps=STEPS)
+    ran = prefgen("run", str(path), "--out", "out", "--no-report", XDG_CACHE_HOME=str(folder))
+    assert ran.code == 0
+    judged = pl.concat(pl.read_parquet(part) for part in (folder / "out" / "tables" / "answers").glob("*.parquet"))
+    failed = judged.filter(status="failed").height
+    assert 0 < failed < judged.height
+    assert f"{failed} x HTTP 400: " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("response", "statuses", "words"),
+    [
+        (Response("r", failure="HTTP 400: System role not supported"), {"failed": 1}, "`system_role: false`"),
+        (Response("r", failure="HTTP 400: logprobs are not allowed"), {"failed": 1}, "`logprobs: false`"),
+        (Response("r", text="<think>Well", finish="length"), {"unparsed": 1}, "`max_tokens`"),
+        (Response("r", finish="length"), {"unparsed": 1}, "`max_tokens`"),
+        (Response("r", text="Hard to say."), {"unparsed": 1}, "'Hard to say.'"),
+        (Response("r", text="I'm sorry, I can't."), {"refusal": 1}, "1 refusal, e.g. \"I'm sorry, I can't.\""),
+    ],
+)
+def test_a_reason_comes_with_what_would_help(response: Response, statuses: dict[str, int], words: str) -> None:
+    silences = Silences()
+    silences.hear([response])
+    assert words in " ".join(silences.notes(statuses))
+
+
+def test_failures_that_differ_in_numbers_and_ids_are_one_reason() -> None:
+    silences = Silences()
+    silences.hear(Response(f"r{n}", failure=f"HTTP 500: worker {n} died (request-{n:08x})") for n in range(40))
+    silences.hear([Response("x", failure="HTTP 503: busy")])
+    assert silences.notes({"failed": 41})[0].startswith("40 x HTTP 500: worker 0 died")
+    assert len(silences.notes({"failed": 41})) == 2
+    assert silences.notes({"ok": 41}) == []
+
+
+def test_a_plain_run_has_no_such_notes(folder: Path, endpoint: Start) -> None:
+    path = write_pipeline(folder, endpoint().base_url, personas=3, items=2, steps=STEPS)
+    steps = run(load(path), folder / "out", Nobody()).manifest["steps"]
+    assert [step["silence"] for step in steps] == [[]] * len(steps)
