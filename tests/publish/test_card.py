@@ -247,5 +247,6 @@ def test_calibration_is_said_where_it_was_made_for_this_run(run: RunFolder, tmp_
     for fingerprint, said in ((manifest["fingerprint"], True), ("run-of-yesterday", False)):
         write_json(copy.path / "calibration.json", {"figures": figures, "fingerprint": fingerprint})
         assert (
-            "verdict is: above the floor.\nPersonas are 0.210 from people.\n\n" in card_of(manifest, gather(copy, manifest))
+            "verdict is: above the floor.\nPersonas are 0.210 from people.\n\n"
+            in card_of(manifest, gather(copy, manifest))
         ) is said
