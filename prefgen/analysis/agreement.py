@@ -18,9 +18,9 @@ from prefgen.analysis.distance import (
     krippendorff_alpha,
 )
 from prefgen.analysis.sheet import Sheet
-from prefgen.analysis.units import Units
 from prefgen.crossing import Codes, variance_of
 from prefgen.estimates import NOTHING, Estimate, from_patterns, shrinkage
+from prefgen.judging.units import Units
 
 MOST_COMPARED = 14
 """Personas compared two by two; beyond, those farthest apart."""

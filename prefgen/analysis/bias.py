@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.sheet import Sheet
-from prefgen.analysis.units import Units
 from prefgen.estimates import Estimate, crossed_mean
+from prefgen.judging.slots import mean_bias
 
 PEOPLE = 0.01
 """Position bias of people: they chose the option shown first in 50.5 % of 2 x 2,880 comparisons of two in which the order shown
@@ -77,12 +77,12 @@ def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items
     Over all it is that of every judgment of the run, as the judge step's summary has it; the rest speaks of the persons and items of the sheet.
     """
     slots = sheet.slots
-    bias = mean_bias(slots.bias, slots.cells, slots.units)
+    bias = slots.position_bias
     changes = sheet.units.share(*(x.sum(axis=0, dtype=np.int64) for x in (sheet.changed, sheet.pairs)))
     return PositionBias(
         position_bias=bias,
         people=PEOPLE,
-        first_slot=slots.units.share(slots.first, slots.verdicts),
+        first_slot=slots.first_slot,
         fair_first_slot=float((slots.verdicts * slots.fair).sum() / slots.verdicts.sum()) if slots.verdicts.any() else None,
         changes=changes,
         noise=_noise(changes, bias),
@@ -91,11 +91,6 @@ def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items
         items_by_chance=_by_chance(sheet.bias, rng),
         outlying_items=_outlying(sheet, most_items),
     )  # fmt: skip
-
-
-def mean_bias(sums: NDArray[np.float64], cells: NDArray[np.float64], units: Units) -> Estimate:
-    """Mean position bias from its sum and the number of personas of each item."""
-    return units.mean(sums, cells, within=(-1.0, 1.0))
 
 
 def _of_persona(sheet: Sheet, row: int) -> PersonaBias:

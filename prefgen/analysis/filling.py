@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
-def add_slots(totals: NDArray[np.float64], rows: pl.DataFrame) -> None:
-    """Adds verdicts, those for the first slot, and each persona's position bias once, to their items."""
-    once = 1 / pl.col("n_presentations")
-    counted = rows.group_by("every").agg(
-        pl.col("slot").count(), (pl.col("slot") == "A").sum().alias("first"),
-        (pl.col("position_bias") * once).sum().alias("bias"),
-        once.filter(pl.col("position_bias").is_not_null()).sum().alias("cells"),
-    )  # fmt: skip
-    totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
-
-
 def with_rest(sheet: Sheet, rows: pl.DataFrame) -> Sheet:
     """The sheet with a last column of `p` for what is on `tie` and `na`, once rows have such."""
     if sheet.p.shape[2] > len(sheet.options) or not {"p_tie", "p_na"} & set(rows.columns):

@@ -14,7 +14,7 @@ from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.gaps import estimate_counterfactuals
 from prefgen.analysis.place import draw_map, majority_answers, persona_answers
-from prefgen.analysis.sheet import Sheet, item_facts, sheet_of
+from prefgen.analysis.sheet import Sheet, sheet_of
 from prefgen.analysis.slices import (
     MOST_LEVELS,
     count_silence,
@@ -24,7 +24,8 @@ from prefgen.analysis.slices import (
     levels_of,
 )
 from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
-from prefgen.analysis.units import DIMENSIONS
+from prefgen.judging.item_facts import item_facts
+from prefgen.judging.units import DIMENSIONS
 from prefgen.seeds import rng_for
 from prefgen.store.finished import Finished, finished
 from prefgen.store.folder import RunFolder, write_of_run

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
-from prefgen.analysis.units import FORM
 from prefgen.crossing import Crossing
 from prefgen.estimates import Estimate, crossed_share, mean_difference
+from prefgen.judging.units import FORM
 
 
 @dataclass(frozen=True, slots=True)

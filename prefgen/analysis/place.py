@@ -14,8 +14,8 @@ from prefgen.analysis.distance import Floats
 from prefgen.analysis.filling import probabilities_of
 from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
-from prefgen.analysis.units import Units
 from prefgen.estimates import Estimate
+from prefgen.judging.units import Units
 
 MAJORITY = "majority"
 

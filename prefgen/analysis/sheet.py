@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.filling import STATUSES, add_slots, fill_choices, fill_slots, with_rest
-from prefgen.analysis.units import FORM, Units, sampled_coordinates
+from prefgen.analysis.filling import STATUSES, fill_choices, fill_slots, with_rest
+from prefgen.judging.item_facts import coordinates_of, in_units
 from prefgen.judging.presentations import LETTERS
+from prefgen.judging.slots import Slots, add_slots, slots_of
+from prefgen.judging.units import Units, sampled_coordinates
 from prefgen.seeds import unit_for
 
 MOST_PERSONAS = 240
@@ -19,28 +21,10 @@ MOST_PERSONAS = 240
 MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
 
-_ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
 _JUDGMENT_COLUMNS = (
     "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "position_bias", "n_presentations",
 )  # fmt: skip
 _BY_ITEM = ("choice", "p", "verdicts", "first", "bias", "pairs", "changed", "statuses", "kept")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Slots:
-    """Where all verdicts of a run stood, by item, every persona counted: also those that a sheet leaves out.
-
-    verdicts, first    judgments that named an option, the one marked neither included, and those of them in the first slot
-    bias, cells        sum of the position bias of each persona on the item, and how many of them have one
-    fair               one over the number of options: the share of verdicts for the first slot without a habit
-    """
-
-    units: Units
-    verdicts: NDArray[np.int64]
-    first: NDArray[np.int64]
-    bias: NDArray[np.float64]
-    cells: NDArray[np.float64]
-    fair: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,49 +90,6 @@ class Sheet:
         return counts
 
 
-def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
-    """What the analyses need of each item, without its prompt: see `Sheet.items`."""
-    schema = items.collect_schema()
-    neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)
-    coordinates = [
-        pl.col(name).cast(pl.String)
-        for name, kind in schema.items()
-        if name not in _ITEM_COLUMNS and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
-    ]
-    facts = items.select(
-        "item_id",
-        pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
-        neither.alias("neither"),
-        pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
-        *coordinates,
-    ).collect()
-    facts = facts.unique("item_id", keep="first", maintain_order=True).with_row_index("row")
-    names = [column.meta.output_name() for column in coordinates]
-    by_length = facts.join(_longest(facts), on="row", how="left", maintain_order="left")
-    return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
-
-
-def _longest(facts: pl.DataFrame) -> pl.DataFrame:
-    """Per row with two substantive options or more: `longest` (null when two share it) and `stretch`."""
-    place = pl.int_range(pl.len()).over("row")
-    options = facts.select("row", "neither", "lengths").explode("lengths").drop_nulls("lengths")
-    real = options.with_columns(place=place).filter(pl.col("place") != pl.col("neither").fill_null(-1))
-    top = pl.col("lengths") == pl.col("lengths").max()
-    found = real.group_by("row", maintain_order=True).agg(
-        n=pl.len(), tops=top.sum(), first=pl.col("place").filter(top).first(),
-        stretch=pl.col("lengths").max() / pl.col("lengths").min().clip(1),
-    )  # fmt: skip
-    return found.filter(pl.col("n") > 1).select(
-        "row", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
-    )
-
-
-def coordinates_of(items: pl.DataFrame) -> tuple[str, ...]:
-    """Coordinates that group items: at least 2 levels, and on average at least 2 items a level."""
-    names = [n for n in items.columns if n not in ("item_id", "n_options", "neither", "longest", "stretch")]
-    return tuple(name for name in names if 2 <= items[name].n_unique() <= max(2, items.height // 2))
-
-
 def sheet_of(
     judgments: Iterable[pl.DataFrame],
     items: pl.DataFrame,
@@ -170,8 +111,8 @@ def sheet_of(
     Memory grows with personas x items up to `most_cells`, not with the judgments.
     """
     people, twins = _drawn_people(personas, most_personas, seed)
-    every, unit_of_every = _in_units(items)
-    asked, unit_of = _in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
+    every, unit_of_every = in_units(items)
+    asked, unit_of = in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
     coordinates = coordinates_of(asked)
     sampled = sampled_coordinates(asked, coordinates)
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
@@ -183,7 +124,7 @@ def sheet_of(
         items=asked, coordinates=coordinates, options=tuple(LETTERS[:o]), sampled=sampled, units=Units.over(unit_of, asked, sampled),
         choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32), bias=np.full((k, i), np.nan, np.float32),
         statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height),
-        twins=twins, slots=_slots(every, unit_of_every, totals), **empty,
+        twins=twins, slots=slots_of(every, unit_of_every, totals), **empty,
     )  # fmt: skip
     at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
     at_every = every.select("item_id", every=pl.int_range(pl.len()))
@@ -199,17 +140,7 @@ def sheet_of(
             sheet = with_rest(sheet, rows)
             fill_choices(sheet, rows)
             fill_slots(sheet, rows)
-    return _asked_only(replace(sheet, slots=_slots(every, unit_of_every, totals)))
-
-
-def _slots(items: pl.DataFrame, unit_of: NDArray[np.intp], totals: NDArray[np.float64]) -> Slots:
-    """Of the items that anybody was asked; `totals` has the rows of `add_slots`."""
-    asked = np.flatnonzero(totals[0] > 0)
-    kept = items[asked]
-    units = Units.over(unit_of[asked], kept, sampled_coordinates(kept, coordinates_of(kept)))
-    verdicts, first, bias, cells = totals[:, asked]
-    fair = 1 / np.maximum(1, kept["n_options"].to_numpy())
-    return Slots(units, verdicts.astype(np.int64), first.astype(np.int64), bias, cells, fair)
+    return _asked_only(replace(sheet, slots=slots_of(every, unit_of_every, totals)))
 
 
 def _asked_only(sheet: Sheet) -> Sheet:
@@ -279,18 +210,3 @@ def _drawn_items(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
         return items
     drawn = np.array([unit_for(seed, "sheet", "item", name) for name in items["item_id"]])
     return items[np.sort(np.argsort(drawn, kind="stable")[:most])]
-
-
-def _in_units(items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.intp]]:
-    """Items with those side by side that ask one question in several forms, and the unit of each.
-
-    They are told by their coordinates, where all of them together name one item and without the form several.
-    """
-    rest = [name for name in coordinates_of(items) if name != FORM]
-    named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
-    if named != items.height:
-        return items, np.arange(items.height)
-    places = items.with_row_index("place").with_columns(unit=pl.col("place").min().over(rest))
-    order = places.sort("unit", "place")
-    starts = order["unit"].rle_id()
-    return order.drop("place", "unit"), starts.to_numpy().astype(np.intp)

@@ -8,13 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
-import numpy as np
 import polars as pl
 from jinja2 import TemplateError
 from pydantic import Field, field_validator
 
 from prefgen.judging.aggregate import measured
-from prefgen.judging.factors import sampled_factors
 from prefgen.judging.items import RETOLD, not_items, taken
 from prefgen.judging.judgments import to_rows
 from prefgen.judging.presentations import OrderRule, Orders, is_balanced, orders_of
@@ -115,13 +113,13 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     to_request = partial(_to_request, spec=spec, model=model)
     context.ask.send(spec.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
     priors = _priors(asked, spec, context) if asked.orders.prior_share is not None else None
-    tally, example = Tally(asked.items.height), None
+    tally, example = Tally(asked.items), None
     for batch in whole_groups(asked.presentations(), PART_ROWS):
         frame = measured(_read(asked, batch, spec, context), priors)
-        tally.add(frame, np.fromiter((one.item for one in batch), np.intp, len(batch)))
+        tally.add(frame)
         example = example or next((to_request(one).messages for one in batch if one.system), None)
         yield frame
-    context.summary.update(tally.summary(sampled_factors(asked.items)) | {"example": example})
+    context.summary.update(tally.summary() | {"example": example})
 
 
 def _read(asked: Questionnaire, batch: list[Presentation], spec: Spec, context: Context) -> pl.DataFrame:

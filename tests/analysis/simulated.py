@@ -15,10 +15,12 @@ from prefgen.analysis.agreement import estimate_alpha, kappa_between, mean_diver
 from prefgen.analysis.bias import mean_bias
 from prefgen.analysis.filling import STATUSES
 from prefgen.analysis.gaps import Gap, estimate_counterfactual, estimate_counterfactuals, turned
-from prefgen.analysis.sheet import Sheet, Slots, coordinates_of
+from prefgen.analysis.sheet import Sheet
 from prefgen.analysis.slices import estimate_shares
-from prefgen.analysis.units import Units, sampled_coordinates
 from prefgen.estimates import Estimate
+from prefgen.judging.item_facts import coordinates_of
+from prefgen.judging.slots import Slots
+from prefgen.judging.units import Units, sampled_coordinates
 
 PERSONAS = 5
 DIMENSIONS = ("means", "ends")

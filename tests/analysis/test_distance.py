@@ -19,8 +19,8 @@ from prefgen.analysis.distance import (
     kappa_parts,
     krippendorff_alpha,
 )
-from prefgen.analysis.units import Units
 from prefgen.crossing import Crossing
+from prefgen.judging.units import Units
 
 weights = st.lists(st.floats(0.001, 1), min_size=3, max_size=3)
 

@@ -15,8 +15,9 @@ from prefgen.analysis.place import (
     principal_axes,
 )
 from prefgen.analysis.placement import PlacedModel, find_placement, write_placement
-from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.sheet import sheet_of
 from prefgen.errors import UsageError
+from prefgen.judging.item_facts import item_facts
 from prefgen.publish.report import write_report
 from prefgen.seeds import rng_for
 from prefgen.store.folder import RunFolder

@@ -9,8 +9,9 @@ from prefgen.analysis.agreement import estimate_agreement
 from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.gaps import estimate_counterfactual
-from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.sheet import sheet_of
 from prefgen.analysis.slices import count_silence, estimate_shares
+from prefgen.judging.item_facts import item_facts
 from prefgen.seeds import rng_for
 from tests.analysis.planted import Truth, chance_of_first, plant
 

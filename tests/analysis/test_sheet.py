@@ -11,11 +11,12 @@ from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.findings import describe
 from prefgen.analysis.gaps import coordinates_held, estimate_counterfactual
-from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.sheet import sheet_of
 from prefgen.analysis.slices import count_silence, estimate_length_sensitivity, estimate_profiles, estimate_shares
-from prefgen.analysis.units import Units
 from prefgen.crossing import Crossing
 from prefgen.judging.aggregate import measured
+from prefgen.judging.item_facts import item_facts
+from prefgen.judging.units import Units
 from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.page import limits_of
 from prefgen.seeds import rng_for
@@ -61,7 +62,7 @@ def sheet(said=SAID, items=ITEMS, weights=None, told=None, people=None):
         people = people.with_columns(
             person=pl.Series(person, dtype=pl.String), wording=pl.Series(wording, dtype=pl.String)
         )
-    return sheet_of([two_slots(measured(frame))], item_facts(items.lazy()), people)
+    return sheet_of([two_slots(measured(frame.with_columns(neither=pl.lit("C"), readout=pl.lit("text"))))], item_facts(items.lazy()), people)
 
 
 def test_position_bias_by_hand():

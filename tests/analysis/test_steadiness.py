@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from prefgen.analysis.findings import describe
-from prefgen.analysis.sheet import item_facts, sheet_of
+from prefgen.analysis.sheet import sheet_of
 from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
+from prefgen.judging.item_facts import item_facts
 from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.steady import draw_forms, draw_length, draw_wordings, forms_title, wordings_title
 from tests.analysis.test_sheet import ITEMS, sheet

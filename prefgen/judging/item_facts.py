@@ -1,0 +1,69 @@
+"""What is known of an item besides its text: how many options, which is longest, and the coordinates that group items."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.judging.units import FORM
+
+_ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
+
+
+def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
+    """What the analyses need of each item, without its prompt: see `Sheet.items`."""
+    schema = items.collect_schema()
+    neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)
+    coordinates = [
+        pl.col(name).cast(pl.String)
+        for name, kind in schema.items()
+        if name not in _ITEM_COLUMNS and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
+    ]
+    facts = items.select(
+        "item_id",
+        pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
+        neither.alias("neither"),
+        pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
+        *coordinates,
+    ).collect()
+    facts = facts.unique("item_id", keep="first", maintain_order=True).with_row_index("row")
+    names = [column.meta.output_name() for column in coordinates]
+    by_length = facts.join(_longest(facts), on="row", how="left", maintain_order="left")
+    return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
+
+
+def _longest(facts: pl.DataFrame) -> pl.DataFrame:
+    """Per row with two substantive options or more: `longest` (null when two share it) and `stretch`."""
+    place = pl.int_range(pl.len()).over("row")
+    options = facts.select("row", "neither", "lengths").explode("lengths").drop_nulls("lengths")
+    real = options.with_columns(place=place).filter(pl.col("place") != pl.col("neither").fill_null(-1))
+    top = pl.col("lengths") == pl.col("lengths").max()
+    found = real.group_by("row", maintain_order=True).agg(
+        n=pl.len(), tops=top.sum(), first=pl.col("place").filter(top).first(),
+        stretch=pl.col("lengths").max() / pl.col("lengths").min().clip(1),
+    )  # fmt: skip
+    return found.filter(pl.col("n") > 1).select(
+        "row", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
+    )
+
+
+def coordinates_of(items: pl.DataFrame) -> tuple[str, ...]:
+    """Coordinates that group items: at least 2 levels, and on average at least 2 items a level."""
+    names = [n for n in items.columns if n not in ("item_id", "n_options", "neither", "longest", "stretch")]
+    return tuple(name for name in names if 2 <= items[name].n_unique() <= max(2, items.height // 2))
+
+
+def in_units(items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.intp]]:
+    """Items with those side by side that ask one question in several forms, and the unit of each.
+
+    They are told by their coordinates, where all of them together name one item and without the form several.
+    """
+    rest = [name for name in coordinates_of(items) if name != FORM]
+    named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
+    if named != items.height:
+        return items, np.arange(items.height)
+    places = items.with_row_index("place").with_columns(unit=pl.col("place").min().over(rest))
+    order = places.sort("unit", "place")
+    starts = order["unit"].rle_id()
+    return order.drop("place", "unit"), starts.to_numpy().astype(np.intp)
