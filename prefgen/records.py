@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, Literal, cast
 
 from prefgen.ids import content_id
 
@@ -23,44 +25,57 @@ class Request:
     """
 
     model: str
-    revision: str | None
-    messages: tuple[tuple[str, str], ...]  # (role, content)
-    readout: Readout
-    choices: tuple[str, ...]  # the symbols an answer may be; empty for prose
-    temperature: float
-    top_p: float
-    max_tokens: int
-    seed: int | None
-    repeat: int  # 0-based
+    revision: str | None = None
+    messages: tuple[tuple[str, str], ...] = ()  # (role, content); a last one of the assistant is the begun answer
+    readout: Readout = "prose"
+    choices: tuple[str, ...] = ()  # the symbols an answer may be; empty for prose
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 16
+    seed: int | None = None
+    repeat: int = 0  # 0-based
+    _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def request_id(self) -> str:
-        """Hash of all fields. Positional, so that renaming a field never orphans stored answers."""
-        return content_id(
-            "req",
-            (
-                self.model,
-                self.revision,
-                self.messages,
-                self.readout,
-                self.choices,
-                self.temperature,
-                self.top_p,
-                self.max_tokens,
-                self.seed,
-                self.repeat,
-            ),
-        )
+        """Hash of the fields by name, those at their default left out; computed once.
+
+        A new field whose default means what was done before therefore leaves every stored answer valid. A default that
+        is changed does not: it has to stay what it is here.
+        """
+        if not self._id:
+            said = {
+                name: value
+                for name, default in _identity(cast("Hashable", type(self)))
+                if (value := getattr(self, name)) != default
+            }
+            object.__setattr__(self, "_id", content_id("req", said))
+        return self._id
+
+    @property
+    def begun(self) -> str:
+        """What the answer has been begun with, which the model goes on from; '' where it begins by itself."""
+        role, content = self.messages[-1] if self.messages else ("", "")
+        return content if role == "assistant" else ""
+
+
+@cache
+def _identity(kind: Hashable) -> tuple[tuple[str, Any], ...]:
+    """The fields that make an id, with their defaults (MISSING, which equals nothing, where there is none)."""
+    return tuple((each.name, each.default) for each in fields(cast("type[Request]", kind)) if each.init)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """What came back for one request; a failure is a response too.
 
-    text            what the model said, verbatim; '' for a failure
-    alternatives    (token, natural-log probability) of the likeliest tokens at the answer's place, or None
-    method          how the answer was obtained, e.g. `logprobs+grammar`, `text+json_schema`, `text`
-    finish          the server's finish reason (`stop`, `length`, `content_filter`, ...)
+    text            what the model said, verbatim; '' for a failure, and for thoughts that the server keeps apart
+    alternatives    (token, natural-log probability) of the likeliest tokens at the answer's place, each text once, the
+                    token that was taken first; None where there are fewer than two, so that nothing is certain by default
+    method          how the answer was obtained: `logprobs` (there are alternatives) or `text`, then what held it to its
+                    choices and `prefill` where its beginning was given, e.g. `logprobs+grammar+prefill`, `text+json_schema`
+    finish          `stop`, `length` (cut off), `content_filter` or `refusal`, else the server's own word
+    completion_tokens    tokens of the answer, those of its reasoning included
     failure         None for an answer, else what went wrong in the server's words (never prompts or keys)
     final           for a failure: True when asking again cannot help (HTTP 400, say), so it is not asked again
     chosen          the token at the answer's place that was taken; '' without alternatives

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-import orjson
-
 from prefgen.engines import features as found
+from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.endpoints import Endpoint
 from prefgen.engines.engine import Meter
 from prefgen.engines.features import Facts, Features, Words
-from prefgen.engines.post import Line, Reply
+from prefgen.engines.post import Line
 from prefgen.engines.refusals import RefusedError
+from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import TroubleError, is_passing, wait_asked_s
-from prefgen.engines.wire import (
-    NoLogprobsError,
-    UnreadableError,
-    discreet,
-    form_of,
-    to_body,
-    to_payload,
-    to_response,
-    words_of,
-)
+from prefgen.engines.wire import form_of_request, to_body, to_payload
+from prefgen.engines.words import discreet, loads, words_of
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
@@ -35,6 +28,11 @@ from prefgen.spec.models import OpenAIModel
 _MODELS_TIMEOUT_S = 10.0
 _PILOT_S = 15.0
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance")
+_FILTERED = ("content_filter", "content_policy_violation", "prompt_blocked")
+_NO_SYSTEM_ROLE = re.compile(
+    r"system role|system message|system instruction|developer instruction|roles must alternate", re.I
+)
+_PROOFS = 3  # first answers that say nothing of log-probabilities, after which nobody waits for proof any more
 
 
 class Asking:
@@ -58,34 +56,53 @@ class Asking:
         assert features is not None
         try:
             return await self._once(request, request_id, endpoint, features, task)
-        except NoLogprobsError:
+        except NoLogprobsError as none:
             # This endpoint gave them before: only this row is read from its text.
+            self._note(f"{known.base_url}: some answers are read from their text alone: {none}")
             plain = replace(features, top_logprobs=0)
             return await self._once(request, request_id, endpoint, plain, task)
+        except StillThinkingError:
+            return await self._once(request, request_id, endpoint, replace(features, thinks=True), task)
 
     async def _pilot(self, request: Request, request_id: str, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
         """The first request of its readout: what the endpoint refuses is left out, until it answers."""
         known = endpoint.known
         features = known.features or await self._first_features(endpoint)
+        asked = features  # may differ from what is learnt: for this request only
         while True:
             try:
-                response = await self._once(request, request_id, endpoint, features, task)
-            except NoLogprobsError:
-                if self._spec.logprobs is True:
-                    raise _not_there(
-                        endpoint, "logprobs: true", "the server gives no log-probabilities", "logprobs: auto"
-                    ) from None
-                features = replace(features, top_logprobs=0)
+                response = await self._once(request, request_id, endpoint, asked, task)
+            except NoLogprobsError as none:
+                asked = replace(asked, top_logprobs=0)
+                features = self._less_logprobs(features, none, endpoint)
+                continue
+            except StillThinkingError:
+                asked, features = replace(asked, thinks=True), replace(features, thinks=True)
                 continue
             except _RefusedFeatureError as refused:
-                features = self._lesser(features, refused, endpoint, request)
+                asked = features = self._lesser(features, refused, endpoint, request)
                 continue
             break
+        known.features = features
+        wanted = request.readout == "logprobs" and features.top_logprobs
+        if wanted and response.alternatives is None and known.unproven + 1 < _PROOFS:
+            known.unproven += 1  # a filter, an empty answer, or numbers that cannot be used: the next one may tell
+            return response
         self._prove(endpoint, request, features, response.method)
         return response
 
+    def _less_logprobs(self, features: Features, none: NoLogprobsError, endpoint: Endpoint) -> Features:
+        """What is learnt of an endpoint from an answer without log-probabilities, or with some that cannot be used."""
+        if self._spec.logprobs is True and none.at_all:
+            raise _not_there(endpoint, "logprobs: true", f"the server gave {none}", "logprobs: auto")
+        self._note(f"{endpoint.known.base_url}: read from the text alone: {none}")
+        if none.at_all or endpoint.known.unproven + 1 >= _PROOFS:
+            return replace(features, top_logprobs=0)
+        return features
+
     async def _first_features(self, endpoint: Endpoint) -> Features:
         spec, known = self._spec, endpoint.known
+        found.check_prefill(spec, known.base_url, endpoint.models_url.host)
         if self._facts is not None:
             fact = self._facts.fact(found.fact_key(known.base_url, spec.model))
             remembered = found.from_fact(spec, fact)
@@ -102,8 +119,8 @@ class Asking:
         if reply is None or reply.status != HTTPStatus.OK:
             return None
         try:
-            return orjson.loads(reply.raw)
-        except orjson.JSONDecodeError:
+            return loads(reply.raw)
+        except ValueError:
             return None
 
     def _lesser(
@@ -111,19 +128,17 @@ class Asking:
     ) -> Features:
         """The features without the one refused. RefusedError where the refusal is about this prompt."""
         lesser = found.without(features, refused.words, refused.payload)
+        said = self._discreet(refused.words.message, request)
+        if request.messages[0][0] == "system" and _NO_SYSTEM_ROLE.search(refused.words.message):
+            raise _not_there(endpoint, "system_role: true", said, "system_role: false")
         if lesser is None or lesser == features:
-            self._refuse(refused.status, refused.words, request)
+            raise self._refused(refused.status, refused.words, request)
+        if lesser.prefill == "none":
+            found.check_prefill(self._spec, endpoint.known.base_url, None, said)
         if features.insist and lesser.hold != features.hold:
-            raise _not_there(
-                endpoint,
-                f"constrain: {features.hold}",
-                self._discreet(refused.words.message, request),
-                "constrain: auto",
-            )
+            raise _not_there(endpoint, f"constrain: {features.hold}", said, "constrain: auto")
         if self._spec.logprobs is True and not lesser.top_logprobs:
-            raise _not_there(
-                endpoint, "logprobs: true", self._discreet(refused.words.message, request), "logprobs: auto"
-            )
+            raise _not_there(endpoint, "logprobs: true", said, "logprobs: auto")
         return lesser
 
     def _prove(self, endpoint: Endpoint, request: Request, features: Features, method: str) -> None:
@@ -131,9 +146,7 @@ class Asking:
         known.features = features
         known.proven |= {request.readout}
         left_out = f", without {', '.join(sorted(features.omit))}" if features.omit else ""
-        note = f"{known.base_url}: {request.readout} by {method}{left_out}"
-        if note not in self._meter.notes:
-            self._meter.notes.append(note)
+        self._note(f"{known.base_url}: {request.readout} by {method}{left_out}")
         if self._facts is not None:
             key, fact = found.fact_key(known.base_url, self._spec.model), found.to_fact(features)
             if self._facts.fact(key) != fact:
@@ -142,45 +155,64 @@ class Asking:
     async def _once(
         self, request: Request, request_id: str, endpoint: Endpoint, features: Features, task: asyncio.Task[Any]
     ) -> Response:
-        form = form_of(request.readout, features)
+        form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
-        reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
-        if reply.status != HTTPStatus.OK:
-            await self._raise_for(reply, request, endpoint, payload)
         try:
-            return to_response(request, request_id, reply.raw, form)
+            reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
+        except TroubleError as trouble:
+            trouble.words = self._discreet(trouble.words, request)
+            raise
+        try:
+            if reply.status == HTTPStatus.OK:
+                return to_response(request, request_id, reply.raw, form)
+            status, words = reply.status, words_of(reply.raw)
         except UnreadableError as unreadable:
             raise TroubleError(self._discreet(str(unreadable), request)) from None
+        except FailedInReplyError as failed:
+            status, words = failed.status, failed.words
+        if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
+            return Response(request_id, method="text", finish="content_filter")
+        if status == HTTPStatus.NOT_FOUND:
+            await self._raise_not_found(words, request, endpoint)
+        self._raise_for(status, words, reply.headers, request, endpoint)
+        if request.readout not in endpoint.known.proven:
+            raise _RefusedFeatureError(status, words, payload)
+        raise self._refused(status, words, request)
 
-    async def _raise_for(self, reply: Reply, request: Request, endpoint: Endpoint, payload: dict[str, Any]) -> NoReturn:
-        status = reply.status
+    def _raise_for(
+        self, status: int, words: Words, headers: Mapping[str, str], request: Request, endpoint: Endpoint
+    ) -> None:
+        """Raise what a status and its words mean, unless they may be about this request."""
         if 300 <= status < 400:
             raise RefusedError(f"HTTP {status}: the server sends us to another address, and a key is never taken there")
-        words = words_of(reply.raw)
         said = f"HTTP {status}: {self._discreet(words.message, request)}"
         base_url, model = endpoint.known.base_url, self._spec.model
-        if status == HTTPStatus.PAYMENT_REQUIRED or words.code in _NO_MONEY:
+        if status == HTTPStatus.PAYMENT_REQUIRED or not {words.code, words.kind}.isdisjoint(_NO_MONEY):
             raise EngineError(f"{base_url}: {said}", fix="see to the account's credit, then run the same command again")
         if is_passing(status):
             raise TroubleError(
                 said,
-                wait_s=wait_asked_s(reply.headers) if status in (429, 503) or "Retry-After" in reply.headers else None,
+                wait_s=wait_asked_s(headers) if status in (429, 503) or "Retry-After" in headers else None,
                 throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
                 overloaded=status == HTTPStatus.SERVICE_UNAVAILABLE,
             )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise EngineError(f"{base_url}: {said}",
                 fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}")  # fmt: skip
-        if status == HTTPStatus.NOT_FOUND:
-            names = found.names_of(await self._models(endpoint))
-            there = f"this server has {', '.join(map(repr, names[:8]))}" if names else "is there a /v1 in base_url?"
-            raise EngineError(f"{base_url}: model {model!r}: {said}", fix=f"check `model` and `base_url`; {there}")
-        if request.readout not in endpoint.known.proven:
-            raise _RefusedFeatureError(status, words, payload)
-        self._refuse(status, words, request)
 
-    def _refuse(self, status: int, words: Words, request: Request) -> NoReturn:
-        raise RefusedError(f"HTTP {status}: {self._discreet(words.message, request)}")
+    async def _raise_not_found(self, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
+        names = found.names_of(await self._models(endpoint))
+        there = f"this server has {', '.join(map(repr, names[:8]))}" if names else "is there a /v1 in base_url?"
+        said = self._discreet(words.message, request)
+        raise EngineError(f"{endpoint.known.base_url}: model {self._spec.model!r}: HTTP 404: {said}",
+            fix=f"check `model` and `base_url`; {there}")  # fmt: skip
+
+    def _refused(self, status: int, words: Words, request: Request) -> RefusedError:
+        return RefusedError(f"HTTP {status}: {self._discreet(words.message, request)}")
+
+    def _note(self, note: str) -> None:
+        if note not in self._meter.notes:
+            self._meter.notes.append(note)
 
     def _discreet(self, words: str, request: Request) -> str:
         return discreet(words, key=self._key, prompt="\n".join(content for _, content in request.messages))

@@ -12,25 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from yarl import URL
 
 from prefgen.engines import features as found
 from prefgen.engines.addresses import base_urls, key_of
+from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_submit import Submitter, poll
 from prefgen.engines.engine import Meter, Put
 from prefgen.engines.features import Features
 from prefgen.engines.refusals import EarlyRefusals
+from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
-from prefgen.engines.wire import (
-    NoLogprobsError,
-    UnreadableError,
-    discreet,
-    form_of,
-    to_payload,
-    to_response,
-    words_of,
-)
+from prefgen.engines.wire import form_of_request, to_payload
+from prefgen.engines.words import discreet, words_of
 from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.ids import content_id
 from prefgen.records import Request, Response
@@ -63,6 +59,7 @@ class BatchEngine:
         if others:
             raise EngineError(f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
                 fix="name one `base_url`, or use `engine: openai`")  # fmt: skip
+        found.check_prefill(spec, url, URL(url).host)
         key = key_of(spec, [url])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
         ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))
@@ -223,7 +220,7 @@ class _Round:
 
     def _submit(self, request: Request, request_id: str) -> None:
         features = self._features(self._ledger.features)
-        form = form_of(request.readout, features)
+        form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         self._submitter.add(request_id, payload)
 
@@ -244,18 +241,20 @@ class _Round:
         features = self._features(chunk.features)
         if status != 200:
             return self._refused(request, request_id, chunk, int(status or 500), body)
-        form = form_of(request.readout, features)
+        form = form_of_request(request, features)
         raw = orjson.dumps(body)
         try:
             return to_response(request, request_id, raw, form)
-        except UnreadableError as unreadable:
+        except (UnreadableError, StillThinkingError) as unreadable:
             raise _AgainError(str(unreadable)) from None
+        except FailedInReplyError as failed:
+            return self._refused(request, request_id, chunk, failed.status, body)
         except NoLogprobsError:
             if self._spec.logprobs is True:
                 raise EngineError("`logprobs: true` was asked for, but the batch came back without log-probabilities",
                     fix="write `logprobs: auto`") from None  # fmt: skip
             self._learn(chunk, replace(features, top_logprobs=0))
-            return to_response(request, request_id, raw, replace(form, logprobs=0))
+            return to_response(request, request_id, raw, form.without_logprobs())
 
     def _refused(self, request: Request, request_id: str, chunk: Chunk, status: int, body: Any) -> Response:
         words = words_of(orjson.dumps(body))
@@ -267,9 +266,11 @@ class _Round:
                 raise EngineError(f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
                     fix=f"check `model`, and what the key in {self._spec.api_key_env} may use")  # fmt: skip
         features = self._features(chunk.features)
-        form = form_of(request.readout, features)
+        form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         lesser = found.without(features, words, payload)
+        if lesser is not None and lesser.prefill == "none":
+            found.check_prefill(self._spec, f"batch {chunk.batch_id}", None, said)
         if lesser is None or (features.insist and lesser.hold != features.hold):
             return Response(request_id, failure=said)
         self._learn(chunk, lesser)

@@ -16,7 +16,7 @@ from yarl import URL
 from prefgen.engines.addresses import is_near
 from prefgen.engines.features import Words
 from prefgen.engines.retry import Policy, Tries, TroubleError, is_passing, wait_asked_s
-from prefgen.engines.wire import discreet, words_of
+from prefgen.engines.words import discreet, words_of
 from prefgen.errors import EngineError
 
 _T = TypeVar("_T")

@@ -85,11 +85,14 @@ def _by_logprobs(server: Any, request: Request) -> Response:
     """One token held to the choices, and the log-probability of each choice before it was held to them."""
     said = _complete(server, request, max_tokens=1, grammar=_choice_grammar(request.choices), likeliest=_LIKELIEST)
     alternatives = _alternatives(server, request, said)
-    best = max(alternatives, key=lambda one: one[1], default=("", 0.0))[0]
     # A token that begins no choice (a lone space) was the likeliest way to begin; it is not an answer.
-    token = said.text if _named(said.text, request.choices) else best
-    text = next(iter(_named(token, request.choices)), "")
-    return _response(request, said, text=text, method="logprobs+grammar", alternatives=alternatives)
+    taken = said.chosen[0] if said.chosen is not None and _named(said.chosen[0], request.choices) else None
+    chosen = next((one for one in alternatives if one[0] == taken), alternatives[0] if alternatives else ("", 0.0))
+    text = next(iter(_named(chosen[0], request.choices)), "")
+    if len(alternatives) < 2:
+        return _response(request, said, text=text, method="text+grammar")
+    taken_first = (chosen, *(one for one in alternatives if one is not chosen))
+    return _response(request, said, text=text, method="logprobs+grammar", alternatives=taken_first)
 
 
 def _by_reason(server: Any, request: Request) -> Response:
@@ -115,7 +118,8 @@ def _response(
         request.request_id,
         text=text,
         alternatives=alternatives,
-        method=method,
+        method=f"{method}+prefill" if request.begun else method,
+        chosen=alternatives[0][0] if alternatives else "",
         finish=said.finish,
         prompt_tokens=said.prompt_tokens,
         completion_tokens=said.completion_tokens,

@@ -42,11 +42,13 @@ class Known:
 
     features    None until the first need
     proven      readouts that were answered with these features
+    unproven    first answers that told nothing about log-probabilities
     """
 
     base_url: str
     features: Features | None = None
     proven: frozenset[Readout] = frozenset()
+    unproven: int = 0
 
 
 class Endpoint:

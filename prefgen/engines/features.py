@@ -9,10 +9,13 @@ from typing import Any, Literal, Protocol
 
 import orjson
 
+from prefgen.errors import EngineError
 from prefgen.spec.models import BatchModel, OpenAIModel
 
 Hold = Literal["none", "grammar", "structured_outputs", "json_schema"]
 """What holds an answer to its choices."""
+
+Prefill = Literal["none", "trailing", "continue"]
 
 TOP_LOGPROBS = 20
 _FEWER_LOGPROBS = 5
@@ -34,7 +37,8 @@ class Features:
     insist        the user named `hold`: it is used for every readout and never given up
     top_logprobs  alternatives asked for; 0 where it gives no log-probabilities
     cap           its name for the most tokens of an answer
-    prefill       what it does with a trailing assistant message: nothing, goes on from it, or goes on when told to
+    prefill       how it goes on from a begun answer: by itself, when told to, or not at all
+    thinks        it thinks before the answer, also where that is held to its choices: one token is too few
     omit          sampling settings that it refuses
     """
 
@@ -42,23 +46,27 @@ class Features:
     insist: bool = False
     top_logprobs: int = TOP_LOGPROBS
     cap: str = "max_tokens"
-    prefill: Literal["none", "trailing", "continue"] = "none"
+    prefill: Prefill = "trailing"
+    thinks: bool = False
     omit: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a server said when it refused: its message, and the parameter and code it named, '' for none."""
+    """What a server said when it refused: its message, and the parameter, code and type it named, '' for none."""
 
     message: str
     param: str = ""
     code: str = ""
+    kind: str = ""
 
 
 _BY_OWNER: Mapping[str, Features] = {
-    "llamacpp": Features("grammar", prefill="trailing"),
+    "llamacpp": Features("grammar"),
     "vllm": Features("structured_outputs", prefill="continue"),
+    "sglang": Features("json_schema", prefill="continue"),
 }
+_NEVER_GOES_ON = ("api.openai.com",)
 _UNKNOWN = Features("json_schema")
 _BELOW: Mapping[Hold, Hold] = {"grammar": "json_schema", "structured_outputs": "json_schema", "json_schema": "none"}
 _KEY_OF: Mapping[Hold, str] = {
@@ -77,6 +85,13 @@ def first_guess(spec: OpenAIModel | BatchModel, owner: str | None) -> Features:
     """What to try first; `owner` is the `owned_by` of the endpoint's models, None where it does not tell."""
     found = _BY_OWNER.get((owner or "").lower(), _UNKNOWN)
     return _as_told(spec, found)
+
+
+def check_prefill(spec: OpenAIModel | BatchModel, base_url: str, host: str | None, words: str = "") -> None:
+    """EngineError where a begun answer is wanted of a host that is known to begin a new message, or said so in `words`."""
+    if spec.prefill and (words or host in _NEVER_GOES_ON):
+        said = words or "this API does not go on from a message of the assistant"
+        raise EngineError(f"{base_url}: `prefill: true` was asked for, but: {said}", fix="write `prefill: false`")
 
 
 def _as_told(spec: OpenAIModel | BatchModel, found: Features) -> Features:
@@ -185,7 +200,7 @@ def fact_key(base_url: str, model: str) -> str:
 def to_fact(features: Features) -> str:
     """Features as one line of JSON."""
     kept = {"hold": features.hold, "top_logprobs": features.top_logprobs, "cap": features.cap,
-            "prefill": features.prefill, "omit": sorted(features.omit)}  # fmt: skip
+            "prefill": features.prefill, "thinks": features.thinks, "omit": sorted(features.omit)}  # fmt: skip
     return orjson.dumps(kept).decode()
 
 
@@ -194,8 +209,9 @@ def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Features | No
     try:
         kept = orjson.loads(fact or "")
         found = Features(
-            kept["hold"], False, kept["top_logprobs"], kept["cap"], kept["prefill"], frozenset(kept["omit"])
-        )
+            kept["hold"], False, kept["top_logprobs"], kept["cap"], kept["prefill"], kept["thinks"],
+            frozenset(kept["omit"]),
+        )  # fmt: skip
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     return _as_told(spec, found)

@@ -21,50 +21,16 @@ from typing import Any, Self
 
 import orjson
 
+from prefgen.engines.store_format import PUT, check_or_make
 from prefgen.errors import FileError
 from prefgen.records import Response
 
 NEVER_ASKED = "never asked"
 """The failure of a response that `read` was asked for and does not have."""
 
-_APPLICATION_ID = 0x70726667  # "prfg", so that somebody else's SQLite file is never written into
-_VERSION = 1
 _BATCH_ROWS = 2000
 _SYNC_SECONDS = 0.5
 _CHUNK = 1000  # ids looked up by one statement
-
-_SCHEMA = """
-CREATE TABLE responses (
-    n INTEGER PRIMARY KEY,
-    id BLOB NOT NULL,
-    text TEXT NOT NULL,
-    alternatives TEXT,
-    method TEXT NOT NULL,
-    finish TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL,
-    failure TEXT,
-    final INTEGER NOT NULL
-);
-CREATE UNIQUE INDEX responses_by_id ON responses (id);
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE VIEW answers AS SELECT * FROM responses WHERE failure IS NULL;
-CREATE VIEW failures AS SELECT * FROM responses WHERE failure IS NOT NULL;
-"""
-
-_COLUMNS = "text, alternatives, method, finish, prompt_tokens, completion_tokens, cached_tokens, failure, final"
-
-# An answer or a final failure stays for good; only a failure that may be asked again gives way.
-_PUT = f"""
-INSERT INTO responses (id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET
-    text = excluded.text, alternatives = excluded.alternatives, method = excluded.method,
-    finish = excluded.finish, prompt_tokens = excluded.prompt_tokens,
-    completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
-    failure = excluded.failure, final = excluded.final
-WHERE failure IS NOT NULL AND NOT final
-"""
 
 
 class ResponseStore:
@@ -88,7 +54,7 @@ class ResponseStore:
         with self._file_errors():
             self._db = _connect_read_only(path) if read_only else _connect(path)
             try:
-                self._check_or_make(read_only=read_only)
+                self._columns = check_or_make(self._db, path, read_only=read_only)
                 if not read_only:  # only now: somebody else's file stays as it is
                     self._db.execute("PRAGMA journal_mode = WAL").fetchone()
             except BaseException:
@@ -138,7 +104,7 @@ class ResponseStore:
             if self._db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is None:
                 return {}
         names = {_key(name): name for name in request_ids}
-        rows = self._look_up(list(names), f"id, {_COLUMNS}", "")
+        rows = self._look_up(list(names), f"id, {self._columns}", "")
         return {(name := names[row[0]]): _to_response(name, row) for row in rows}
 
     def reopen(self, request_ids: Sequence[str]) -> None:
@@ -194,7 +160,7 @@ class ResponseStore:
     def _write(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(_PUT, self._pending)
+            self._db.executemany(PUT, self._pending)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -207,22 +173,6 @@ class ResponseStore:
             marks = ",".join("?" * len(chunk))
             with self._file_errors():
                 yield from self._db.execute(f"SELECT {columns} FROM responses WHERE id IN ({marks}) {where}", chunk)
-
-    def _check_or_make(self, *, read_only: bool) -> None:
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if application == _APPLICATION_ID and version == _VERSION:
-            return
-        if application == _APPLICATION_ID and version > _VERSION:
-            raise FileError(f"{self.path}: written by a newer prefgen (format {version}, this one reads {_VERSION})",
-                fix="update prefgen: pip install -U prefgen")  # fmt: skip
-        empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not empty or read_only:
-            raise FileError(f"{self.path}: not a responses file of prefgen",
-                fix="name the responses.sqlite that `prefgen run` wrote, or another --out folder")  # fmt: skip
-        self._db.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
-        )
 
     @contextlib.contextmanager
     def _file_errors(self) -> Iterator[None]:
@@ -273,7 +223,7 @@ def _to_row(response: Response) -> tuple[Any, ...]:
     return (
         _key(response.request_id),
         _clean(response.text),
-        None if alternatives is None else orjson.dumps(alternatives).decode(),
+        None if alternatives is None else orjson.dumps([(_clean(token), p) for token, p in alternatives]).decode(),
         response.method,
         response.finish,
         response.prompt_tokens,
@@ -281,6 +231,8 @@ def _to_row(response: Response) -> tuple[Any, ...]:
         response.cached_tokens,
         None if response.failure is None else _clean(response.failure),
         response.final,
+        _clean(response.chosen),
+        response.raw,
     )
 
 
@@ -290,8 +242,10 @@ def _clean(text: str) -> str:
 
 
 def _to_response(request_id: str, row: tuple[Any, ...]) -> Response:
-    _, text, alternatives, method, finish, prompt, completion, cached, failure, final = row
+    _, text, alternatives, method, finish, prompt, completion, cached, failure, final, chosen, raw = row
     likely = None
     if alternatives is not None:  # JSON has no infinity: a token that cannot come is written as null
-        likely = tuple((token, -math.inf if p is None else p) for token, p in orjson.loads(alternatives))
-    return Response(request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0)
+        likely = tuple((str(token), -math.inf if p is None else p) for token, p in orjson.loads(alternatives))
+    return Response(
+        request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0, chosen, raw != 0
+    )

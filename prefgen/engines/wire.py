@@ -1,21 +1,18 @@
-"""Requests as the JSON bytes that go over the wire, and replies as responses. Pure: no network, no clock."""
+"""Requests as the JSON bytes that go over the wire. Pure: no network, no clock."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from prefgen.engines.features import Features, Hold, Words
-from prefgen.records import Readout, Request, Response
+from prefgen.engines.features import Features, Hold
+from prefgen.records import Readout, Request
 
-_TEXT_TOKENS = 16  # what a choice in plain words needs, where one token was planned for log-probabilities
 _JSON_TOKENS = 64  # what `{"answer": "B", "certainty": 80}` needs, however widely a small model spaces it
-_LEAST_LOGPROB = -1000.0  # servers write -9999 for what the constraint forbids
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +21,50 @@ class Form:
 
     logprobs    alternatives asked for; 0 for none
     hold        what holds the answer to its choices
+    begun       the answer's beginning is given
     """
 
     logprobs: int
     hold: Hold
+    begun: bool = False
 
     @property
     def method(self) -> str:
-        """As it stands in every judgment's row, e.g. `logprobs+grammar`."""
-        read = "logprobs" if self.logprobs else "text"
-        return read if self.hold == "none" else f"{read}+{self.hold}"
+        """As it stands in every judgment's row, e.g. `logprobs+grammar` or `text+prefill`."""
+        parts = ("logprobs" if self.logprobs else "text", self.hold, "prefill" if self.begun else "none")
+        return "+".join(part for part in parts if part != "none")
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether its log-probabilities are those among all tokens: llama.cpp takes them before the grammar, others after."""
+        return self.hold in ("none", "grammar")
 
-class UnreadableError(Exception):
-    """A reply that is no answer: cut short, not JSON, without choices, or an error in disguise."""
+    def held_not(self) -> Form:
+        """The same without what held it."""
+        return replace(self, hold="none")
 
-
-class NoLogprobsError(Exception):
-    """An answer came without the log-probabilities that were asked for."""
+    def without_logprobs(self) -> Form:
+        """The same, read from the text alone."""
+        return replace(self, logprobs=0)
 
 
 @lru_cache(maxsize=256)
-def form_of(readout: Readout, features: Features) -> Form:
-    """The form of a readout at an endpoint with these features."""
+def form_of(readout: Readout, features: Features, *, begun: bool = False) -> Form:
+    """The form of a readout at an endpoint with these features.
+
+    begun    the answer's beginning is given
+    """
     hold, wanted = features.hold, features.top_logprobs
+    if begun and hold == "json_schema":
+        hold = "none"  # no JSON goes on from `Answer:`
     if readout == "prose" or hold == "none":
-        return Form(wanted if readout == "logprobs" else 0, "none")
+        return Form(wanted if readout == "logprobs" else 0, "none", begun)
     if readout == "logprobs" and wanted:
         # Inside JSON the answer is not the first token: dearer, so only for those who insist.
-        return Form(wanted, hold if hold != "json_schema" or features.insist else "none")
+        return Form(wanted, hold if hold != "json_schema" or features.insist else "none", begun)
     if readout == "reason" or (readout == "certainty" and hold == "structured_outputs"):
-        return Form(0, "json_schema")
-    return Form(0, hold)
+        return Form(0, "json_schema", begun)
+    return Form(0, hold, begun)
 
 
 def to_payload(
@@ -66,17 +75,13 @@ def to_payload(
     model   the endpoint's name of the model
     extra   further keys, which win over ours
     """
-    messages = request.messages
-    begun = messages[-1][0] == "assistant"
-    if begun and (features.prefill == "none" or form.hold == "json_schema"):
-        messages, begun = messages[:-1], False
     payload: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": role, "content": content} for role, content in messages],
-        features.cap: _most_tokens(request, form),
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        features.cap: _most_tokens(request, form, features),
         "temperature": request.temperature,
     }
-    if begun and features.prefill == "continue":
+    if form.begun and features.prefill == "continue":
         payload["continue_final_message"] = True
         payload["add_generation_prompt"] = False
     if request.top_p != 1.0:
@@ -88,7 +93,7 @@ def to_payload(
         payload["logprobs"] = True
         payload["top_logprobs"] = form.logprobs
     if form.hold != "none":
-        payload.update(_held(form.hold, request.readout, request.choices, begun))
+        payload.update(_held(form.hold, request.readout, request.choices, form.begun))
     for key in features.omit:
         payload.pop(key, None)
     if extra:
@@ -96,19 +101,24 @@ def to_payload(
     return payload
 
 
+def form_of_request(request: Request, features: Features) -> Form:
+    """The form in which one request is asked."""
+    return form_of(request.readout, features, begun=bool(request.begun))
+
+
 def to_body(payload: Mapping[str, Any]) -> bytes:
     """A payload as bytes."""
     return orjson.dumps(payload)
 
 
-def _most_tokens(request: Request, form: Form) -> int:
+def _most_tokens(request: Request, form: Form, features: Features) -> int:
     if form.hold == "json_schema":
         return (
             request.max_tokens + _JSON_TOKENS if request.readout == "reason" else max(request.max_tokens, _JSON_TOKENS)
         )
-    if form.logprobs:
-        return 1
-    return max(request.max_tokens, _TEXT_TOKENS) if request.readout == "logprobs" else request.max_tokens
+    if form.logprobs and form.hold != "none" and not features.thinks:
+        return 1  # the answer's token; what follows it is held too, and tells nothing
+    return request.max_tokens
 
 
 @lru_cache(maxsize=1024)
@@ -138,163 +148,3 @@ def _schema(readout: Readout, choices: tuple[str, ...]) -> dict[str, Any]:
     return {
         "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
     }  # fmt: skip
-
-
-def to_response(request: Request, request_id: str, raw: bytes, form: Form) -> Response:
-    """The response in a reply with status 200.
-
-    Raises UnreadableError for what is no answer, NoLogprobsError for an answer without the log-probabilities
-    that the form asked for.
-    """
-    try:
-        reply = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise UnreadableError(f"the reply is not JSON, or cut short ({len(raw)} bytes)") from None
-    try:
-        return _read(request, request_id, reply, form)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-        raise UnreadableError(_why_unreadable(reply)) from None
-
-
-def _read(request: Request, request_id: str, reply: Any, form: Form) -> Response:
-    choice = reply["choices"][0]
-    message = choice["message"]
-    finish = choice.get("finish_reason") or "stop"
-    text = message.get("content")
-    if text is None:
-        text = ""
-    elif not isinstance(text, str):
-        text = "".join(part["text"] for part in text if part.get("type", "text") == "text")
-    if request.messages[-1][0] == "assistant":
-        # llama.cpp says again what the answer was begun with.
-        text = text.removeprefix(request.messages[-1][1]).lstrip()
-    alternatives = None
-    refusal = message.get("refusal")
-    if refusal:
-        text, finish = str(refusal), "refusal"
-    elif form.logprobs:
-        alternatives = _alternatives(choice.get("logprobs"), form)
-        if alternatives is None and text and finish != "content_filter":
-            raise NoLogprobsError
-    method = form.method
-    if form.hold == "json_schema" and not refusal:
-        plain = _plain(text, request.readout)
-        if plain is None:
-            method = "logprobs" if alternatives else "text"  # the server took the schema and did not keep to it
-        else:
-            text = plain
-    elif form.hold != "none" and not refusal and not _keeps_to(text, request.choices):
-        method = "logprobs" if alternatives else "text"
-    usage = reply.get("usage") or {}
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    return Response(
-        request_id, text, alternatives, method, str(finish),
-        int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0),
-    )  # fmt: skip
-
-
-def _keeps_to(text: str, choices: tuple[str, ...]) -> bool:
-    """Whether a text begins like a choice (its first token may be only a piece of it)."""
-    first = text.split(maxsplit=1)[:1]
-    return not first or any(choice.startswith(first[0]) for choice in choices)
-
-
-def _alternatives(logprobs: Any, form: Form) -> tuple[tuple[str, float], ...] | None:
-    tokens = (logprobs or {}).get("content")
-    if not tokens:
-        return None
-    place = tokens[0] if form.hold != "json_schema" else _token_of_answer(tokens)
-    found = [(each["token"], each["logprob"]) for each in place.get("top_logprobs") or ()]
-    said = (place["token"], place["logprob"])
-    if said not in found:
-        found.append(said)
-    kept = tuple((token, float(p)) for token, p in found if p is not None and p > _LEAST_LOGPROB)
-    return kept or None
-
-
-def _token_of_answer(tokens: list[Any]) -> Any:
-    """The token that says the answer inside `{"answer": "B"}`; the first token where there is none."""
-    before = ""
-    for token in tokens:
-        if re.search(r'"answer"\s*:\s*"$', before):
-            return token
-        before += token["token"]
-    return tokens[0]
-
-
-def _plain(text: str, readout: Readout) -> str | None:
-    """`{"answer": "B", "certainty": 80}` as the words the plain readout would have; None for another text."""
-    try:
-        said = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(said, dict) or not isinstance(said.get("answer"), str):
-        return None
-    answer: str = said["answer"]
-    if readout == "reason":
-        reason = " ".join(str(said.get("reason", "")).split())
-        # A reason that itself begins like the answer's line would be read as a second answer.
-        lead = "Reason: " if re.match(r"\W*answer\s*:", reason, re.I) else ""
-        return f"{lead}{reason}\nAnswer: {answer}"
-    if readout == "certainty" and isinstance(said.get("certainty"), int):
-        return f"{answer} {said['certainty']}"
-    return answer
-
-
-def _why_unreadable(reply: Any) -> str:
-    if isinstance(reply, dict) and reply.get("error"):
-        return f"an error in place of an answer: {_words_in(reply).message}"
-    if isinstance(reply, dict) and reply.get("choices") == []:
-        return "the reply holds no choices"
-    return "the reply has not the shape of a chat completion"
-
-
-def words_of(raw: bytes) -> Words:
-    """What a server said in an error's body: its message field, else the text of the page."""
-    try:
-        return _words_in(orjson.loads(raw))
-    except orjson.JSONDecodeError:
-        page = re.sub(r"<[^>]*>", " ", raw[:4000].decode("utf-8", "replace"))
-        return Words(" ".join(page.split()) or "no reason given")
-
-
-def _words_in(reply: Any) -> Words:
-    error = reply.get("error", reply) if isinstance(reply, dict) else reply
-    if isinstance(error, str):
-        return Words(error)
-    if not isinstance(error, dict):
-        return Words("no reason given")
-    message = error.get("message")
-    if not isinstance(message, str):
-        message = _detail(error.get("detail"))
-    return Words(message, str(error.get("param") or ""), str(error.get("code") or ""))
-
-
-def _detail(detail: Any) -> str:
-    """FastAPI's validation errors: `loc: msg` of the first, without the input it repeats."""
-    if isinstance(detail, str):
-        return detail
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        place = ".".join(str(part) for part in detail[0].get("loc") or ())
-        return f"{place}: {detail[0].get('msg', '')}"
-    return "no reason given"
-
-
-_KEYLIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|key)[-_][A-Za-z0-9_\-*]{6,}|Bearer\s+\S+", re.I)
-_WINDOW = 32
-
-
-def discreet(words: str, *, key: str | None, prompt: str) -> str:
-    """Words without the key, anything like a key, and any piece of the prompt; 300 characters at most."""
-    if key:
-        words = words.replace(key, "***")
-    words = _KEYLIKE.sub("***", words[:4000])
-    start = 0
-    while start + _WINDOW <= len(words):
-        if words[start : start + _WINDOW] in prompt:
-            end = start + _WINDOW
-            while end < len(words) and words[start : end + 1] in prompt:
-                end += 1
-            words = f"{words[:start]}[...]{words[end:]}"
-        start += 1
-    return words if len(words) <= 300 else words[:297] + "..."

@@ -17,8 +17,25 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 Messages = tuple[tuple[str, str], ...]
 
-MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 1, "text": 16, "certainty": 32, "reason": 300, "prose": 600}
-"""Tokens an answer needs, unless the model's spec says otherwise."""
+MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 16, "text": 16, "certainty": 32, "reason": 300, "prose": 600}
+"""Tokens an answer may have, unless the model's spec says otherwise; one is enough where it is held to its choices."""
+
+
+def as_sent(messages: Messages, *, prefill: bool, system_role: bool) -> Messages:
+    """What a model is sent of a conversation.
+
+    prefill        whether it goes on from a begun answer; else the begun answer is left out
+    system_role    whether its template has a system message; else that opens the user's first one
+
+    >>> as_sent((("system", "You are Ann."), ("user", "A or B?"), ("assistant", "Answer:")), prefill=False, system_role=False)
+    (('user', 'You are Ann.\\n\\nA or B?'),)
+    """
+    if not prefill and messages[-1][0] == "assistant":
+        messages = messages[:-1]
+    if not system_role and messages[0][0] == "system":
+        (_, persona), (role, page), *rest = messages
+        messages = ((role, f"{persona}\n\n{page}"), *rest)
+    return messages
 
 
 _HOUSE = Environment(undefined=StrictUndefined, loader=FileSystemLoader(_TEMPLATES))  # noqa: S701 - plain text
@@ -70,4 +87,4 @@ class Prompts:
         return Page((("user", text.strip()), *begun), choices)
 
 
-__all__ = ["MAX_TOKENS", "Blank", "Messages", "Page", "Prompts", "TemplateError", "sandbox"]
+__all__ = ["MAX_TOKENS", "Blank", "Messages", "Page", "Prompts", "TemplateError", "as_sent", "sandbox"]

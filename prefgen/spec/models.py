@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from prefgen.ids import content_id
 from prefgen.spec.fields import InputPath, Spec
 
 Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
+
+
+_NOT_EXTRA = {
+    "model": "use `model`",
+    "messages": "use the step's `template`, or `prefill` and `system_role`",
+    "stream": "leave it out",
+}
+
+
+def _as_json(value: Any) -> Any:
+    """A value of YAML as the JSON that is sent, its keys as text. ValueError for what JSON has not."""
+    if isinstance(value, dict):
+        return {str(key): _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if (isinstance(value, int) and abs(value) < 2**53) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(
+        f"{value!r} cannot be sent as JSON\nfix: write text (in quotes), a number, true or false, a list or a mapping"
+    )
 
 
 class _Model(Spec):
@@ -24,6 +47,15 @@ class _Model(Spec):
         None, ge=1, description="Most tokens of one answer; by default what the readout needs."
     )
     seed: int | None = Field(None, description="Sampling seed sent to the engine, where it takes one.")
+    prefill: bool = Field(
+        False,
+        description="Whether the answer is begun with `Answer:` as a last message of the assistant, for the readouts "
+        "`logprobs` and `text`; for servers that go on from such a message (llama.cpp, vLLM, SGLang).",
+    )
+    system_role: bool = Field(
+        True,
+        description="False for models whose template has no system role: the persona then opens the user message.",
+    )
 
     @property
     def identity(self) -> str | None:
@@ -41,6 +73,9 @@ class EmbeddedModel(_Model):
     )
     context: int = Field(2048, ge=256, description="Context length in tokens for one prompt.")
     threads: int | None = Field(None, ge=1, description="CPU threads; by default one per core.")
+    prefill: bool = Field(
+        True, description="Whether the answer is begun with `Answer:`, so that a small model says the letter first."
+    )
 
     @property
     def identity(self) -> str | None:
@@ -64,19 +99,25 @@ class _HttpModel(_Model):
     logprobs: bool | Literal["auto"] = Field(
         "auto", description="Whether the server gives log-probabilities; `auto` finds out."
     )
-    system_role: bool = Field(
-        True,
-        description="False for models whose template has no system role: the persona then opens the user message.",
-    )
-    extra_body: dict[str, str | int | float | bool] = Field(
+    extra_body: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further keys for the request body, e.g. a server's own switches; part of every request's identity.",
+        description="Further keys for the request body, nested ones too, e.g. `{chat_template_kwargs: {enable_thinking: false}}`; "
+        "part of every request's identity.",
     )
 
     @property
     def identity(self) -> str | None:
         """The revision and every switch of `extra_body`."""
         return content_id("rev", (self.revision, self.extra_body)) if self.extra_body else self.revision
+
+    @field_validator("extra_body")
+    @classmethod
+    def _sendable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key, instead in _NOT_EXTRA.items():
+            if value.get(key) not in (None, False):
+                raise ValueError(f"{key!r} is what the answer is taken from, and cannot be set here\nfix: {instead}")
+        sendable: dict[str, Any] = _as_json(value)
+        return sendable
 
     @field_validator("base_url")
     @classmethod
@@ -89,9 +130,23 @@ class _HttpModel(_Model):
                 raise ValueError(
                     "it holds a name or password\nfix: put the key into the variable that api_key_env names"
                 )
+            if parts.query or parts.fragment:
+                raise ValueError(
+                    "an address ends before `?` and `#`\nfix: put a key into the variable that api_key_env names, "
+                    "and leave the rest out"
+                )
         if value == []:
             raise ValueError("an empty list\nfix: name at least one address, or leave the key out")
         return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.prefill and self.constrain == "json_schema":
+            raise ValueError(
+                "no JSON goes on from a begun answer: `prefill: true` and `constrain: json_schema` exclude each other\n"
+                "fix: leave one of them out"
+            )
+        return self
 
 
 class OpenAIModel(_HttpModel):

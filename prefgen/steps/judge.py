@@ -17,7 +17,7 @@ from prefgen.judging.items import RETOLD, not_items, taken
 from prefgen.judging.judgments import to_rows
 from prefgen.judging.presentations import OrderRule, Orders, is_balanced, orders_of
 from prefgen.judging.priors import SlotPriors, learnt
-from prefgen.judging.prompts import MAX_TOKENS, Prompts
+from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
 from prefgen.judging.tally import Tally
 from prefgen.records import Readout, Request
@@ -213,7 +213,7 @@ def _expected_tokens(spec: Spec, model: ModelSpec) -> int:
 
 
 def _max_tokens(spec: Spec, model: ModelSpec) -> int:
-    return 1 if spec.readout == "logprobs" else model.max_tokens or MAX_TOKENS[spec.readout]
+    return model.max_tokens or MAX_TOKENS[spec.readout]
 
 
 def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) -> Questionnaire:
@@ -250,7 +250,7 @@ def _to_request(one: Presentation, *, spec: Spec, model: ModelSpec) -> Request:
     return Request(
         model=model.model,
         revision=model.identity,
-        messages=(*one.system, *one.page.messages),
+        messages=as_sent((*one.system, *one.page.messages), prefill=model.prefill, system_role=model.system_role),
         readout=spec.readout,
         choices=one.page.choices,
         temperature=model.temperature,

@@ -65,7 +65,7 @@ def _said_model(pipeline: Pipeline, name: str) -> dict[str, Any]:
     model = pipeline.models[name]
     said = model.model_dump(mode="json", exclude=set(TRANSPORT))
     return {"model": said["model"], "identity": model.identity} | {
-        key: said[key] for key in ("temperature", "top_p", "max_tokens", "seed")
+        key: said[key] for key in ("temperature", "top_p", "max_tokens", "seed", "prefill", "system_role")
     }
 
 

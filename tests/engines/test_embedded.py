@@ -86,7 +86,9 @@ def test_every_choice_has_its_log_probability_as_it_was_before_the_choices_were_
         request(choices=("A", "B", "TIE", "NA")),
         request(choices=tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
     )
-    assert few.method == "logprobs+grammar"
+    assert few.method == "logprobs+grammar+prefill"
+    assert (few.chosen, few.raw) == (few.alternatives[0][0], True)
+    assert few.chosen.strip() == few.text
     assert few.text in ("A", "B", "C")
     assert few.completion_tokens == 1
     tokens = {token.strip(): p for token, p in reversed(few.alternatives)}

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ QUICK = Patience(start_s=0.3, run_s=1.0)
 
 def question(n: int, *, readout: Readout = "logprobs", word: str = "tea") -> Request:
     page = f"Which one, at {n} o'clock?\n\nA) {word}\nB) coffee\n\nReply with one of A, B and nothing else."
-    messages = (("system", f"You are person {n // 10}."), ("user", page), ("assistant", "Answer:"))
+    messages = (("system", f"You are person {n // 10}."), ("user", page))
     return Request("test-model", None, messages, readout, ("A", "B"), 0.0, 1.0, 16, None, 0)
 
 
@@ -323,6 +324,38 @@ def test_a_constraint_that_the_user_insists_on_is_never_dropped(changes, problem
     with thread({"personality": "openai"}) as server, pytest.raises(EngineError, match=problem) as caught:
         ask(spec(server.base_url, **changes), [question(0)])
     assert caught.value.fix == "write `constrain: auto`"
+
+
+def begun(n: int) -> Request:
+    asked = question(n)
+    return replace(asked, messages=(*asked.messages, ("assistant", "Answer:")))
+
+
+@pytest.mark.parametrize(
+    ("script", "method"),
+    [
+        ({}, "logprobs+grammar+prefill"),
+        ({"personality": "vllm"}, "logprobs+structured_outputs+prefill"),
+        ({"personality": "plain"}, "text+prefill"),
+    ],
+)
+def test_an_answer_that_was_begun_says_so_wherever_it_was_asked(script, method):
+    with thread(script) as server:
+        taken = ask(spec(server.base_url, prefill=True), [begun(0), begun(1)])
+    assert {response.method for response in taken.values()} == {method}
+
+
+@pytest.mark.parametrize("script", [{"personality": "vllm", "refuses": ["continue_final_message"]}])
+def test_a_server_that_will_not_go_on_from_a_begun_answer_stops_the_run(script):
+    with thread(script) as server, pytest.raises(EngineError, match="`prefill: true` was asked for") as caught:
+        ask(spec(server.base_url, prefill=True), [begun(0)])
+    assert caught.value.fix == "write `prefill: false`"
+
+
+def test_a_host_that_begins_a_new_message_is_not_asked_to_go_on(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(EngineError, match="does not go on from a message of the assistant"):
+        ask(spec("https://api.openai.com/v1", prefill=True), [begun(0)])
 
 
 @pytest.mark.parametrize("script", [{"refuses": ["logprobs"]}, {"ignores": ["logprobs"]}])

@@ -180,6 +180,41 @@ def test_a_file_of_a_newer_prefgen_asks_for_an_update(tmp_path):
         ResponseStore(path)
 
 
+def test_a_file_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_when_it_is_written(tmp_path):
+    path = tmp_path / "responses.sqlite"
+    methods = ("logprobs+grammar", "logprobs", "logprobs+structured_outputs", "logprobs+json_schema")
+    with ResponseStore(path) as store:
+        for number, method in enumerate(methods):
+            store.put(Response(_id(number), "A", (("A", -0.1), ("B", -2.5)), method, "stop", 9, 1, 0))
+        store.remember("features", "{}")
+    old = sqlite3.connect(path)
+    old.executescript(
+        "ALTER TABLE responses DROP COLUMN chosen; ALTER TABLE responses DROP COLUMN raw; PRAGMA user_version = 1;"
+    )
+    old.close()
+    before = path.read_bytes()
+    ids = [_id(number) for number in range(4)]
+    with ResponseStore(path, read_only=True) as store:
+        read = store.read(ids)
+    assert path.read_bytes() == before
+    with ResponseStore(path) as store:
+        assert store.read(ids) == read
+        store.put(Response(_id(9), "A", (("A", -0.1), ("B", -2.5)), "logprobs", "stop", chosen="A", raw=False))
+        assert store.read([_id(9)])[0].chosen == "A"
+    with ResponseStore(path, read_only=True) as store:
+        assert store.read(ids) == read
+        assert not store.read([_id(9)])[0].raw
+        assert store.fact("features") == "{}"
+    assert [response.raw for response in read] == [True, True, False, False]
+    assert {response.chosen for response in read} == {""}
+
+
+def test_half_a_character_in_a_token_is_no_harm(tmp_path):
+    with ResponseStore(tmp_path / "responses.sqlite") as store:
+        store.put(Response(_id(0), "\ud83d", (("\ud83d", -0.1), ("B", -2.5)), "logprobs", chosen="\ud83d"))
+        assert store.read([_id(0)])[0].alternatives == (("?", -0.1), ("B", -2.5))
+
+
 def test_a_full_disk_is_an_error_that_keeps_what_was_committed(tmp_path):
     path = tmp_path / "responses.sqlite"
     with ResponseStore(path) as store:

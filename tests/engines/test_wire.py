@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.features import Features, Words, first_guess, from_fact, names_of, owner_of, to_fact, without
-from prefgen.engines.wire import (
-    NoLogprobsError,
-    UnreadableError,
-    discreet,
-    form_of,
-    to_body,
-    to_payload,
-    to_response,
-    words_of,
-)
+from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
+from prefgen.engines.wire import form_of, to_body, to_payload
+from prefgen.engines.words import discreet, words_of
 from prefgen.judging.readout import read
 from prefgen.records import Readout, Request
 from prefgen.spec.models import OpenAIModel
@@ -29,18 +24,19 @@ HOLDS = ("none", "grammar", "structured_outputs", "json_schema")
 
 
 def request(
-    readout: Readout = "text", *, choices: tuple[str, ...] = ("A", "B"), begun: bool = True, repeat: int = 0
+    readout: Readout = "text", *, choices: tuple[str, ...] = ("A", "B"), begun: bool = False, repeat: int = 0
 ) -> Request:
     messages = (
         ("system", "You are old."),
         ("user", "A) tea\nB) coffee"),
         *((("assistant", "Answer:"),) if begun else ()),
     )
-    return Request("m", None, messages, readout, choices, 0.0, 1.0, 1 if readout == "logprobs" else 40, 7, repeat)
+    return Request("m", None, messages, readout, choices, 0.0, 1.0, 16 if readout == "logprobs" else 40, 7, repeat)
 
 
 def payload(asked: Request, features: Features) -> dict:
-    return to_payload(asked, form_of(asked.readout, features), features, model="m", extra={})
+    form = form_of(asked.readout, features, begun=bool(asked.begun))
+    return to_payload(asked, form, features, model="m", extra={})
 
 
 def reply(text: str | None, **choice: object) -> bytes:
@@ -67,21 +63,36 @@ def test_the_method_in_the_row_is_what_was_sent(readout, hold, top):
     assert ("response_format" in sent) == method.endswith("+json_schema")
 
 
-def test_logprobs_cost_one_token_and_text_in_their_place_costs_what_words_need():
-    assert payload(request("logprobs"), Features("grammar"))["max_tokens"] == 1
-    assert payload(request("logprobs"), Features("grammar", top_logprobs=0))["max_tokens"] == 16
-    assert payload(request("logprobs"), Features(cap="max_completion_tokens"))["max_completion_tokens"] == 1
+def test_a_held_answer_costs_one_token_and_any_other_what_words_need_or_the_user_said():
+    for hold in ("grammar", "structured_outputs"):
+        assert payload(request("logprobs"), Features(hold))["max_tokens"] == 1
+        assert payload(request("logprobs"), Features(hold, top_logprobs=0))["max_tokens"] == 16
+        assert payload(replace(request("logprobs"), max_tokens=900), Features(hold, thinks=True))["max_tokens"] == 900
+    assert payload(request("logprobs"), Features("json_schema"))["max_tokens"] == 16
+    assert payload(request("logprobs"), Features(cap="max_completion_tokens"))["max_completion_tokens"] == 16
+    for features in (Features("json_schema"), Features("json_schema", top_logprobs=0), Features(top_logprobs=0)):
+        assert payload(replace(request("logprobs"), max_tokens=2000), features)["max_tokens"] == 2000
 
 
-def test_the_begun_answer_is_sent_only_where_the_server_goes_on_from_it():
-    roles = lambda sent: [message["role"] for message in sent["messages"]]  # noqa: E731
-    assert roles(payload(request(), Features())) == ["system", "user"]
-    assert roles(payload(request(), Features("grammar", prefill="trailing"))) == ["system", "user", "assistant"]
-    told = payload(request(), Features("structured_outputs", prefill="continue"))
-    assert told["continue_final_message"] is True
-    assert told["add_generation_prompt"] is False
-    assert told["structured_outputs"] == {"choice": [" A", " B"]}
-    assert roles(payload(request(), Features("json_schema", prefill="trailing"))) == ["system", "user"]
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("prefill", ["trailing", "continue"])
+@pytest.mark.parametrize("hold", HOLDS)
+@pytest.mark.parametrize("insist", [False, True])
+def test_the_messages_sent_are_those_of_the_request_whatever_the_server_is(readout, prefill, hold, insist):
+    for begun in (False, True):
+        asked = request(readout, begun=begun)
+        features = Features(hold, insist=insist, prefill=prefill)
+        sent = payload(asked, features)
+        assert [(said["role"], said["content"]) for said in sent["messages"]] == list(asked.messages)
+        told = sent.get("continue_final_message"), sent.get("add_generation_prompt")
+        assert told == ((True, False) if begun and prefill == "continue" else (None, None))
+        assert form_of(readout, features, begun=begun).method.endswith("+prefill") == begun
+
+
+def test_what_follows_a_begun_answer_carries_its_space_and_is_no_json():
+    held = payload(request(begun=True), Features("structured_outputs", prefill="continue"))
+    assert held["structured_outputs"] == {"choice": [" A", " B"]}
+    assert "response_format" not in payload(request(begun=True), Features("json_schema"))
 
 
 def test_repeats_with_a_seed_are_different_draws():
@@ -138,8 +149,8 @@ def test_log_probabilities_are_those_of_the_answers_token():
     )
     form = form_of("logprobs", Features("json_schema", insist=True))
     found = to_response(request("logprobs"), "r", inside, form)
-    assert found.alternatives == (("B", -2.0), ("A", -0.1))
-    assert (found.text, found.method) == ("A", "logprobs+json_schema")
+    assert found.alternatives == (("A", -0.1), ("B", -2.0))
+    assert (found.text, found.method, found.raw) == ("A", "logprobs+json_schema", False)
 
 
 def test_missing_log_probabilities_are_said_but_not_of_a_refusal():
@@ -197,7 +208,7 @@ def test_no_reply_however_strange_gives_a_traceback(strange, readout):
         for features in (Features(), Features("json_schema", insist=True)):
             try:
                 response = to_response(request(readout), "r", orjson.dumps(body), form_of(readout, features))
-            except (UnreadableError, NoLogprobsError):
+            except (UnreadableError, NoLogprobsError, FailedInReplyError, StillThinkingError):
                 continue
             assert isinstance(response.text, str)
             assert all(isinstance(t, str) and math.isfinite(p) for t, p in response.alternatives or ())
@@ -249,14 +260,14 @@ def test_what_is_said_about_a_failure_holds_neither_key_nor_prompt():
          Features(), Features(omit=frozenset({"temperature"}))),
         (Words("Failed to parse grammar"), Features("grammar"), Features("json_schema")),
         (Words("body.structured_outputs: Extra inputs are not permitted"), Features("structured_outputs"), Features("json_schema")),
-        (Words("Assistant response prefill is incompatible with enable_thinking."), Features("grammar", prefill="trailing"), Features("grammar")),
+        (Words("Assistant response prefill is incompatible with enable_thinking."), Features("grammar"), Features("grammar", prefill="none")),
         (Words("This model's maximum context length is 128 tokens; 'max_tokens' is too large: 300"), Features(), None),
         (Words("Invalid prompt: your prompt was flagged as potentially violating our usage policy.", "", "invalid_prompt"), Features(), None),
         (Words("messages: roles must alternate", "messages"), Features(), None),
     ],
 )  # fmt: skip
 def test_a_refusal_takes_away_what_it_names_and_nothing_else(words, features, lesser):
-    sent = payload(request("logprobs"), features)
+    sent = payload(request("logprobs", begun=True), features)
     assert without(features, words, sent) == lesser
 
 

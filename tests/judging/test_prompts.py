@@ -6,7 +6,7 @@ import pytest
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 
-from prefgen.judging.prompts import Blank, sandbox
+from prefgen.judging.prompts import Blank, as_sent, sandbox
 
 TEMPLATES = [
     "plain",
@@ -38,3 +38,15 @@ def test_nothing_of_an_earlier_filling_is_left():
 def test_a_template_reaches_nothing_but_its_facts():
     with pytest.raises(SecurityError):
         Blank(sandbox().from_string("{{ a.__class__.__mro__ }}")).filled({"a": "x"})
+
+
+@pytest.mark.parametrize("system", [(), (("system", "You are Ann."),)])
+@pytest.mark.parametrize("begun", [(), (("assistant", "Answer:"),)])
+@pytest.mark.parametrize("prefill", [True, False])
+@pytest.mark.parametrize("system_role", [True, False])
+def test_what_a_model_is_sent_is_what_it_takes_and_loses_no_word(system, begun, prefill, system_role):
+    sent = as_sent((*system, ("user", "A or B?"), *begun), prefill=prefill, system_role=system_role)
+    roles = [role for role, _ in sent]
+    assert roles == ["system"] * (bool(system) and system_role) + ["user"] + ["assistant"] * (bool(begun) and prefill)
+    words = "\n\n".join(text for role, text in sent if role != "assistant")
+    assert words == "\n\n".join(text for _, text in (*system, ("user", "A or B?")))

@@ -27,12 +27,12 @@ def spec(**facts: object) -> judge.Spec:
 
 
 def slot_of(request: Request, words: str) -> str:
-    page = request.messages[-2][1]
+    page = request.messages[-1][1]
     return next(line[0] for line in page.splitlines() if line.endswith(words))
 
 
 def test_a_judge_who_likes_an_option_prefers_it_in_either_slot() -> None:
-    here = context(lambda request: slot_of(request, " that" if "What?" in request.messages[-2][1] else " she"))
+    here = context(lambda request: slot_of(request, " that" if "What?" in request.messages[-1][1] else " she"))
     rows = pl.concat(judge.make(spec(), TABLES, here))
     assert rows.height == 3 * 2 * 3
     assert set(rows.filter(item_id="i")["choice"]) == {"B"}

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from prefgen.errors import one_of
-from prefgen.judging.prompts import MAX_TOKENS, Messages
+from prefgen.judging.prompts import MAX_TOKENS, Messages, as_sent
 from prefgen.judging.prose import Prose, prose
 from prefgen.judging.readout import read
 from prefgen.records import Reading, Request
@@ -231,14 +231,18 @@ def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
 def _to_text(spec: Spec, page: Messages, model: ModelSpec, number: int) -> Request:
     room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
     return Request(
-        model=model.model, revision=model.identity, messages=page, readout="prose", choices=(),
+        model=model.model, revision=model.identity, messages=_sent(page, model), readout="prose", choices=(),
         temperature=model.temperature, top_p=model.top_p, max_tokens=room, seed=model.seed, repeat=number,
     )  # fmt: skip
 
 
 def _to_answer(question: Question, model: ModelSpec, number: int) -> Request:
     return Request(
-        model=model.model, revision=model.identity, messages=question.messages, readout="text",
-        choices=question.choices, temperature=0.0, top_p=model.top_p, max_tokens=MAX_TOKENS["text"], seed=model.seed,
-        repeat=number,
+        model=model.model, revision=model.identity, messages=_sent(question.messages, model), readout="text",
+        choices=question.choices, temperature=0.0, top_p=model.top_p, max_tokens=model.max_tokens or MAX_TOKENS["text"],
+        seed=model.seed, repeat=number,
     )  # fmt: skip
+
+
+def _sent(messages: Messages, model: ModelSpec) -> Messages:
+    return as_sent(messages, prefill=model.prefill, system_role=model.system_role)
