@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from prefgen.judging.thoughts import answer_of
 from prefgen.judging.verdict import Choices, clean, labelled_choice, named_choice, symbol_of
 from prefgen.records import Reading, Readout, Response, Status
+from prefgen.thoughts import answer_of
 
 _REFUSAL = re.compile(
     r"\bi(?:['\u2019]m| am) (?:sorry|unable|not able|not comfortable|afraid i)\b|\bi (?:cannot|can['\u2019]?t|can not|won['\u2019]?t|will not|would not|must decline|decline|refuse)\b"

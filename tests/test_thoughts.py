@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.judging.thoughts import answer_of
+from prefgen.thoughts import answer_of
 
 WHOLE = [
     ("<think>", "</think>"),
