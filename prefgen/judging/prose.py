@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from prefgen.judging.thoughts import answer_of
 from prefgen.judging.wrapping import unwrapped
 from prefgen.records import Response
+from prefgen.thoughts import answer_of
 
 Silence = Literal["failed", "refusal", "unparsed"]
 """Why there is no text: the request failed, the model declined, or it said nothing that is a text."""

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from prefgen.judging.thoughts import answer_of
 from prefgen.records import Response
+from prefgen.thoughts import answer_of
 
 SILENT = frozenset({"failed", "unparsed"})
 """Statuses of a row for which nothing came that can be read; a refusal was at least said."""
