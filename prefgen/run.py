@@ -128,8 +128,8 @@ def _make(
         calibration = write_calibration(folder, spec, manifest)
         watcher.says(in_one_line(calibration))
         manifest["gates"] += gate_rows(calibration, spec)
+    folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
     write_card(folder, manifest)
-    folder.write_manifest(manifest)
     return manifest
 
 
@@ -173,15 +173,17 @@ def _check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:
 
 
 def _is_finished(folder: RunFolder, fingerprint: str) -> bool:
-    """Whether just this run stands here finished, every file as the manifest says and no table damaged."""
+    """Whether just this run stands here finished, with its card, every file as the manifest says and no table damaged."""
     try:
         manifest = folder.read_manifest()
     except FileError:
         return False  # none yet, or a damaged one: it is written anew
     if manifest["status"] != "finished" or manifest["fingerprint"] != fingerprint:
         return False
-    return all(is_as_listed(folder, entry) for entry in manifest["files"]) and not any(
-        folder.is_damaged(step["name"]) for step in manifest["steps"]
+    return (
+        folder.card_path.is_file()
+        and all(is_as_listed(folder, entry) for entry in manifest["files"])
+        and not any(folder.is_damaged(step["name"]) for step in manifest["steps"])
     )
 
 

@@ -60,6 +60,19 @@ def rows_at(served: Hub, revision: str = "main") -> dict[str, int]:
     return found
 
 
+def test_an_export_under_another_name_grows_as_its_preset_does(served: Hub, tmp_path: Path) -> None:
+    for night in range(2):
+        append_run(
+            made.run_in(tmp_path / str(night), exports="table, {table: {name: numbers}}", offset=night).path, NAME
+        )
+    rows_at(served)
+    out = download(open_published(NAME), tmp_path / "out")
+    table, numbers = (pl.read_parquet(out / "data" / name / "*.parquet") for name in ("table", "numbers"))
+    people = pl.read_parquet(out / "data" / "personas" / "*.parquet")["persona_id"]
+    assert numbers.equals(table)
+    assert numbers["persona_id"].to_list() == [people[user] for user in numbers["user"]]
+
+
 def test_the_first_night_is_a_push_and_the_second_adds_to_it(
     served: Hub, nights: list[RunFolder], tmp_path: Path
 ) -> None:

@@ -13,9 +13,11 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefgen.cli.watch import outcome_lines
 from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain
+from prefgen.run import Outcome
 from prefgen.store.folder import RunFolder, write_json
 from prefgen.store.leakage import Leakage
 from tests.publish import made
@@ -96,6 +98,15 @@ def test_a_run_that_kept_nothing_says_what_is_empty_and_why_and_loads_the_rest(t
         in card
     )
     assert 'load_dataset("PATH_OR_REPO", "judgments")' in card
+
+
+def test_the_screen_says_what_is_empty_and_loads_what_is_not(tmp_path: Path) -> None:
+    run = made.run_in(tmp_path, exports="dpo, judgments", least=2)
+    lines = list(outcome_lines(Outcome(run, run.read_manifest(), fresh=True)))
+    assert "data/dpo: empty: all 60 rows of kept were dropped, 58 for unsure" in lines
+    assert lines[-1] == f"load it: datasets.load_dataset({str(run.path)!r}, 'judgments')"
+    nothing = run.read_manifest() | {"configs": []}
+    assert list(outcome_lines(Outcome(run, nothing, fresh=True)))[-1] == "there is nothing to load: no export has a row"
 
 
 def test_strangers_text_stays_text(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from prefgen.store.folder import RunFolder
 from tests.faults.pipelines import prefgen
 from tests.servers.answers import completion
 from tests.servers.running import Served, serve
+from tests.test_run import Nobody, run
 
 PEOPLE = """
 population: {name}
@@ -178,6 +179,28 @@ def test_the_card_prints_a_request_that_a_server_was_really_sent(
     (block,) = re.findall(r"as it was sent:\n\n```\n(.*?)\n```", (folder / "out" / "README.md").read_text(), re.S)
     assert block in sent
     assert "children" in block
+
+
+def test_data_that_were_paid_for_are_finished_whether_or_not_a_card_can_be_written(
+    folder: Path, endpoint: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = endpoint()
+    path = written(folder, served.base_url)
+
+    def broken(*_: Any) -> None:
+        raise ValueError("a bug of the card")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("prefgen.run.write_card", broken)
+        with pytest.raises(ValueError, match="a bug of the card"):
+            run(load(path), folder / "out", Nobody())
+    out = RunFolder(folder / "out")
+    assert out.read_manifest()["status"] == "finished"
+    assert pl.read_parquet(out.data / "dpo" / "*.parquet").height
+    asked = served.log()["answered"]
+    run(load(path), folder / "out", Nobody())
+    assert out.card_path.is_file()
+    assert served.log()["answered"] == asked
 
 
 def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
