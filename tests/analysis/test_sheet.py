@@ -62,7 +62,11 @@ def sheet(said=SAID, items=ITEMS, weights=None, told=None, people=None):
         people = people.with_columns(
             person=pl.Series(person, dtype=pl.String), wording=pl.Series(wording, dtype=pl.String)
         )
-    return sheet_of([two_slots(measured(frame.with_columns(neither=pl.lit("C"), readout=pl.lit("text"))))], item_facts(items.lazy()), people)
+    return sheet_of(
+        [two_slots(measured(frame.with_columns(neither=pl.lit("C"), readout=pl.lit("text"))))],
+        item_facts(items.lazy()),
+        people,
+    )
 
 
 def test_position_bias_by_hand():
