@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefgen.cli.screen import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.errors import Complaint, GateError, SpecError, UsageError
-from prefgen.plan import foresee, load
+from prefgen.plan import foresee, lighter, load
 from prefgen.spec.pipeline import check_model
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def check_files(files: Sequence[Path]) -> int:
             if isinstance(content, dict) and "population" in content and "steps" not in content:
                 check_population(path)
             else:
-                notes = foresee(load(path)).notes
+                notes = foresee(lighter(load(path))).notes
         except SpecError as error:
             code = error.exit_code
             for complaint in error.complaints:

@@ -50,6 +50,10 @@ class StepSpec(Spec):
         """
         return self
 
+    def lighter(self) -> StepSpec:
+        """The same step with fewer rows of the same kind, enough to see whether all else is right; itself where it is small."""
+        return self
+
     def asks(self) -> str | None:
         """Name of the model that this step talks to, or None."""
         return None

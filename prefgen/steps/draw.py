@@ -17,6 +17,8 @@ from prefgen.spec.population import Population, read_population
 from prefgen.steps.context import Context
 from prefgen.store.table import PART_ROWS, Table
 
+_MANY = 100_000  # people; more are drawn where they are counted, and not to see whether the spec is right
+
 
 class Spec(StepSpec):
     """Draw people. The persona spec is read and checked with the pipeline."""
@@ -46,6 +48,9 @@ class Spec(StepSpec):
         if "shuffled" in self.controls and population.portraits:
             raise ValueError("named portraits have no attributes to shuffle\nfix: use the controls none and wrong")
         return self
+
+    def lighter(self) -> Spec:
+        return self if self.n is None or self.n <= _MANY else self.model_copy(update={"n": _MANY})
 
     def population(self) -> Population:
         """The persona spec, read."""

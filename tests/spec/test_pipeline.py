@@ -177,3 +177,59 @@ def test_no_mutation_of_a_good_pipeline_gives_a_traceback(
         planned(folder, yaml.safe_dump(content, allow_unicode=True))
     except SpecError as error:
         assert error.complaints
+
+
+def test_all_problems_are_told_in_one_round_each_with_the_nearest_key(folder: Path) -> None:
+    text = GOOD.replace("seed: 1", "sead: 1").replace("n: 3", "nn: 3").replace("model: judge}", "modle: judge}")
+    with pytest.raises(SpecError) as caught:
+        planned(folder, text.replace("test: 0.5", "test: half"))
+    said = {(one.key, one.problem, one.fix.split(",")[0]) for one in caught.value.complaints}
+    assert said >= {
+        ("sead", "unknown key", "use one of 'seed'"),
+        ("steps.people.nn", "unknown key", "use one of 'n'"),
+        ("steps.answers.modle", "unknown key", "use one of 'model'"),
+        ("steps.answers.model", "missing", "add this key"),
+        ("steps.parts.test", "'half' is not a number", "write e.g. 0.5"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("engine: openai", "engine: opnai", "models.judge.engine: 'opnai' is not allowed\n  fix: use one of 'openai'"),
+        ("seed: 1", "seed: one", "seed: 'one' is not a whole number"),
+        ("n: 3", "n: [3]", "steps.people.n: [3] is not a whole number"),
+        ("test: 0.5", "test: 1.5", "steps.parts.test: 1.5 is too large: it must be"),
+        ("by: [item]", "by: {a: b}", "steps.parts.by: {'a': 'b'} is not a list"),
+        ("seed: 1", 'seed: !!int ""', "p.yaml:2: seed: not valid YAML: '' with the tag !!int"),
+        ("seed: 1", "seed: !!timestamp x", "with the tag !!timestamp"),
+        ("seed: 1", "seed: 99999999999999999999", "larger than any whole number here"),
+        ("test: 0.5", "test: 1e999", "larger than any number"),
+        ('"order_agreement and p_choice >= 0.6"', "\"p_choice in (select x from read_csv('/etc/passwd'))\"", "p.yaml:8: steps.kept.where: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_words(folder: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        planned(folder, GOOD.replace(old, new, 1))
+    assert words in str(caught.value)
+    assert "input should" not in str(caught.value).lower()
+
+
+def test_a_flag_sets_one_of_two_models_that_share_an_alias(folder: Path) -> None:
+    text = GOOD.replace("models: {judge: {", "models: {other: &m {").replace('/v1"}}', '/v1"}, judge: *m}')
+    (folder / "p.yaml").write_text(text)
+    models = load(folder / "p.yaml", ["models.judge.temperature=0.5"]).models
+    assert (models["judge"].temperature, models["other"].temperature) != (0.5, 0.5)
+
+
+def test_a_check_of_very_many_people_is_as_quick_as_one_of_many(folder: Path) -> None:
+    import time
+
+    from prefgen.plan import lighter
+
+    (folder / "p.yaml").write_text(
+        GOOD.replace("n: 3", "n: 50000000").replace("steps:", "expect: {people: 50000000, items: 2}\nsteps:")
+    )
+    begun = time.monotonic()
+    foresee(lighter(load(folder / "p.yaml")))
+    assert time.monotonic() - begun < 20  # a second; minutes before

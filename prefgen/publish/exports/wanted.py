@@ -109,9 +109,11 @@ def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
     needs = PRESETS[preset].needs
     usable = [step for grain in needs for step in reversed(lineage.of_grain(grain))]
     if named is not None:
-        if named in usable:
-            return str(named)
-        problem = f"{named!r} has no {' or '.join(needs)}" if named in lineage.steps else f"no step named {named!r}"
+        if isinstance(named, str) and named in usable:
+            return named
+        problem = (
+            f"{named!r} has no {' or '.join(needs)}" if str(named) in lineage.steps else f"no step named {named!r}"
+        )
         raise complain((preset, "from"), problem, f"name {one_of(str(named), usable or lineage.steps)}")
     if not usable:
         kind = {"personas": "`draw`", "judgments": "`judge`", "items": "`table` (of rows with `prompt` and `options`)"}[
