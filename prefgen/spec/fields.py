@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,8 @@ def _named(value: str) -> str:
 
 
 def _beside_its_file(value: Path, info: ValidationInfo) -> Path:
+    if "\0" in str(value) or any(len(os.fsencode(part)) > 255 for part in value.parts) or len(str(value)) > 4000:
+        raise ValueError(f"{str(value)[:40]!r}... can be no file\nfix: write the name of a file")
     folder = info.context if isinstance(info.context, Path) else Path()
     return value if value.is_absolute() else folder / value
 

@@ -91,7 +91,9 @@ class Spec(StepSpec):
         description="A file (jsonl, csv, tsv, parquet), the name of an earlier step, a dataset on the Hub, or rows written here."
     )
     forms: dict[Name, Form] | None = Field(
-        None, description="Ask about every row in each of these forms; the form's name becomes the column `form`."
+        None,
+        min_length=1,
+        description="Ask about every row in each of these forms; the form's name becomes the column `form`.",
     )
     rename: dict[str, Name] = Field(
         default_factory=dict, description="New names of columns, `{old: new}`, as everything below sees them."
