@@ -162,8 +162,10 @@ def test_a_calibration_is_of_the_same_judgments_unless_it_names_others(ran: Ran,
     assert f"the judgments of `{step}`" in ran.folder.card_path.read_text()
 
 
+@pytest.mark.parametrize("readout", ["logprobs", "certainty"])
+@pytest.mark.parametrize("system_role", [True, False])
 def test_the_card_prints_a_request_that_a_server_was_really_sent(
-    folder: Path, endpoint: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+    readout: str, system_role: bool, folder: Path, endpoint: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = []
 
@@ -173,11 +175,13 @@ def test_the_card_prints_a_request_that_a_server_was_really_sent(
 
     monkeypatch.setattr("tests.servers.endpoint.completion", heard)
     path = written(folder, endpoint().base_url, exports=["judgments"])
-    edited(path, lambda pipeline: pipeline["steps"]["b"].update(orders=["cyclic"], readout="certainty"))
+    edited(path, lambda pipeline: pipeline["steps"]["b"].update(orders=["cyclic"], readout=readout))
+    edited(path, lambda pipeline: pipeline["models"]["judge"].update(system_role=system_role))
     said = prefgen("run", str(path), "--out", str(folder / "out"), "--no-report")
     assert said.code == 0, said.err
     (block,) = re.findall(r"as it was sent:\n\n```\n(.*?)\n```", (folder / "out" / "README.md").read_text(), re.S)
     assert block in sent
+    assert ("[system]" in block) is system_role
     assert "children" in block
 
 
