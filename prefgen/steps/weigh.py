@@ -18,6 +18,7 @@ from prefgen.store.table import Table
 
 Floats = NDArray[np.float64]
 _PARTS = 8  # of the judgments, read at once: they are few columns, and both cores have something to do
+_P = "^p_([A-Z]|tie|na)$"  # all answers that compete: options, a tie, does not apply
 _CELLS = 2_000_000  # item x persona x persona of one block
 
 
@@ -29,12 +30,14 @@ class Spec(StepSpec):
     pairs:   {pair: chosen_vs_other, from: kept, items: questions, weight: weights}
     ```
 
-    `tier`: 1 + how many other personas choose otherwise (Fair-PP, arXiv:2505.11861); its weight is
-    (tier / K)^alpha x (1 / N_tier)^beta over the sum of that over the tiers, K personas, N_tier items of the persona
-    in the tier. `divergence`: the same tier from probabilities instead of choices, 1 + the sum of the Jensen-Shannon
-    divergences (bits) to the other personas. `vote`: share of the personas, by weight, who choose the same.
-    `margin`: the choice's probability less that of the runner-up. All but `tier` weigh by measure^alpha.
-    `weight` has mean 1 within a persona, so it can stand beside any learning rate.
+    K personas are judged, and n others have a kept choice on an item. `tier`: 1 + (K - 1) x share of those n that choose
+    otherwise, rounded: 1 where nobody does, K for a sole dissenter, whoever else a filter dropped (Fair-PP,
+    arXiv:2505.11861, where everybody answers). Its weight is (tier / K)^alpha x (1 / N_tier)^beta over the sum of that
+    over the tiers, N_tier items of the persona in the tier. `divergence`: the same from probabilities instead of
+    choices, 1 + (K - 1) x mean Jensen-Shannon divergence (bits) to those n. `vote`: share of the personas with a
+    choice, by weight, who choose the same. `margin`: the choice's probability less that of the runner-up (an option,
+    a tie, `na`). All but `tier` weigh by measure^alpha. Where n is below `least`, what compares with others is null and
+    the weight 0. `weight` has mean 1 over the other rows of a persona, so it can stand beside any learning rate.
     """
 
     weigh: Literal["tier", "divergence", "vote", "margin"] = Field(description="How a preference is weighed.")
@@ -45,6 +48,11 @@ class Spec(StepSpec):
     )
     alpha: float = Field(1.0, ge=0, description="How strongly the measure counts; 0 is not at all.")
     beta: float = Field(1.0, ge=0, description="`tier`: how strongly a crowded tier is played down; 0 is not at all.")
+    least: int | None = Field(
+        None,
+        ge=0,
+        description="Fewest other personas with a kept choice on an item that `tier`, `divergence` and `vote` need; by default half of them.",
+    )
 
     grain: ClassVar[Grain] = "rows"
 
@@ -65,9 +73,17 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         ]
     )
     _check_target(spec, chosen, tables, context)
-    measured = _MEASURES[spec.weigh](chosen)
+    n_personas = _personas(table)
+    measured = _MEASURES[spec.weigh](chosen, n_personas)
+    if spec.weigh != "margin":
+        least = -(-(n_personas - 1) // 2) if spec.least is None else spec.least
+        measured = _where_enough_answered(measured, chosen, spec.weigh, least)
+        if unmeasured := measured[spec.weigh].null_count():
+            context.note(
+                f"{unmeasured:,} of {measured.height:,} preferences weigh 0: fewer than {least} other personas have a kept choice on the item"
+            )
     weighed = (
-        tier_weights(measured, alpha=spec.alpha, beta=spec.beta)
+        tier_weights(measured, n_personas, alpha=spec.alpha, beta=spec.beta)
         if spec.weigh == "tier"
         else _powers(measured, spec.weigh, spec.alpha)
     )
@@ -75,7 +91,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
         weighed = weighed.with_columns(
             weight=pl.when(pl.col("persona_id") == spec.target).then("weight").otherwise(0.0)
         )
-    context.summary["personas"] = chosen["persona_id"].n_unique()
+    context.summary["personas"] = n_personas
     yield weighed
 
 
@@ -102,49 +118,69 @@ def _choices(judgments: pl.LazyFrame) -> pl.DataFrame:
     return (
         preferences(kept)
         .filter(pl.col("choice").is_not_null())
-        .select("persona_id", "item_id", "choice", pl.col("weight").alias("persona_weight"), pl.col("^p_[A-Z]$"))
+        .select("persona_id", "item_id", "choice", pl.col("weight").alias("persona_weight"), pl.col(_P))
     )
 
 
-def tiers(chosen: pl.DataFrame) -> pl.DataFrame:
-    """`tier`: 1 + number of other personas that choose otherwise on the item; one without a choice does not."""
-    answers, alike = pl.len().over("item_id"), pl.len().over("item_id", "choice")
-    return chosen.select("persona_id", "item_id", tier=(1 + answers - alike).cast(pl.Int64))
+def _personas(table: Table) -> int:
+    """How many personas were judged, controls left out; those without any kept choice too."""
+    drawn = pl.concat(table.parts).filter(pl.col("control").is_null())
+    return int(drawn.select(pl.col("persona_id").n_unique()).collect().item())
 
 
-def tier_weights(measured: pl.DataFrame, *, alpha: float, beta: float) -> pl.DataFrame:
+def _where_enough_answered(measured: pl.DataFrame, chosen: pl.DataFrame, measure: str, least: int) -> pl.DataFrame:
+    """The measure with null where fewer than `least` other personas have a choice on the item; adds `n_others`."""
+    others = chosen.select("persona_id", "item_id", n_others=(pl.len().over("item_id") - 1).cast(pl.Int64))
+    joined = measured.join(others, on=["persona_id", "item_id"], how="left", maintain_order="left")
+    return joined.with_columns(pl.when(pl.col("n_others") >= least).then(measure).alias(measure))
+
+
+def tiers(chosen: pl.DataFrame, n_personas: int) -> pl.DataFrame:
+    """`tier`: 1 + (K - 1) x share of the others with a choice on the item that choose otherwise, to the nearest whole."""
+    others, otherwise = pl.len().over("item_id") - 1, pl.len().over("item_id") - pl.len().over("item_id", "choice")
+    twice = 2 * otherwise.cast(pl.Int64) * (n_personas - 1) + others.cast(
+        pl.Int64
+    )  # whole numbers: halves always go up
+    share = pl.when(others > 0).then(twice // (2 * others.cast(pl.Int64))).otherwise(0)
+    return chosen.select("persona_id", "item_id", tier=(1 + share).cast(pl.Int64))
+
+
+def tier_weights(measured: pl.DataFrame, n_personas: int, *, alpha: float, beta: float) -> pl.DataFrame:
     """Adds `tier_weight`, as published (over the tiers of a persona it sums to 1), and `weight`, the same with mean 1.
 
-    measured    persona_id, item_id, tier (1 to the number of personas)
+    measured    persona_id, item_id, tier (1 to `n_personas`; null weighs 0)
     """
-    n_personas = measured["persona_id"].n_unique()
-    by_tier = measured.group_by("persona_id", "tier").agg(n=pl.len()).sort("persona_id", "tier")  # sums in one order
+    tiered = measured.drop_nulls("tier")
+    by_tier = tiered.group_by("persona_id", "tier").agg(n=pl.len()).sort("persona_id", "tier")  # sums in one order
     raw = (pl.col("tier") / n_personas) ** alpha * (1 / pl.col("n")) ** beta
     by_tier = by_tier.with_columns(raw=raw).select(
         "persona_id", "tier", tier_weight=pl.col("raw") / pl.col("raw").sum().over("persona_id")
     )
     joined = measured.join(by_tier, on=["persona_id", "tier"], how="left", maintain_order="left")
-    return joined.with_columns(weight=pl.col("tier_weight") / pl.col("tier_weight").mean().over("persona_id"))
+    mean = pl.col("tier_weight").mean().over("persona_id")
+    return joined.with_columns(weight=(pl.col("tier_weight") / mean).fill_null(0.0))
 
 
-def votes(chosen: pl.DataFrame) -> pl.DataFrame:
+def votes(chosen: pl.DataFrame, n_personas: int) -> pl.DataFrame:
     """`vote`: share of the personas with a choice on the item, by their weight, who choose the same; in (0, 1]."""
+    del n_personas  # a share of those who answered whatever their number
     weight = pl.col("persona_weight")
     return chosen.select(
         "persona_id", "item_id", vote=weight.sum().over("item_id", "choice") / weight.sum().over("item_id")
     )
 
 
-def margins(chosen: pl.DataFrame) -> pl.DataFrame:
-    """`margin`: probability of the likeliest option less that of the runner-up, in [0, 1]."""
-    ranked = pl.concat_list(pl.col("^p_[A-Z]$").fill_null(0.0)).list.sort(descending=True)
+def margins(chosen: pl.DataFrame, n_personas: int) -> pl.DataFrame:
+    """`margin`: probability of the likeliest answer less that of the runner-up, in [0, 1]."""
+    del n_personas  # a matter of one persona alone
+    ranked = pl.concat_list(pl.col(_P).fill_null(0.0)).list.sort(descending=True)
     return chosen.select(
         "persona_id", "item_id", margin=ranked.list.get(0) - ranked.list.get(1, null_on_oob=True).fill_null(0.0)
     )
 
 
-def divergences(chosen: pl.DataFrame) -> pl.DataFrame:
-    """`divergence`: 1 + sum over the other personas of the Jensen-Shannon divergence in bits; 1 to their number."""
+def divergences(chosen: pl.DataFrame, n_personas: int) -> pl.DataFrame:
+    """`divergence`: 1 + (K - 1) x mean Jensen-Shannon divergence, in bits, to the others with a choice on the item; 1 to K."""
     people = {name: place for place, name in enumerate(chosen["persona_id"].unique(maintain_order=True))}
     items = chosen["item_id"].unique(maintain_order=True)
     at = chosen.select(
@@ -152,7 +188,7 @@ def divergences(chosen: pl.DataFrame) -> pl.DataFrame:
         i=pl.col("item_id").replace_strict(items, pl.int_range(items.len(), eager=True), return_dtype=pl.Int64),
     )
     k, i = at["k"].to_numpy(), at["i"].to_numpy()
-    p = chosen.select(pl.col("^p_[A-Z]$").fill_null(0.0)).to_numpy()
+    p = chosen.select(pl.col(_P).fill_null(0.0)).to_numpy()
     found = np.zeros(chosen.height)
     order = np.argsort(i, kind="stable")
     step = max(1, _CELLS // max(1, len(people) ** 2))
@@ -161,7 +197,9 @@ def divergences(chosen: pl.DataFrame) -> pl.DataFrame:
         cube = np.full((min(step, items.len() - start), len(people), p.shape[1]), np.nan)
         cube[i[rows] - start, k[rows]] = p[rows]
         found[rows] = _apart(cube)[i[rows] - start, k[rows]]
-    return chosen.select("persona_id", "item_id", divergence=pl.Series(1 + found))
+    others = chosen.select(pl.len().over("item_id") - 1).to_series().to_numpy()
+    mean = np.divide(found, others, out=np.zeros(chosen.height), where=others > 0)
+    return chosen.select("persona_id", "item_id", divergence=pl.Series(1 + (n_personas - 1) * mean))
 
 
 def _apart(p: Floats) -> Floats:
@@ -182,7 +220,7 @@ def _entropy(p: Floats) -> Floats:
 def _powers(measured: pl.DataFrame, name: str, alpha: float) -> pl.DataFrame:
     raised = pl.col(name) ** alpha
     mean = raised.mean().over("persona_id")
-    return measured.with_columns(weight=pl.when(mean > 0).then(raised / mean).otherwise(0.0))
+    return measured.with_columns(weight=pl.when(mean > 0).then(raised / mean).otherwise(0.0).fill_null(0.0))
 
 
 _MEASURES = {"tier": tiers, "divergence": divergences, "vote": votes, "margin": margins}
