@@ -9,38 +9,47 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prefgen.personas.arrival import SPAN
 from prefgen.personas.cells import Axis, Cells, Codes, Shares, flat_index, summed
 from prefgen.personas.sample import systematic_counts
 
 Counts = NDArray[np.int64]
 
-_COMBS = 12  # further systematic draws whose cells may take a person over
 _ROUNDS = 72
+_AMONG = 128  # givers and takers among whom pairs are sought
+_PAIRS = 64  # pairs swapped at once
+_WORK = 2_000_000  # cells looked at in all rounds of pairs: where the pool is large, tables are close without them
 _FIRST_MOVES = 0.03  # share of the movable people moved at once; halved whenever that overshoots
 
 
 def balanced_counts(
-    cells: Cells, share: Shares, n: int, tables: Sequence[tuple[str, ...]], rng: np.random.Generator
+    cells: Cells, share: Shares, n: int, tables: Sequence[tuple[str, ...]], phase: Shares, rng: np.random.Generator
 ) -> Counts:
     """Whole counts of `n` people by cell, each less than 1 away from its share of `n`, close to all `tables` at once.
 
     share     share of each cell in the draw
     tables    attributes of the tables to keep close
+    phase     when the people of each cell come, see `arrivals`
 
-    Begins with one systematic draw, and hands people over to cells that further systematic draws would have
-    chosen, for as long as the squared errors of the tables fall. Counts of the tables come about ten times
-    closer than by systematic rounding alone, while cells keep (nearly) their probabilities.
+    Begins with the first `n` who come, and swaps those who come late among them for those who would come soon, for
+    as long as the squared errors of the tables fall. Counts of the tables come about ten times closer than by
+    systematic rounding alone, while cells keep (nearly) their probabilities, and a draw
+    four times as large keeps everybody.
     """
-    counts = systematic_counts(share, n, rng.random())
     expected = share * (n / share.sum())
-    left_over = expected - np.floor(expected)
-    movable = float(left_over.sum())
-    if movable < 2 or not tables:
+    whole = np.rint(expected)
+    expected = np.where(np.abs(expected - whole) < 1e-9 * np.maximum(whole, 1), whole, expected)
+    floor = np.floor(expected)
+    left_over = expected - floor
+    loose = np.flatnonzero(left_over > 0)
+    counts: Counts = floor.astype(np.int64)
+    missing = n - int(counts.sum())
+    came = (floor[loose] + 1 - phase[loose]) / expected[loose]  # 1: with the last of the n
+    first = np.argpartition(came, missing - 1)[:missing] if missing > 0 else np.empty(0, dtype=np.intp)
+    counts[loose[first]] += 1
+    if missing < 1 or not tables:
         return counts
-    chosen = counts > expected
-    for _ in range(_COMBS):
-        chosen |= systematic_counts(left_over, round(movable), rng.random()) > 0
-    pool = np.flatnonzero(chosen)
+    pool = loose[(came > 1 / SPAN) & (came < SPAN)]
     place = {axis.name: index for index, axis in enumerate(cells.axes)}
     errors, indexes = [], []
     for names in tables:
@@ -48,63 +57,99 @@ def balanced_counts(
         index = flat_index([cells.codes[place[name]] for name in names], shape)
         errors.append(summed(index, expected - counts, math.prod(shape)))
         indexes.append(index[pool])
-    moved = _balanced(errors, indexes, counts[pool] > expected[pool], left_over[pool] > 0, rng)
-    counts[pool] += moved
+    counts[pool] += _balanced(errors, indexes, counts[pool] > expected[pool], rng)
     return counts
 
 
 def _balanced(
-    errors: list[Shares],
-    indexes: list[NDArray[np.intp]],
-    high: NDArray[np.bool_],
-    loose: NDArray[np.bool_],
-    rng: np.random.Generator,
+    errors: list[Shares], indexes: list[NDArray[np.intp]], high: NDArray[np.bool_], rng: np.random.Generator
 ) -> Counts:
     """What to add to each cell of the pool: -1, 0 or 1.
 
     errors     of every table: people wanted minus people there
     indexes    of every table: position of each cell of the pool
-    high       whether a cell stands above its expectation, and so can give a person away
-    loose      whether its expectation is no whole number, so that it can give or take one
+    high       whether a cell stands above its expectation, and so gives a person away; the others take one
     """
-    high = high.copy()
-    before = high.copy()
-    objective = sum(float((error * error).sum()) for error in errors)
-    moves = max(1, int(min(high.sum(), (~high & loose).sum()) * _FIRST_MOVES))
+    search = _Search(errors, np.array(indexes), high.copy())
+    moves = max(1, int(min(high.sum(), (~high).sum()) * _FIRST_MOVES))
     for _ in range(_ROUNDS):
-        gain = np.zeros(len(high))
-        for error, index in zip(errors, indexes, strict=True):
-            gain += error[index]
-        takers, givers = np.flatnonzero(~high & loose), np.flatnonzero(high)
-        while moves >= 1:
-            taking = _some_best(takers, -gain[takers], moves, rng)
-            giving = _some_best(givers, gain[givers], moves, rng)
-            size = min(len(taking), len(giving))
-            tried = [
-                error
-                - np.bincount(index[taking[:size]], minlength=len(error))
-                + np.bincount(index[giving[:size]], minlength=len(error))
-                for error, index in zip(errors, indexes, strict=True)
-            ]
-            reached = sum(float((error * error).sum()) for error in tried)
-            if reached < objective:
-                break
+        while moves >= 1 and not search.moved(*search.some_best(moves, rng)):
             moves //= 2
-        else:
+        if moves < 1:
             break
-        errors, objective = tried, reached
-        high[taking[:size]] = True
-        high[giving[:size]] = False
-    return high.astype(np.int64) - before.astype(np.int64)
+    pairs = _PAIRS
+    for _ in range(min(_ROUNDS, _WORK // max(1, len(high)))):
+        while pairs >= 1 and not search.moved(*search.best_pairs(pairs)):
+            pairs //= 2
+        if pairs < 1:
+            break
+    return search.high.astype(np.int64) - high.astype(np.int64)
+
+
+class _Search:
+    """Cells that give people away (`high`) or take them, and the errors of the tables that this leaves."""
+
+    def __init__(self, errors: list[Shares], indexes: NDArray[np.intp], high: NDArray[np.bool_]) -> None:
+        self.errors, self.indexes, self.high = errors, indexes, high
+        self.objective = _squared(errors)
+
+    def moved(self, givers: NDArray[np.intp], takers: NDArray[np.intp]) -> bool:
+        """Move one person each from these givers to these takers, if that lets the squared errors fall."""
+        if not len(givers):
+            return False
+        tried = [
+            error - np.bincount(index[takers], minlength=len(error)) + np.bincount(index[givers], minlength=len(error))
+            for error, index in zip(self.errors, self.indexes, strict=True)
+        ]
+        reached = _squared(tried)
+        if reached >= self.objective - 1e-9:
+            return False
+        self.errors, self.objective = tried, reached
+        self.high[takers], self.high[givers] = True, False
+        return True
+
+    def some_best(self, moves: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Givers and takers that the tables ask for most, each for itself."""
+        gain, givers, takers = self._gains()
+        giving, taking = _some_best(givers, gain[givers], moves, rng), _some_best(takers, -gain[takers], moves, rng)
+        size = min(len(giving), len(taking))
+        return giving[:size], taking[:size]
+
+    def best_pairs(self, pairs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Givers and takers that suit each other: a table in which both are of one cell is not touched."""
+        gain, givers, takers = self._gains()
+        givers, takers = _best(givers, gain[givers], _AMONG), _best(takers, -gain[takers], _AMONG)
+        alike = sum((index[givers][:, None] == index[takers]).astype(np.float64) for index in self.indexes)
+        change = len(self.indexes) - alike + gain[givers][:, None] - gain[takers]
+        found: list[tuple[int, int]] = []
+        order = np.argsort(change, axis=None)[: 8 * _AMONG]
+        for giver, taker in zip(*np.unravel_index(order, change.shape), strict=True):
+            if change[giver, taker] >= 0 or len(found) == pairs:
+                break
+            if all(giver != one and taker != other for one, other in found):
+                found.append((int(giver), int(taker)))
+        chosen = np.array(found, dtype=np.intp).reshape(-1, 2)
+        return givers[chosen[:, 0]], takers[chosen[:, 1]]
+
+    def _gains(self) -> tuple[Shares, NDArray[np.intp], NDArray[np.intp]]:
+        gain = np.zeros(len(self.high))
+        for error, index in zip(self.errors, self.indexes, strict=True):
+            gain += error[index]
+        return gain, np.flatnonzero(self.high), np.flatnonzero(~self.high)
+
+
+def _squared(errors: list[Shares]) -> float:
+    return sum(float((error * error).sum()) for error in errors)
 
 
 def _some_best(cells: NDArray[np.intp], cost: Shares, moves: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """`moves` of the four times as many cells of least cost: the very best are often all alike, and overshoot together."""
-    among = min(len(cells), 4 * moves)
-    if among == 0:
-        return cells
-    best = cells[np.argpartition(cost, among - 1)[:among]]
-    return rng.permutation(best)[:moves]
+    return rng.permutation(_best(cells, cost, 4 * moves))[:moves]
+
+
+def _best(cells: NDArray[np.intp], cost: Shares, among: int) -> NDArray[np.intp]:
+    """The `among` cells of least cost, in no order."""
+    return cells if among >= len(cells) else cells[np.argpartition(cost, among - 1)[:among]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from prefgen.personas.arrival import units
 from prefgen.personas.audit import Audit, audit_of_people, audit_of_portraits, combined_audit
-from prefgen.personas.cells import Axis, Codes, level_column
+from prefgen.personas.cells import Axis, level_column
 from prefgen.personas.controls import Control, none_control, shuffled_control, wrong_control
-from prefgen.personas.joint import drawn_codes, privacy_of
+from prefgen.personas.joint import DrawnCodes, drawn_codes, privacy_of
+from prefgen.personas.names import named_by_content
 from prefgen.personas.portray import with_text, wordings_of
 from prefgen.personas.sample import numbers_in_bins, numbers_of, systematic_counts
 from prefgen.personas.strata import sampling_frame
 from prefgen.personas.targets import targets_of
-from prefgen.seeds import rng_for
+from prefgen.seeds import rng_for, unit_for
 from prefgen.spec.population import Population
 
 _FIRST = ("persona_id", "population", "control", "control_of", "weight")
@@ -95,43 +97,39 @@ def _portrait_people(population: Population, *, n: int | None, seed: int) -> Dra
         counts = systematic_counts(frame.drawn, n, rng_for(seed, "draw", population.population).random())
         chosen = np.repeat(np.arange(len(share)), counts)
         number = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts) + 1
-        padded = pl.Series(number).cast(pl.String).str.zfill(len(str(int(counts.max()))))
-        weight, ids = frame.weight[chosen], portraits["portrait"].gather(pl.Series(chosen)) + "-" + padded
+        weight, named = frame.weight[chosen], portraits["portrait"].gather(pl.Series(chosen))
+        ids = named + "-" + pl.Series(number).cast(pl.String)
     people = portraits[chosen].with_columns(persona_id=ids, weight=pl.Series(weight))
     audit = audit_of_portraits(population, ids=portraits["portrait"].to_list(), target=frame.kept, people=people)
     return Drawn(people, audit)
 
 
 def _attribute_people(population: Population, *, n: int, seed: int) -> Drawn:
-    """`n` people drawn from the tables of a population, in random order."""
+    """`n` people drawn from the tables of a population; twice as many begin with the same ones."""
     name = population.population
     targets = targets_of(population)
     drawn = drawn_codes(population, targets, n=n, rng=rng_for(seed, "draw", name))
     privacy = privacy_of(population, targets, rng_for(seed, "privacy", name))
-    people = pl.DataFrame(_columns(population, targets.axes, drawn.codes, n=n, seed=seed)).with_columns(
-        persona_id=f"{name}-" + pl.int_range(1, n + 1, eager=True).cast(pl.String).str.zfill(len(str(n))),
-        weight=pl.Series(drawn.weight),
-    )
+    people = pl.DataFrame(_columns(population, targets.axes, drawn, seed=seed))
+    people = people.with_columns(named_by_content(population, people), weight=pl.Series(drawn.weight))
     audit = audit_of_people(
         population, targets, cells=drawn.cells, codes=drawn.codes, weight=drawn.weight, fit=drawn.facts, privacy=privacy
     )
     return Drawn(people, audit)
 
 
-def _columns(
-    population: Population, axes: Sequence[Axis], codes: Sequence[Codes], *, n: int, seed: int
-) -> list[pl.Series]:
+def _columns(population: Population, axes: Sequence[Axis], drawn: DrawnCodes, *, seed: int) -> list[pl.Series]:
     """The columns of all attributes, in the order of the spec."""
-    drawn = {axis.name: (axis, code) for axis, code in zip(axes, codes, strict=True)}
+    coded = {axis.name: (axis, code) for axis, code in zip(axes, drawn.codes, strict=True)}
     columns = []
     for name in population.names:
-        rng = rng_for(seed, "numbers", population.population, name)
-        if name not in drawn:
-            columns.append(pl.Series(name, numbers_of(population.attributes[name], n, rng)))
+        unit = units(drawn.number, name, unit_for(seed, "numbers", population.population, name))
+        if name not in coded:
+            columns.append(pl.Series(name, numbers_of(population.attributes[name], unit)))
             continue
-        axis, code = drawn[name]
+        axis, code = coded[name]
         if axis.bins:
-            columns.append(pl.Series(name, numbers_in_bins(axis.levels, code, rng)))
+            columns.append(pl.Series(name, numbers_in_bins(axis.levels, code, unit)))
         columns.append(level_column(axis, code))
     return columns
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from prefgen.personas.arrival import people_in_order, phases
 from prefgen.personas.audit import FitFacts, Privacy
 from prefgen.personas.balance import balanced_counts, exact_margins
 from prefgen.personas.cells import Cells, Codes, Shares, level_column
@@ -32,17 +34,19 @@ class DrawnCodes:
 
     codes     level of every person, by axis of the targets
     weight    kept share over drawn share
+    number    of every person, the same whatever `n`: from it come the numbers within bins and of distributions
     cells     the joint that was wanted (filtered, not oversampled); None for a network
     """
 
     codes: tuple[Codes, ...]
     weight: Shares
+    number: NDArray[np.int64]
     cells: Cells | None
     facts: FitFacts
 
 
 def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.random.Generator) -> DrawnCodes:
-    """`n` people drawn from the tables of a population, in random order."""
+    """`n` people drawn from the tables of a population, in the order in which a larger draw has them too."""
     levels = targets.survey.levels if targets.survey is not None else ()
     notes = (*_oddly_named(population), *(targets.survey.notes if targets.survey is not None else ()))
     if not targets.axes:
@@ -56,17 +60,18 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
         cells.share,
         lambda: pl.DataFrame([level_column(a, c) for a, c in zip(cells.axes, cells.codes, strict=True)]),
     )
-    counts = balanced_counts(cells, frame.drawn, n, [table.names for table in targets.tables], rng)
-    cell = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    phase = phases(len(cells.share), rng.random())
+    counts = balanced_counts(cells, frame.drawn, n, [table.names for table in targets.tables], phase, rng)
     moved = short = 0
     if population.exact_margins:
-        repair = exact_margins(cells, frame.drawn, cell, rng)
-        cell, moved, short = repair.cell, repair.moved, repair.short
+        repair = exact_margins(cells, frame.drawn, np.repeat(np.arange(len(counts)), counts), rng)
+        counts, moved, short = np.bincount(repair.cell, minlength=len(counts)), repair.moved, repair.short
+    cell, number = people_in_order(frame.drawn, phase, counts)
     facts = FitFacts(
         "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)), moved, short, notes, levels
     )  # fmt: skip
     wanted = Cells(cells.axes, cells.codes, frame.kept)
-    return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], wanted, facts)
+    return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], number, wanted, facts)
 
 
 def _oddly_named(population: Population) -> Iterator[str]:
@@ -82,7 +87,7 @@ def _without_levels(population: Population, n: int) -> DrawnCodes:
     for key in ("keep", "oversample"):
         if getattr(population, key):
             raise population.error((key,), "no attribute has levels", "give an attribute `bins:` or levels")
-    return DrawnCodes((), np.ones(n), None, FitFacts("joint", 0, 0.0, True))
+    return DrawnCodes((), np.ones(n), np.arange(n), None, FitFacts("joint", 0, 0.0, True))
 
 
 def _through_network(
@@ -106,7 +111,7 @@ def _through_network(
     codes = network_people(population, targets, nodes, n, rng)
     chain = ", ".join(f"{node.axis.name} from {' and '.join(node.parents)}" for node in nodes if node.parents)
     said = f"{cells:.2g} cells are too many for a joint distribution: drawn through a two-parent network ({chain}); associations beyond it are approximate"
-    return DrawnCodes(codes, np.ones(n), None, FitFacts("network", notes=(said, *notes), levels=levels))
+    return DrawnCodes(codes, np.ones(n), np.arange(n), None, FitFacts("network", notes=(said, *notes), levels=levels))
 
 
 def privacy_of(population: Population, targets: Targets, rng: np.random.Generator) -> Privacy | None:

@@ -29,21 +29,22 @@ def systematic_counts(share: Shares, n: int, start: float) -> NDArray[np.int64]:
     return np.diff(teeth, prepend=0)
 
 
-def numbers_in_bins(labels: tuple[str, ...], codes: Codes, rng: np.random.Generator) -> Numbers:
-    """A number for every row, uniform within the bin of its code; whole numbers where all bins are whole."""
+def numbers_in_bins(labels: tuple[str, ...], codes: Codes, unit: Shares) -> Numbers:
+    """A number for every row, uniform within the bin of its code; whole numbers where all bins are whole.
+
+    unit    where in the bin, in [0, 1)
+    """
     bins = [parse_bin(label) for label in labels]
     low, high = (np.array([getattr(bin_, side) for bin_ in bins])[codes] for side in ("low", "high"))
-    unit = rng.random(len(codes))
     if all(bin_.whole for bin_ in bins):
         return np.asarray(np.floor(low + unit * (high - low + 1)), dtype=np.int64)
     return np.asarray(np.round(low + unit * (high - low), 6), dtype=np.float64)
 
 
-def numbers_of(attribute: Attribute, n: int, rng: np.random.Generator) -> Numbers:
-    """`n` numbers of a named distribution, at systematic quantiles in random order."""
+def numbers_of(attribute: Attribute, unit: Shares) -> Numbers:
+    """Numbers of a named distribution at these quantiles."""
     curve = attribute.distribution
     assert curve is not None
-    unit = (rng.permutation(n) + rng.random()) / n
     if attribute.uniform is not None:
         numbers = curve.min + unit * (curve.max - curve.min)
     else:

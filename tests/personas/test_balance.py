@@ -45,6 +45,10 @@ def cube(rng, sizes=(4, 5, 6, 7)):
 PAIRS = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
 
 
+def balanced(cells, n, rng):
+    return balanced_counts(cells, cells.share, n, PAIRS, 1 - rng.random(cells.share.size), rng)
+
+
 def worst(cells, counts, n):
     return max(
         np.abs(
@@ -60,7 +64,7 @@ def worst(cells, counts, n):
 def test_balancing_keeps_every_cell_within_one_and_never_makes_tables_worse_overall(n, seed):
     rng = np.random.default_rng(seed)
     cells = cube(rng)
-    counts = balanced_counts(cells, cells.share, n, PAIRS, rng)
+    counts = balanced(cells, n, rng)
     assert counts.sum() == n
     assert counts.min() >= 0
     assert np.abs(counts - cells.share * n).max() < 1 + 1e-9
@@ -72,14 +76,14 @@ def test_balanced_tables_are_several_times_closer_than_systematic_ones():
         rng = np.random.default_rng(seed)
         cells = cube(rng)
         plain = systematic_counts(cells.share, 500, rng.random())
-        ratio.append(worst(cells, balanced_counts(cells, cells.share, 500, PAIRS, rng), 500) / worst(cells, plain, 500))
+        ratio.append(worst(cells, balanced(cells, 500, rng), 500) / worst(cells, plain, 500))
     assert np.mean(ratio) < 0.5
 
 
 def test_balancing_leaves_cells_nearly_the_probability_they_have():
     """Mean count of 400 draws against expectation: slope 1, and small shares are not inflated."""
     cells = cube(np.random.default_rng(5))
-    draws = [balanced_counts(cells, cells.share, 60, PAIRS, np.random.default_rng(seed)) for seed in range(400)]
+    draws = [balanced(cells, 60, np.random.default_rng(seed)) for seed in range(400)]
     mean, expected = np.mean(draws, axis=0), cells.share * 60
     rare = expected < np.quantile(expected[expected > 1e-9], 0.5)
     assert mean[rare].sum() == pytest.approx(expected[rare].sum(), rel=0.5, abs=0.2)
@@ -91,7 +95,7 @@ def test_exact_margins_move_few_people_and_only_to_possible_cells():
     cells = cube(rng)
     keep = rng.random(cells.share.size) < 0.6
     cells = Cells(cells.axes, tuple(code[keep] for code in cells.codes), cells.share[keep] / cells.share[keep].sum())
-    counts = balanced_counts(cells, cells.share, 400, PAIRS, rng)
+    counts = balanced(cells, 400, rng)
     repair = exact_margins(cells, cells.share, np.repeat(np.arange(len(counts)), counts), rng)
     assert repair.short == 0
     assert repair.moved < 40
