@@ -6,9 +6,12 @@ import math
 from pathlib import Path
 
 from prefgen.personas.fit import MOST_CELLS, fitted
-from prefgen.personas.network import network
+from prefgen.personas.network import network, network_pool
 from prefgen.personas.targets import targets_of
+from prefgen.seeds import rng_for
 from prefgen.spec.population import Population, read_population
+
+_TRIED = 1_000  # people that show whether anybody is possible
 
 
 def check_population(path: Path) -> Population:
@@ -30,6 +33,6 @@ def _check(population: Population) -> None:
     if not targets.axes:
         return
     if math.prod(targets.shape) > MOST_CELLS:
-        network(population, targets)
+        network_pool(population, targets, network(population, targets), _TRIED, rng_for(0, "check"))
     else:
         fitted(population, targets)

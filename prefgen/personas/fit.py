@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefgen.personas.cells import Cells, Codes, Target
-from prefgen.personas.raking import TOLERANCE, Raking, blocks_of, raked
+from prefgen.personas.cells import Cells, Codes, Shares, Target
+from prefgen.personas.raking import TOLERANCE, Block, Raked, Raking, blocks_of, raked
 from prefgen.personas.targets import Disagreement, Targets, disagreements
 from prefgen.spec.population import Population
 
@@ -43,6 +43,29 @@ def fitted(population: Population, targets: Targets) -> Fit:
     two tables disagree by more than `max_disagreement`, or when one asks for people that the others rule out.
     Source: Deming & Stephan 1940; conditionals as in Ireland & Kullback 1968.
     """
+    contradictions = _contradictions(population, targets)
+    codes = _possible(targets)
+    if not len(codes[0]):
+        raise population.error(
+            ("impossible",), "nobody is left: every combination is impossible", "take some combinations out"
+        )
+    blocks = _blocks(targets, codes)
+    for block in blocks:
+        for raking in block.rakings:
+            _check_room(population, targets, raking, block.room(raking))
+    return _fit(population, targets, codes, raked(blocks, np.ones(len(codes[0]))), contradictions)
+
+
+def fitted_to_pool(population: Population, targets: Targets, codes: tuple[Codes, ...], times: Shares) -> Fit:
+    """The distribution over some possible cells that has the target tables and is nearest to how often each was met.
+
+    A cell of a table that none of them belongs to stays empty: `residual` says how much that is.
+    """
+    contradictions = _contradictions(population, targets)
+    return _fit(population, targets, codes, raked(_blocks(targets, codes), times), contradictions)
+
+
+def _contradictions(population: Population, targets: Targets) -> tuple[Disagreement, ...]:
     contradictions = tuple(disagreements(targets.tables))
     if contradictions and contradictions[0].total_variation > population.max_disagreement:
         raise population.error(
@@ -50,18 +73,21 @@ def fitted(population: Population, targets: Targets) -> Fit:
             str(contradictions[0]),
             "mend one of the two, or raise `max_disagreement` if the sources really differ",
         )
-    tables = _finest(targets.tables)
-    codes = _possible(targets)
-    if not len(codes[0]):
-        raise population.error(
-            ("impossible",), "nobody is left: every combination is impossible", "take some combinations out"
-        )
+    return contradictions
+
+
+def _blocks(targets: Targets, codes: tuple[Codes, ...]) -> list[Block]:
     by_name = {axis.name: code for axis, code in zip(targets.axes, codes, strict=True)}
-    blocks = blocks_of(tables, by_name, {axis.name: len(axis.levels) for axis in targets.axes})
-    for block in blocks:
-        for raking in block.rakings:
-            _check_room(population, targets, raking, block.room(raking))
-    found = raked(blocks, len(codes[0]))
+    return blocks_of(_finest(targets.tables), by_name, {axis.name: len(axis.levels) for axis in targets.axes})
+
+
+def _fit(
+    population: Population,
+    targets: Targets,
+    codes: tuple[Codes, ...],
+    found: Raked,
+    contradictions: tuple[Disagreement, ...],
+) -> Fit:
     worst, other = (*sorted(range(len(found.tables)), key=lambda i: -found.residuals[i]), 0)[:2]
     residual, share = found.residuals[worst], found.share
     if residual > max(population.max_disagreement, TOLERANCE):

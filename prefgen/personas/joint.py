@@ -14,10 +14,10 @@ from prefgen.personas.arrival import people_in_order, phases
 from prefgen.personas.audit import FitFacts, Privacy
 from prefgen.personas.balance import balanced_counts, exact_margins
 from prefgen.personas.cells import Cells, Codes, Shares, level_column
-from prefgen.personas.fit import MOST_CELLS, fitted
+from prefgen.personas.fit import MOST_CELLS, Fit, fitted, fitted_to_pool
 from prefgen.personas.levels import is_missing_mark
 from prefgen.personas.microdata import smallest_cell, survey_targets
-from prefgen.personas.network import network, network_people
+from prefgen.personas.network import network, network_pool
 from prefgen.personas.privacy import holdout_share
 from prefgen.personas.sample import systematic_counts
 from prefgen.personas.strata import sampling_frame
@@ -25,6 +25,8 @@ from prefgen.personas.targets import Targets
 from prefgen.spec.population import Population
 
 _LEAST_HALF = 50  # respondents; smaller halves say nothing
+_POOL = 200_000  # draws through a network
+_LARGEST_POOL = 2_000_000
 _COMPARED = 10_000  # people compared with the two halves: a standard error of at most .005
 
 
@@ -51,9 +53,8 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
     notes = (*_oddly_named(population), *(targets.survey.notes if targets.survey is not None else ()))
     if not targets.axes:
         return _without_levels(population, n)
-    if math.prod(targets.shape) > MOST_CELLS:
-        return _through_network(population, targets, n=n, rng=rng, notes=notes, levels=levels)
-    fit = fitted(population, targets)
+    large = math.prod(targets.shape) > MOST_CELLS
+    fit, said = _through_network(population, targets, n=n, rng=rng) if large else (fitted(population, targets), ())
     cells = fit.cells
     frame = sampling_frame(
         population,
@@ -68,9 +69,11 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
         counts, moved, short = np.bincount(repair.cell, minlength=len(counts)), repair.moved, repair.short
     cell, number = people_in_order(frame.drawn, phase, counts)
     facts = FitFacts(
-        "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)), moved, short, notes, levels
+        "network" if large else "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)),
+        moved, short, (*said, *notes), levels,
     )  # fmt: skip
-    wanted = Cells(cells.axes, cells.codes, frame.kept)
+    filtered = population.keep is not None or population.oversample is not None
+    wanted = Cells(cells.axes, cells.codes, frame.kept) if filtered or not large else None
     return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], number, wanted, facts)
 
 
@@ -91,27 +94,26 @@ def _without_levels(population: Population, n: int) -> DrawnCodes:
 
 
 def _through_network(
-    population: Population,
-    targets: Targets,
-    *,
-    n: int,
-    rng: np.random.Generator,
-    notes: tuple[str, ...],
-    levels: tuple[str, ...],
-) -> DrawnCodes:
-    cells = math.prod(targets.shape)
-    for key in ("keep", "oversample", "exact_margins"):
-        if getattr(population, key):
-            raise population.error(
-                (key,),
-                f"needs the joint distribution, which has {cells:.2g} cells (at most {MOST_CELLS:.0e})",
-                "use fewer attributes or broader levels",
-            )
+    population: Population, targets: Targets, *, n: int, rng: np.random.Generator
+) -> tuple[Fit, tuple[str, ...]]:
+    """Possible cells met by a network and fitted to the tables, and what is said about that."""
+    size = math.prod(targets.shape)
+    if population.exact_margins:
+        raise population.error(
+            ("exact_margins",),
+            f"needs the joint distribution, which has {size:.2g} cells (at most {MOST_CELLS:.0e})",
+            "use fewer attributes or broader levels",
+        )
     nodes = network(population, targets)
-    codes = network_people(population, targets, nodes, n, rng)
+    # The pool does not depend on n where it need not, so that a larger draw keeps the people of a smaller one.
+    pool = _POOL if 4 * n <= _POOL else min(4 * n, _LARGEST_POOL)
+    codes, times = network_pool(population, targets, nodes, pool, rng)
     chain = ", ".join(f"{node.axis.name} from {' and '.join(node.parents)}" for node in nodes if node.parents)
-    said = f"{cells:.2g} cells are too many for a joint distribution: drawn through a two-parent network ({chain}); associations beyond it are approximate"
-    return DrawnCodes(codes, np.ones(n), np.arange(n), None, FitFacts("network", notes=(said, *notes), levels=levels))
+    said = (
+        f"{size:.2g} cells are too many for a joint distribution: {len(times):,} possible ones were drawn through a two-parent network "
+        f"({chain}) and fitted to the tables; associations that no table gives are approximate"
+    )
+    return fitted_to_pool(population, targets, codes, times), (said,)
 
 
 def privacy_of(population: Population, targets: Targets, rng: np.random.Generator) -> Privacy | None:

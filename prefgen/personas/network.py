@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.personas.cells import Axis, Codes, Shares, Target
@@ -14,6 +15,7 @@ from prefgen.personas.targets import Targets
 from prefgen.spec.population import Population
 
 _ROUNDS = 60
+_TRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,59 +65,79 @@ def mutual_information(joint: Shares) -> float:
     return float((joint[some] * np.log(joint[some] / independent[some])).sum())
 
 
-def network_people(
-    population: Population, targets: Targets, nodes: tuple[Node, ...], n: int, rng: np.random.Generator
-) -> tuple[Codes, ...]:
-    """Levels of `n` people by axis of `targets`, drawn attribute by attribute; nobody is an impossible combination."""
-    people = _walk(nodes, n, rng)
-    for _ in range(200):
-        bad = np.flatnonzero(_impossible(targets, people))
-        if not len(bad):
-            return tuple(people[axis.name] for axis in targets.axes)
-        again = _walk(nodes, len(bad), rng)
-        for name, codes in again.items():
-            people[name][bad] = codes
-    raise population.error(
-        ("impossible",),
-        "nearly everybody drawn is an impossible combination",
-        "check the combinations, or merge levels so that the joint fits",
-    )
+def network_pool(
+    population: Population, targets: Targets, nodes: tuple[Node, ...], size: int, rng: np.random.Generator
+) -> tuple[tuple[Codes, ...], Shares]:
+    """Possible cells that `size` draws through the network meet, by axis of `targets`, and how often each is met.
+
+    A cell that a table says is empty, or that is an impossible combination, is never met: at every attribute only
+    levels count that nothing drawn before rules out, and who has none left is drawn again.
+    """
+    ruled_out = _ruled_out(targets, [node.axis.name for node in nodes])
+    met: list[dict[str, NDArray[np.intp]]] = []
+    left = size
+    for _ in range(_TRIES):
+        people = _walk(nodes, ruled_out, left, rng)
+        met.append(people)
+        left -= len(people[nodes[0].axis.name])
+        if left <= 0:
+            break
+    else:
+        raise population.error(
+            ("impossible",),
+            "nearly everybody drawn is an impossible combination",
+            "check the combinations, or merge levels so that the joint fits",
+        )
+    names = [axis.name for axis in targets.axes]
+    every = pl.DataFrame({name: np.concatenate([people[name] for people in met]) for name in names})
+    cells = every.group_by(names).len("_times").sort(names)
+    return tuple(cells[name].to_numpy() for name in names), cells["_times"].to_numpy().astype(np.float64)
 
 
-def _walk(nodes: tuple[Node, ...], n: int, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
+@dataclass(frozen=True, slots=True)
+class _RuledOut:
+    """Combinations of levels that nobody has: 1 by level of each of `names`, the last of which is drawn last."""
+
+    names: tuple[str, ...]
+    nobody: NDArray[np.bool_]
+
+
+def _ruled_out(targets: Targets, order: Sequence[str]) -> list[_RuledOut]:
+    """What tables and impossible combinations rule out, with attributes in the order in which they are drawn."""
+    sizes = {axis.name: len(axis.levels) for axis in targets.axes}
+    found = [(table.names, table.share == 0) for table in targets.tables if not table.share.all()]
+    for masks in targets.impossible:
+        met = np.ones(tuple(sizes[name] for name in masks), dtype=bool)
+        for at, mask in enumerate(masks.values()):
+            met &= (mask > 0).reshape([-1 if at == other else 1 for other in range(len(masks))])
+        found.append((tuple(masks), met))
+    placed = []
+    for names, nobody in found:
+        drawn = sorted(range(len(names)), key=lambda at: order.index(names[at]))
+        placed.append(_RuledOut(tuple(names[at] for at in drawn), np.transpose(nobody, drawn)))
+    return placed
+
+
+def _walk(
+    nodes: tuple[Node, ...], ruled_out: Sequence[_RuledOut], n: int, rng: np.random.Generator
+) -> dict[str, NDArray[np.intp]]:
+    """Levels of those of `n` people who meet nothing that is ruled out."""
     people: dict[str, NDArray[np.intp]] = {}
     for node in nodes:
-        sizes = node.table.shape[:-1]
-        group = np.zeros(n, dtype=np.intp)
-        for name, size in zip(node.parents, sizes, strict=True):
-            group = group * size + people[name]
-        people[node.axis.name] = _systematic_levels(node.table.reshape(-1, node.table.shape[-1]), group, rng)
+        name = node.axis.name
+        size = len(next(iter(people.values()))) if people else n
+        likely = np.broadcast_to(
+            node.table[tuple(people[parent] for parent in node.parents)], (size, len(node.axis.levels))
+        )
+        for rule in ruled_out:
+            if rule.names[-1] == name:
+                likely = np.where(rule.nobody[tuple(people[other] for other in rule.names[:-1])], 0.0, likely)
+        below = np.cumsum(likely, axis=1)
+        alive = below[:, -1] > 0
+        below = below[alive]
+        people = {other: level[alive] for other, level in people.items()}
+        people[name] = (below <= rng.random((len(below), 1)) * below[:, -1:]).sum(axis=1)
     return people
-
-
-def _systematic_levels(table: Shares, group: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """A level for everyone, systematically within each group: counts within 1 of their share of the group."""
-    order = rng.permutation(len(group))
-    order = order[np.argsort(group[order], kind="stable")]
-    sizes = np.bincount(group, minlength=len(table))
-    rank = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    unit = np.empty(len(group))
-    unit[order] = (rank + np.repeat(rng.random(len(table)), sizes)) / np.repeat(sizes, sizes)
-    level = np.zeros(len(group), dtype=np.intp)
-    for edge in np.cumsum(table, axis=1)[:, :-1].T:
-        level += unit >= edge[group]
-    return level
-
-
-def _impossible(targets: Targets, people: Mapping[str, Codes]) -> NDArray[np.bool_]:
-    size = len(next(iter(people.values())))
-    bad = np.zeros(size, dtype=bool)
-    for masks in targets.impossible:
-        met = np.ones(size, dtype=bool)
-        for name, mask in masks.items():
-            met &= mask[people[name]] > 0
-        bad |= met
-    return bad
 
 
 def _marginal(population: Population, targets: Targets, axis: Axis) -> Shares:

@@ -128,9 +128,9 @@ class Raked:
     residuals: tuple[float, ...]
 
 
-def raked(blocks: Sequence[Block], n_cells: int) -> Raked:
-    """Rake uniform shares to all blocks until the worst table is within TOLERANCE, or nothing gains any more."""
-    share = np.full(n_cells, 1 / n_cells)
+def raked(blocks: Sequence[Block], start: Shares) -> Raked:
+    """Rake shares in proportion to `start` to all blocks until the worst table is within TOLERANCE, or nothing gains any more."""
+    share = start / start.sum()
     residuals: list[float] = []
     best, stale, rounds = math.inf, 0, 0
     while rounds < _MOST_ROUNDS and stale < 20:  # tables that contradict each other never settle

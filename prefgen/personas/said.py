@@ -57,7 +57,7 @@ def _of_associations(pairs: Sequence[Record]) -> Iterator[str]:
 def _of_fit(fit: Record | None) -> Iterator[str]:
     if fit is None:
         return
-    if fit["method"] == "joint" and not fit["converged"]:
+    if not fit["converged"]:
         yield f"the tables do not fit exactly: the worst misses by {fit['residual']:.5f}"
     yield from fit["disagreements"][:5]
     yield from _shortened(fit["notes"])
