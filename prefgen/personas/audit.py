@@ -41,12 +41,17 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """Cramer's V of two attributes, 0..1, for the heat maps of a figure."""
+    """Cramer's V of two attributes, 0..1, for the heat maps of a figure.
+
+    kept    how much of the association wanted the people have: 1 all, 0 none (as people drawn attribute by attribute
+            would, though their V is above 0), in units of the squared V wanted; null where none is wanted
+    """
 
     first: str
     second: str
     target: float
     realised: float
+    kept: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class Audit:
     n                 people drawn; controls and further wordings not counted
     effective_n       Kish's effective sample size of their weights
     v_difference_*    mean and largest absolute difference of Cramer's V over all pairs of attributes; null without pairs
+    association_kept  `kept` of all pairs together, each with its squared V as weight: few people lose associations
     """
 
     population: str
@@ -114,6 +120,7 @@ class Audit:
     associations: tuple[Association, ...] = ()
     v_difference_mean: float | None = None
     v_difference_max: float | None = None
+    association_kept: float | None = None
     fit: FitFacts | None = None
     privacy: Privacy | None = None
     parts: tuple[Audit, ...] = ()
@@ -198,7 +205,7 @@ def audit_of_people(
     return Audit(
         population.population, sources_of(population), len(weight), effective_n(weight), tuple(rows),
         tuple(_margins(targets, cells, codes, weight / total)), tuple(associations),
-        float(np.mean(differences)) if differences else None, max(differences, default=None), fit, privacy,
+        float(np.mean(differences)) if differences else None, max(differences, default=None), _kept(associations), fit, privacy,
     )  # fmt: skip
 
 
@@ -224,8 +231,30 @@ def _associations(targets: Targets, cells: Cells | None, codes: Sequence[Codes],
         aim = _aim(targets, cells, (first, second))
         if aim is not None:
             realised = tabulate(targets.axes, codes, (first, second), weight)
-            found.append(Association(first, second, cramers_v(aim), cramers_v(realised)))
+            found.append(
+                Association(first, second, cramers_v(aim), cramers_v(realised), association_kept(aim, realised))
+            )
     return found
+
+
+def association_kept(aim: Shares, realised: Shares) -> float | None:
+    """How far `realised` departs from independence in the way that `aim` does, 1 as far; None where `aim` does not.
+
+    >>> association_kept(np.eye(2), np.eye(2)), association_kept(np.eye(2), np.ones((2, 2)))
+    (1.0, 0.0)
+    """
+    wanted, found = aim / aim.sum(), realised / realised.sum()
+    independent = np.outer(wanted.sum(axis=1), wanted.sum(axis=0))
+    mine = np.outer(found.sum(axis=1), found.sum(axis=0))
+    scale = np.divide(wanted - independent, independent, out=np.zeros_like(wanted), where=independent > 0)
+    whole = float((scale * (wanted - independent)).sum())
+    return float((scale * (found - mine)).sum()) / whole if whole > 1e-9 else None
+
+
+def _kept(associations: Sequence[Association]) -> float | None:
+    known = [(one.kept, one.target**2) for one in associations if one.kept is not None]
+    weight = sum(squared for _, squared in known)
+    return sum(kept * squared for kept, squared in known) / weight if weight > 0 else None
 
 
 def _aim(targets: Targets, cells: Cells | None, names: tuple[str, ...]) -> Shares | None:

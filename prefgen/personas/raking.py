@@ -16,6 +16,8 @@ TOLERANCE = 1e-5
 """Total variation of the worst table at which a fit is done: ten times below what a million people can show."""
 
 _MOST_ROUNDS = 500
+_EMPTYINGS = 5  # tries to find the cells that must be empty, each after twice as many rounds
+_FALLING = 0.75  # of its share left after twice as many rounds: a cell on its way to nothing has a half
 _INNER = 2  # sweeps over the tables of one block before the next block
 _SMALL = 1_000_000  # cells; above, positions take half the memory and a little more time
 _BLOCK_CELLS = 1_024  # cells of a block: small beside the joint, large enough to hold many tables
@@ -129,11 +131,34 @@ class Raked:
 
 
 def raked(blocks: Sequence[Block], start: Shares) -> Raked:
-    """Rake shares in proportion to `start` to all blocks until the worst table is within TOLERANCE, or nothing gains any more."""
-    share = start / start.sum()
+    """Rake shares in proportion to `start` to all blocks until the worst table is within TOLERANCE, or nothing gains any more.
+
+    Tables of few respondents often leave only solutions in which more cells are empty than any table says. Raking
+    comes near those ever more slowly, with shares that fall as 1 / rounds; such cells are emptied, and kept empty if
+    then all tables are met.
+    """
+    tables = tuple(raking.table for block in blocks for raking in block.rakings)
+    share, rounds, residuals = _swept(blocks, start / start.sum(), _MOST_ROUNDS)
+    for _ in range(_EMPTYINGS if len(start) <= _SMALL and max(residuals) > TOLERANCE else 0):
+        later, more, residuals = _swept(blocks, share.copy(), rounds, patient=True)
+        rounds += more
+        if max(residuals) <= TOLERANCE:
+            return Raked(later, rounds, tables, tuple(residuals))
+        emptied = np.where(later < _FALLING * share, 0.0, later)
+        tried, more, reached = _swept(blocks, emptied / emptied.sum(), _MOST_ROUNDS)
+        if max(reached) <= TOLERANCE:
+            return Raked(tried, rounds + more, tables, tuple(reached))
+        share = later
+    return Raked(share, rounds, tables, tuple(residuals))
+
+
+def _swept(
+    blocks: Sequence[Block], share: Shares, most: int, *, patient: bool = False
+) -> tuple[Shares, int, list[float]]:
+    """(shares, rounds, residuals of the tables) after at most `most` rounds; `patient` goes on where little is gained."""
     residuals: list[float] = []
     best, stale, rounds = math.inf, 0, 0
-    while rounds < _MOST_ROUNDS and stale < 20:  # tables that contradict each other never settle
+    while rounds < most and (patient or stale < 20):  # tables that contradict each other never settle
         residuals = [residual for block in blocks for residual in block.apply(share)]
         share /= share.sum()
         rounds += 1
@@ -142,4 +167,4 @@ def raked(blocks: Sequence[Block], start: Shares) -> Raked:
             break
         stale = 0 if worst < best * 0.99 else stale + 1
         best = min(best, worst)
-    return Raked(share, rounds, tuple(raking.table for block in blocks for raking in block.rakings), tuple(residuals))
+    return share, rounds, residuals

@@ -12,6 +12,8 @@ _EXACT = 1e-9
 """Total variation below which a table is the target itself, as where every portrait is one persona."""
 
 _NOTES = 6
+_FEW = 100  # people, below whom the loss of association is always told
+_MOST_KEPT = 0.9  # of the association; less is told however many people there are
 
 
 def told_tables(audit: Record) -> list[Record]:
@@ -30,6 +32,7 @@ def told_size(audit: Record) -> str:
 def told_rest(audit: Record) -> Iterator[str]:
     """Associations, fit and privacy, a sentence each."""
     yield from _of_associations(audit["associations"])
+    yield from _of_loss(audit["n"], audit.get("association_kept"))
     yield from _of_fit(audit["fit"])
     yield from _of_privacy(audit["privacy"])
 
@@ -52,6 +55,12 @@ def _of_associations(pairs: Sequence[Record]) -> Iterator[str]:
         return
     mean = sum(apart) / len(apart)
     yield f"Cramer's V over {len(pairs)} pairs differs by {mean:.4f} on average, at most by {max(apart):.4f} ({who})"
+
+
+def _of_loss(n: int, kept: float | None) -> Iterator[str]:
+    if kept is not None and (n < _FEW or kept < _MOST_KEPT):
+        state = "mostly lost" if kept < 0.5 else "partly lost" if kept < _MOST_KEPT else "rough"
+        yield f"with {n:,} people, associations between attributes are {state} ({kept:.0%} of what is wanted): draw more where combinations matter"
 
 
 def _of_fit(fit: Record | None) -> Iterator[str]:

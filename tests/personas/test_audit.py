@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefgen.cli.audit import audit_lines
 from prefgen.personas import draw_audited
-from prefgen.personas.audit import cramers_v
+from prefgen.personas.audit import association_kept, cramers_v
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, people_only, population
 from tests.personas.test_microdata import survey, town
 
@@ -119,3 +119,28 @@ def test_many_merged_levels_do_not_fill_the_screen(tmp_path):
     lines = list(audit_lines(audit))
     assert sum("merged into" in line for line in lines) == 6
     assert any(line.startswith("... and ") and line.endswith("more such notes, in the audit's file") for line in lines)
+
+
+@pytest.mark.parametrize(("n", "told"), [(20, True), (5000, False)])
+def test_few_people_are_told_to_lose_associations(tmp_path, n, told):
+    spec = town(tmp_path, survey(rows=3000), columns=("age", "vote", "sex", "region", "degree"))
+    audit = draw_audited(spec, n=n, seed=1).audit
+    lines = [line for line in audit_lines(audit.to_json()) if "associations between attributes are" in line]
+    assert bool(lines) == told
+    if told:
+        assert lines[0].startswith(f"with {n} people, ")
+        assert f"({audit.association_kept:.0%} of what is wanted)" in lines[0]
+    else:
+        assert audit.association_kept == pytest.approx(1, abs=0.02)
+
+
+def test_people_drawn_attribute_by_attribute_keep_no_association():
+    rng = np.random.default_rng(1)
+    aim = rng.dirichlet(np.full(20, 0.4)).reshape(4, 5)
+    kept = []
+    for _ in range(300):
+        one, other = rng.choice(4, 50, p=aim.sum(axis=1)), rng.choice(5, 50, p=aim.sum(axis=0))
+        kept.append(association_kept(aim, np.histogram2d(one, other, [np.arange(5) - 0.5, np.arange(6) - 0.5])[0]))
+    assert np.mean(kept) == pytest.approx(0, abs=0.05)
+    drawn = [association_kept(aim, rng.multinomial(5000, aim.reshape(-1)).reshape(4, 5)) for _ in range(50)]
+    assert np.mean(drawn) == pytest.approx(1, abs=0.03)

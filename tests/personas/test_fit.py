@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -219,3 +222,48 @@ def test_a_table_in_a_file(case, tmp_path):
 def test_an_attribute_that_no_table_explains_is_refused(tmp_path):
     with pytest.raises(SpecError, match=r"attributes\.vote: it has levels, but no shares"):
         draw(population(tmp_path, attributes={"age": AGES, "vote": list(VOTES)}), n=10, seed=1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tables_of_few_respondents_are_met_though_their_solution_has_more_empty_cells_than_they_say(seed, tmp_path):
+    """All pairs of a small survey; the shares are those of plain fitting on the dense array, run for very long."""
+    rng = np.random.default_rng(seed)
+    rows, n_levels = int(rng.integers(8, 60)), int(rng.integers(2, 5))
+    hidden = rng.integers(0, n_levels, rows)
+    codes = [np.where(rng.random(rows) < 0.6, hidden, rng.integers(0, n_levels, rows)) for _ in range(4)]
+    frame = pl.DataFrame({name: [f"l{code}" for code in column] for name, column in zip("abcd", codes, strict=True)})
+    frame.write_parquet(tmp_path / "survey.parquet")
+    spec = population(tmp_path, microdata={"file": "survey.parquet", "columns": list("abcd")})
+    fit = fitted(spec, targets_of(spec))
+    assert fit.converged
+    by_name = {axis.name: (axis, code) for axis, code in zip(fit.cells.axes, fit.cells.codes, strict=True)}
+    sizes = [len(by_name[name][0].levels) for name in "abcd"]
+    mine = np.zeros(sizes)
+    mine[tuple(by_name[name][1] for name in "abcd")] = fit.cells.share
+    place = [[by_name[name][0].levels.index(level) for level in frame[name]] for name in "abcd"]
+    plain = np.ones(sizes)
+    pairs = list(combinations(range(4), 2))
+    wanted = {pair: np.histogram2d(place[pair[0]], place[pair[1]], [np.arange(sizes[at] + 1) - 0.5 for at in pair])[0] / rows
+              for pair in pairs}  # fmt: skip
+    for _ in range(4000):
+        for pair in pairs:
+            others = tuple(at for at in range(4) if at not in pair)
+            found = plain.sum(axis=others)
+            factor = np.divide(wanted[pair], found, out=np.zeros_like(found), where=found > 0)
+            plain *= np.expand_dims(factor, others)
+    for pair in pairs:
+        others = tuple(at for at in range(4) if at not in pair)
+        assert np.abs(mine.sum(axis=others) - wanted[pair]).sum() / 2 < 1.1e-5
+    assert np.abs(mine - plain).sum() / 2 < 0.01
+
+
+def test_levels_that_nobody_has_are_fitted_and_stay_empty(tmp_path):
+    spec = population(
+        tmp_path, attributes={"a": {"x": 0.5, "y": 0.5, "z": 0.0}, "b": {"u": 1.0, "v": 0.0}},
+        tables=[{"of": ["a", "b"], "shares": {"x": {"u": 0.5, "v": 0}, "y": {"u": 0.5, "v": 0}, "z": {"u": 0, "v": 0}}}],
+    )  # fmt: skip
+    fit = fitted(spec, targets_of(spec))
+    assert fit.converged
+    people = draw(spec, n=11, seed=1)
+    assert set(people["a"]) == {"x", "y"}
+    assert set(people["b"]) == {"u"}
