@@ -56,18 +56,20 @@ class _Dialect:
     spaced: bool = False
 
 
-def read_delimited(path: Path) -> Delimited:
+def read_delimited(path: Path, *, separator: str | None = None) -> Delimited:
     """All rows of a CSV or TSV file, in file order, without guessing types.
 
     Encoding (UTF-8, or UTF-16 and UTF-32 by their mark) and separator (comma, semicolon, tab, bar) are found out and
     said in `notes` where they are not those of a plain CSV. Names of the header lose the spaces around them. Lines
     without anything, and columns without name and values, are left out. One column may have the name ''.
 
+    separator    where it is known, so that it need not be found out
+
     Raises SpecError with path:line for a file that cannot be read, a row with more or fewer fields than the header,
     and two columns of one name.
     """
     try:
-        dialect = _dialect(path)
+        dialect = _dialect(path, separator)
         return _read(path, dialect)
     except OSError as error:
         what = "this is a folder" if path.is_dir() else "no such file" if not path.exists() else str(error.strerror)
@@ -147,7 +149,7 @@ def _records(path: Path, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
                 yield line, fields
 
 
-def _dialect(path: Path) -> _Dialect:
+def _dialect(path: Path, separator: str | None) -> _Dialect:
     with path.open("rb") as file:
         start = file.read(4096)
     for magic, what in _OTHER_FORMATS.items():
@@ -163,7 +165,7 @@ def _dialect(path: Path) -> _Dialect:
         head = file.readline(1 << 20).strip("\r\n")
     if head[:4].lower() == "sep=" and len(head) == 5:  # Excel's own way to say it
         return _spaced(path, _Dialect(encoding, head[4], skip=1))
-    return _spaced(path, _Dialect(encoding, _separator(path, encoding, head)))
+    return _spaced(path, _Dialect(encoding, separator or _separator(path, encoding, head)))
 
 
 def _separator(path: Path, encoding: str, head: str) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-import yaml
 
-from prefgen.errors import FileError, one_of
+from prefgen.errors import FileError, SpecError, one_of
 from prefgen.ids import content_id
 from prefgen.store.folder import file_errors
-from prefgen.store.remote import Remote, State, connect
-from prefgen.store.rows import read_rows
+from prefgen.store.hub_layout import Layout, configs_of
+from prefgen.store.remote import Remote, connect
+from prefgen.store.rows import read_together
 from prefgen.store.shards import split_rank
 
-_READABLE = (".parquet", ".jsonl", ".csv")
+MAX_BYTES = 20_000_000_000
+"""Rows are held at once, so that more than this is not fetched for nothing."""
 
 
 def commit_of(repo_id: str, revision: str) -> str:
@@ -57,73 +55,26 @@ def hub_rows(
 
 def _fetched(remote: Remote, commit: str, config: str | None, split: str | None) -> pl.DataFrame:
     state = remote.state(commit)
-    paths = _paths(remote, state, config, split)
-    with tempfile.TemporaryDirectory(prefix="prefgen-hub-") as folder:
-        frames = []
-        for path in paths:
-            remote.calls(lambda path=path: remote.api.hf_hub_download(  # type: ignore[misc]
-                remote.repo_id, path, repo_type="dataset", revision=commit, local_dir=folder))  # fmt: skip
-            frames.append(read_rows(Path(folder) / path))
-        try:
-            return pl.concat(frames, how="vertical_relaxed")
-        except pl.exceptions.PolarsError as error:
-            said = str(error).splitlines()[0]
-            raise FileError(f"{remote.repo_id}: its files do not have the same columns: {said}",
-                fix="name a `config` or a `split`") from None  # fmt: skip
-
-
-def _paths(remote: Remote, state: State, config: str | None, split: str | None) -> list[str]:
-    """The files that are meant, split by split."""
-    readable = sorted(path for path in state.files if path.endswith(_READABLE))
-    configs = _configs(remote, state)
-    names = [str(one.get("config_name", "default")) for one in configs]
-    if config is not None and config not in names:
-        fix = f"use {one_of(config, names)}" if names else "its card names no configs: leave `config` out"
-        raise FileError(f"{remote.repo_id} has no config {config!r}", fix=fix)
-    if configs:
-        chosen = configs[names.index(config)] if config is not None else _default(configs)
-        splits = _splits(chosen.get("data_files"))
-    else:  # nothing but files: a split is what their names begin with
-        splits = {re.split(r"\W", Path(path).name)[0]: [] for path in readable}
-        splits = {name: [path for path in readable if re.split(r"\W", Path(path).name)[0] == name] for name in splits}
+    card = remote.read("README.md", state) if "README.md" in state.files else b""
+    layout = Layout(remote.repo_id, list(state.files), configs_of(remote.repo_id, card.decode("utf-8", "replace")))
+    chosen = layout.config(config)
+    splits = layout.splits(chosen)
     if split is not None and split not in splits:
         raise FileError(f"{remote.repo_id} has no split {split!r}", fix=f"use {one_of(split, splits)}")
     wanted = [split] if split is not None else sorted(splits, key=split_rank)
-    paths = [path for name in wanted for path in readable if any(fnmatch(path, like) for like in splits[name])]
-    if not paths:
-        raise FileError(f"{remote.repo_id}: no Parquet, JSONL or CSV file for these rows at commit {state.commit[:12]}",
-            fix="name another `config`, `split` or `revision`")  # fmt: skip
-    return paths
-
-
-def _configs(remote: Remote, state: State) -> list[dict[str, Any]]:
-    """The configs that the dataset's card names."""
-    if "README.md" not in state.files:
-        return []
-    card = remote.read("README.md", state.commit).decode("utf-8", "replace")
-    block = re.match(r"---\n(.*?)\n---", card, flags=re.DOTALL)
-    try:
-        said = yaml.safe_load(block[1]) if block else None
-    except yaml.YAMLError:
-        return []
-    found = said.get("configs") if isinstance(said, dict) else None
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _default(configs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    listed = list(configs)
-    return next((one for one in listed if one.get("default")), listed[0])
-
-
-def _splits(data_files: Any) -> dict[str, list[str]]:
-    """Patterns by split, however the card writes them."""
-    if not isinstance(data_files, list) or not all(isinstance(one, dict) for one in data_files):
-        return {"train": _texts(data_files)}
-    return {str(one.get("split", "train")): _texts(one.get("path")) for one in data_files}
-
-
-def _texts(said: Any) -> list[str]:
-    return [str(one) for one in said] if isinstance(said, list) else [str(said)] if said is not None else []
+    paths = [path for name in wanted for path in splits[name]]
+    size = sum(state.files[path].size_bytes for path in paths)
+    if size > MAX_BYTES:
+        raise FileError(f"{remote.repo_id}: its {len(paths):,} files have {size / 1e9:.0f} GB, at most {MAX_BYTES / 1e9:.0f} are read",
+            fix="name a `config` or a `split`, or bring some of its rows as a file")  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="prefgen-hub-") as folder:
+        local = [remote.download(path, state, Path(folder)) for path in paths]
+        try:
+            return read_together(local, separator=chosen.separator)
+        except SpecError as error:
+            said = str(error.complaints[0]).replace(f"{folder}/", "")
+            problem, _, fix = said.partition("\n  fix: ")
+            raise FileError(f"{remote.repo_id}: {problem}", fix=fix) from None
 
 
 def _cache_folder() -> Path:

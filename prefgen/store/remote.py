@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,21 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from prefgen.errors import FileError, UsageError
+from prefgen.errors import FileError, PrefgenError, UsageError
 from prefgen.ids import file_sha256
+from prefgen.store.bounded import SLACK_BYTES, at_most
+from prefgen.store.shape import is_inside
 
 T = TypeVar("T")
 
 ATTEMPTS = 6
 """Tries of one call before the Hub is given up for now."""
+
+API_BYTES = 128 << 20
+"""Largest answer that is no file: a list of 100,000 files is a third of it."""
+
+_NO_ANSWER = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OSError)
+"""What the client raises, or Parquet's reader, over an answer that is none."""
 
 WAIT_S = 20.0
 """Longest wait between two tries, in seconds."""
@@ -95,10 +104,16 @@ class Remote:
         info = self.calls(
             lambda: self.api.dataset_info(self.repo_id, revision=revision, files_metadata=True), revision=revision
         )
-        assert info.sha is not None
-        files = {one.rfilename: RemoteFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else None, one.blob_id)
-                 for one in info.siblings or ()}  # fmt: skip
-        return State(info.sha, files)
+        files = {
+            one.rfilename: RemoteFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else None, one.blob_id)
+            for one in info.siblings or ()
+        }
+        listed = isinstance(info.sha, str) and all(isinstance(one.size_bytes, int) for one in files.values())
+        bad = [path for path in files if not isinstance(path, str) or not is_inside(path)]
+        if not listed or not re.fullmatch(r"[0-9a-f]{40}", str(info.sha)) or bad:
+            what = f"it lists a file {bad[0]!r:.80}" if bad else "its list of files has no commit"
+            raise FileError(f"{self.repo_id} on {self.endpoint}: {what}", fix="check HF_ENDPOINT: no Hub answers so")
+        return State(str(info.sha), files)
 
     def commit(self, changed: Mapping[str, Content], deleted: Iterable[str], *, parent: str, message: str) -> None:
         """One commit on top of `parent`; StaleError when that is not the head any more. Not retried here: see `settle`."""
@@ -123,10 +138,24 @@ class Remote:
             lambda: self.api.create_tag(self.repo_id, tag=name, revision=commit, repo_type="dataset", exist_ok=True)
         )
 
-    def read(self, path: str, commit: str) -> bytes:
-        """A small file at a commit."""
-        found: bytes = self.calls(lambda: self.files().cat_file(f"datasets/{self.repo_id}@{commit}/{path}"))
-        return found
+    def read(self, path: str, state: State) -> bytes:
+        """A small file of a state."""
+        with tempfile.TemporaryDirectory(prefix="prefgen-hub-") as folder:
+            size = state.files[path].size_bytes
+            if size > API_BYTES:
+                raise FileError(f"{self.repo_id}: {path} has {size / 1e6:,.0f} MB", fix="use another --revision")
+            return self.download(path, state, Path(folder)).read_bytes()
+
+    def download(self, path: str, state: State, folder: Path, *, again: bool = False) -> Path:
+        """A file of a state, fetched into a folder under its own path; `again`: also when one lies there.
+
+        Raises FileError where more is sent than was listed.
+        """
+        most = state.files[path].size_bytes + SLACK_BYTES
+        fetched = self.calls(lambda: self.api.hf_hub_download(
+            self.repo_id, path, repo_type="dataset", revision=state.commit, local_dir=folder, force_download=again,
+        ), most=most)  # fmt: skip
+        return Path(fetched)
 
     def files(self) -> HfFileSystem:
         """The repository as a file system, read in ranges."""
@@ -136,14 +165,20 @@ class Remote:
         """Repeat an attempt that begins by reading the state, so that one whose answer was lost is not made twice."""
         return self.calls(attempt)
 
-    def calls(self, call: Callable[[], T], *, revision: str | None = None) -> T:
-        """What `call` returns, tried again while the Hub is busy; what it raises otherwise, as a FileError."""
+    def calls(self, call: Callable[[], T], *, revision: str | None = None, most: int = API_BYTES) -> T:
+        """What `call` returns, tried again while the Hub is busy; what it raises otherwise, as a FileError.
+
+        most    bytes of one answer
+        """
         tries = Retrying(
             stop=stop_after_attempt(ATTEMPTS), wait=wait_random_exponential(0.5, WAIT_S),
             retry=retry_if_exception(_may_pass), reraise=True,
         )  # fmt: skip
         try:
-            return tries(call)
+            with at_most(most):
+                return tries(call)
+        except (PrefgenError, StaleError):
+            raise
         except Exception as raised:
             error = _origin(raised)
             translated = self._translated(error, revision)
@@ -172,10 +207,14 @@ class Remote:
         if _is_transport(error):
             return FileError(f"{place}: cannot be reached ({type(error).__name__})",
                 fix="check the network and HF_ENDPOINT, then run the same command again")  # fmt: skip
+        if isinstance(error, _NO_ANSWER):
+            return FileError(f"{place}: its answer cannot be read ({type(error).__name__})",
+                fix="check HF_ENDPOINT, then run the same command again")  # fmt: skip
         return None
 
     def _masked(self, text: str) -> str:
-        return (text.replace(self._secret, "***") if self._secret else text)[:300]
+        said = (text.replace(self._secret, "***") if self._secret else text)[:300]
+        return _printable(said)
 
 
 def who_am_i(*, endpoint: str | None = None) -> str:
@@ -183,17 +222,29 @@ def who_am_i(*, endpoint: str | None = None) -> str:
     address = _address(endpoint)
     api = HfApi(endpoint=address, token=get_token(), library_name="prefgen")
     try:
-        found = api.whoami()
+        with at_most(API_BYTES):
+            found: Any = api.whoami()
+    except FileError:
+        raise
     except Exception as error:
         if _status(error) == 401:
             raise FileError(f"{address}: the token is not accepted (HTTP 401)",
                 fix="set HF_TOKEN, or log in with `hf auth login`") from None  # fmt: skip
-        if _status(error) is None and not _is_transport(error):
+        if _status(error) is None and not _is_transport(error) and not isinstance(error, _NO_ANSWER):
             raise
         raise FileError(f"{address}: cannot be reached ({_status(error) or type(error).__name__})",
             fix="check the network and HF_ENDPOINT") from None  # fmt: skip
-    role = ((found.get("auth") or {}).get("accessToken") or {}).get("role")
-    return f"{address} knows {found['name']}" + (f", with a token that may {role}" if role else "")
+    auth = found.get("auth") if isinstance(found, dict) else None
+    token = auth.get("accessToken") if isinstance(auth, dict) else None
+    role = token.get("role") if isinstance(token, dict) else None
+    name = found.get("name") if isinstance(found, dict) else None
+    said = f"{name!s:.100}" + (f", with a token that may {role!s:.40}" if role else "")
+    return f"{address} knows {_printable(said)}"
+
+
+def _printable(text: str) -> str:
+    """What a server said, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def connect(repo_id: str, *, endpoint: str | None = None) -> Remote:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,31 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
         raise _complaint(path, 1, f"not readable as {suffix}: {first}", f"check that it is a {suffix} file") from None
 
 
+def read_together(paths: Sequence[Path], *, separator: str | None = None) -> pl.DataFrame:
+    """All rows of several files of one format and the same columns, in order; types are those of all files together.
+
+    separator    of delimited files, where it is known
+    """
+    if paths[0].suffix.lower() in (".jsonl", ".ndjson"):
+        return _json_rows(*paths)
+    texts = paths[0].suffix.lower() != ".parquet"
+    frames = [read_delimited(path, separator=separator).frame if texts else read_rows(path) for path in paths]
+    columns = frames[0].columns
+    for path, frame in zip(paths, frames, strict=True):
+        if set(frame.columns) != set(columns):
+            odd = sorted(set(frame.columns) ^ set(columns))
+            raise _complaint(
+                path, 1, f"its columns are not those of {paths[0].name}: {odd[0]!r:.60}", "name one `split`"
+            )
+    for name in columns:
+        types = {str(frame.schema[name]) for frame in frames if frame.schema[name] != pl.Null}
+        if len(types) > 1:
+            said = f"column {name!r:.60} is not of one type in all files: {', '.join(sorted(types))}"
+            raise _complaint(paths[0], 1, said, "name one `split`, or bring the rows as one file")
+    rows = pl.concat([frame.select(columns) for frame in frames], how="vertical_relaxed")
+    return numbers(rows) if texts else rows
+
+
 def numbers(texts: pl.DataFrame) -> pl.DataFrame:
     """Text columns, numbers where that loses nothing: every value, written out again, is the text that it was.
 
@@ -72,18 +98,19 @@ def _numbers(column: pl.Series) -> pl.Series:
     return column.cast(pl.Float64)
 
 
-def _json_rows(path: Path) -> pl.DataFrame:
+def _json_rows(*paths: Path) -> pl.DataFrame:
     """JSON lines as a frame: nothing is dropped, rounded or turned into another type."""
-    lines: list[int] = []
+    places: list[tuple[Path, int]] = []
     rows: list[dict[str, Any]] = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip(b" \t\r\n\xef\xbb\xbf"):
-                lines.append(number)
-                rows.append(_object(path, number, line))
+    for path in paths:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip(b" \t\r\n\xef\xbb\xbf"):
+                    places.append((path, number))
+                    rows.append(_object(path, number, line))
     if not rows:
-        raise _empty(path)
-    return frame_of(rows, lambda row, problem, fix: _complaint(path, lines[row], problem, fix))
+        raise _empty(paths[0])
+    return frame_of(rows, lambda row, problem, fix: _complaint(*places[row], problem, fix))
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -38,6 +39,10 @@ def wrong_manifest(content: Any) -> str | None:
     key = _misfit(content, _MANIFEST, "")
     if key is not None:
         return f"damaged: {key} is missing or of another type"
+    words = [name for one in content["configs"] for name in (one["name"], *one["splits"])]
+    odd = next((name for name in words if not re.fullmatch(r"[\w.-]{1,100}", name)), None)
+    if odd is not None:
+        return f"damaged: {odd!r:.80} is no name of a config or split"
     bad = next((entry["path"] for entry in content["files"] if not is_inside(entry["path"])), None)
     return None if bad is None else f"{bad!r:.80} is no path inside of the dataset"
 

@@ -7,6 +7,7 @@ took effect; a slow link; a stop that holds a call until the test lets it go.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -49,6 +50,8 @@ class Hub:
     faults: list[Fault] = field(default_factory=list)
     token: str = TOKEN
     bytes_per_s: float | None = None
+    says: dict[str, Any] = field(default_factory=dict)  # pattern -> what is answered instead, as it is
+    endless: str | None = None  # calls that match are answered without end
     hold: str | None = None  # calls that match wait for `go`
     held: threading.Event = field(default_factory=threading.Event)
     go: threading.Event = field(default_factory=threading.Event)
@@ -129,6 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.hold and re.search(hub.hold, self.line):
             hub.held.set()
             hub.go.wait(60)
+        for pattern, said in hub.says.items():
+            if re.search(pattern, self.line):
+                return self._send(200, said, {})
+        if hub.endless and re.search(hub.endless, self.line):
+            return self._send_endlessly()
         try:
             fault = hub.due(self.line, after=False)
             if fault:
@@ -341,6 +349,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, status: int) -> Any:
         raise _RefusedError(status, "EntryNotFound" if status == 404 else "")
+
+    def _send_endlessly(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Connection", "close")
+        for name, said in (("X-Repo-Commit", "0" * 40), ("ETag", '"x"')):
+            self.send_header(name, said)
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while self.command != "HEAD" and not self.state.go.is_set():
+                self.wfile.write(b" " * (1 << 20))
 
     def _send(self, status: int, value: Any, headers: dict[str, str]) -> None:
         body = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -86,7 +86,7 @@ def _append(folder: RunFolder, manifest: Mapping[str, Any], remote: Remote, name
     version = version_of(manifest)
     if version in (there.get("version"), *(one["version"] for one in there.get("appended", []))):
         return Appended(remote.repo_id, remote.url, state.commit, named or version_of(there), {}, {})
-    growth = new_shards(folder, manifest, Published(remote, state.commit, there, ()), aside)
+    growth = new_shards(folder, manifest, Published(remote, state, there, ()), aside)
     merged = grown(there, public_manifest(manifest), growth, version)
     if growth.files:
         _commit(folder, remote, state, merged, growth)

@@ -19,7 +19,7 @@ from prefgen.publish.hub.push import json_bytes, remote_manifest
 from prefgen.publish.hub.skipping import may_hold, ranges_of
 from prefgen.spec.condition import Condition, ConditionError, read_condition
 from prefgen.store.folder import file_errors
-from prefgen.store.remote import Remote, connect
+from prefgen.store.remote import Remote, State, connect
 from prefgen.store.shards import write_shards
 
 
@@ -28,9 +28,14 @@ class Published:
     """One version of a published dataset: a commit, and what its manifest says."""
 
     remote: Remote
-    commit: str
+    state: State
     manifest: Mapping[str, Any]
     others: tuple[str, ...]  # files that the manifest does not list: card, report, pipeline
+
+    @property
+    def commit(self) -> str:
+        """The commit that it is."""
+        return self.state.commit
 
     @property
     def configs(self) -> dict[str, dict[str, int]]:
@@ -63,7 +68,7 @@ def open_published(repo_id: str, *, revision: str | None = None, endpoint: str |
     listed = {entry["path"] for entry in manifest["files"]}
     others = ("README.md", "pipeline.yaml", "report.html")
     return Published(
-        remote, state.commit, manifest, tuple(name for name in others if name in state.files and name not in listed)
+        remote, state, manifest, tuple(name for name in others if name in state.files and name not in listed)
     )
 
 
@@ -115,7 +120,7 @@ def pull_rows(
             f"datasets/{published.remote.repo_id}@{published.commit}/{path}", cache_type="none"
         ) as file:
             # Exact ranges: the footer, then the columns of a row group in as few requests as they lie together.
-            shard = pq.ParquetFile(file, pre_buffer=True)
+            shard = published.remote.calls(lambda file=file: pq.ParquetFile(file, pre_buffer=True))  # type: ignore[misc]
             needed = _needed(shard.schema_arrow.names, condition, columns)
             for group in [None, *range(shard.num_row_groups)]:
                 if left == 0:
@@ -178,9 +183,10 @@ def _fetch(published: Published, path: str, aside: Path, entry: Mapping[str, Any
     if entry is not None and target.is_file() and file_sha256(target) == entry["sha256"]:
         return
     remote = published.remote
-    remote.calls(lambda: remote.api.hf_hub_download(
-        remote.repo_id, path, repo_type="dataset", revision=published.commit, local_dir=aside, force_download=target.exists(),
-    ))  # fmt: skip
+    if path not in published.state.files:
+        raise FileError(f"{remote.repo_id}: {path} is not there, and the manifest lists it",
+            fix="use an earlier --revision; this version is not whole")  # fmt: skip
+    remote.download(path, published.state, aside, again=target.exists())
     if entry is not None and file_sha256(target) != entry["sha256"]:
         target.unlink()
         raise FileError(f"{remote.repo_id}: {path} is not the file that the manifest describes (sha256 differs)",

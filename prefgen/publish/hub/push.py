@@ -15,6 +15,7 @@ from prefgen.publish.public import public_manifest, public_pipeline, version_of
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import is_as_listed
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
+from prefgen.store.shape import wrong_manifest
 
 _OURS = ("data/", "figures/")
 _OUR_FILES = frozenset({"README.md", "manifest.json", "pipeline.yaml", "report.html"})
@@ -138,10 +139,15 @@ def remote_manifest(remote: Remote, state: State) -> dict[str, Any] | None:
     if "manifest.json" not in state.files:
         return None
     try:
-        manifest = orjson.loads(remote.read("manifest.json", state.commit))
+        manifest = orjson.loads(remote.read("manifest.json", state))
     except orjson.JSONDecodeError:
         return None
-    return manifest if isinstance(manifest, dict) and manifest.get("format") == 1 else None
+    if not isinstance(manifest, dict) or manifest.get("format") != 1:
+        return None
+    problem = wrong_manifest(manifest)
+    if problem is not None:
+        raise FileError(f"{remote.repo_id}: its manifest.json is {problem}", fix="use an earlier --revision")
+    return manifest
 
 
 def checked_tag(tag: str | None) -> str | None:
