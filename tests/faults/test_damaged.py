@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from prefgen.cli import _guarded, app
+from prefgen.cli import app
+from prefgen.cli.ending import _code_of
 from prefgen.errors import FileError
 from prefgen.ids import file_sha256
 from prefgen.store.folder import RunFolder
@@ -28,8 +29,8 @@ STEPS = {
 
 
 def prefgen(*words: object) -> int:
-    """The exit code of a command; what would be a traceback is raised."""
-    return _guarded(lambda: app([*map(str, words)], standalone_mode=False))
+    """The exit code of a command; 1 is a traceback."""
+    return _code_of(lambda: app([*map(str, words)], standalone_mode=False))
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import orjson
 import pytest
 import yaml
 
-from prefgen.cli import _guarded, app
+from prefgen.cli import app
+from prefgen.cli.ending import _code_of
 from prefgen.errors import FileError
 from prefgen.publish.hub import push_run
 from prefgen.store.hub_rows import hub_rows
@@ -34,8 +35,8 @@ RIGHT: dict[str, Any] = {"_id": "0", "id": NAME, "sha": "a" * 40, "private": Fal
 
 
 def prefgen(*words: object) -> int:
-    """The exit code of a command; what would be a traceback is raised."""
-    return _guarded(lambda: app([*map(str, words)], standalone_mode=False))
+    """The exit code of a command; 1 is a traceback."""
+    return _code_of(lambda: app([*map(str, words)], standalone_mode=False))
 
 
 def pipeline(folder: Path) -> Path:
