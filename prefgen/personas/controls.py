@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from prefgen.personas.cells import Codes
+from prefgen.personas.names import named_apart
 from prefgen.seeds import rng_for
 
 Control = Literal["none", "wrong", "shuffled"]
@@ -63,9 +64,10 @@ def shuffled_control(
 
 
 def _beside(people: pl.DataFrame, worn: pl.DataFrame, control: Control) -> pl.DataFrame:
-    """`worn` under the names and weights of `people`."""
+    """`worn` under the names and weights of `people`; what is worn is in the name, or one name would be several persons."""
+    told = worn.select(pl.exclude("persona_id", "person", "control", "control_of", "weight"))
     return worn.with_columns(
-        (f"{control}-" + people["persona_id"]).alias("persona_id"),
+        (f"{control}-" + people["persona_id"] + "-" + named_apart(told)).alias("persona_id"),
         pl.lit(control).alias("control"),
         people["persona_id"].alias("control_of"),
         people["weight"],

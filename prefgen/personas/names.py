@@ -24,16 +24,26 @@ def named_by_content(population: Population, people: pl.DataFrame) -> pl.Series:
 
     The second of two who are alike in every way is `town-4qz7k2m9xw3ab-2`. Another template makes another id.
     """
-    hashes = np.full(people.height, _hash(population.population, population.text), dtype=np.uint64)
-    for name in sorted(people.columns):
-        values = people[name].unique()
-        known = pl.Series([_hash(name, value) for value in values.to_list()], dtype=pl.UInt64)
-        hashes = _mixed(hashes ^ people[name].replace_strict(values, known, return_dtype=pl.UInt64).to_numpy())
-    named = pl.DataFrame({"id": pl.Series(_letters(hashes)), "first": hashes}).with_columns(
+    hashes = _hashes(people, population.population, population.text)
+    named = pl.DataFrame({"id": pl.Series(_letters(hashes, _LETTERS)), "first": hashes}).with_columns(
         copy=pl.int_range(1, pl.len() + 1).over("first")
     )
     suffix = pl.when(pl.col("copy") > 1).then("-" + pl.col("copy").cast(pl.String)).otherwise(pl.lit(""))
     return named.select((pl.lit(f"{population.population}-") + pl.col("id") + suffix).alias("persona_id")).to_series()
+
+
+def named_apart(people: pl.DataFrame) -> pl.Series:
+    """Six letters that follow from the columns of each row, to tell apart rows that already share a long name."""
+    return pl.Series(_letters(_hashes(people), 6))
+
+
+def _hashes(people: pl.DataFrame, *also: object) -> Hashes:
+    hashes = np.full(people.height, _hash(*also), dtype=np.uint64)
+    for name in sorted(people.columns):
+        values = people[name].unique()
+        known = pl.Series([_hash(name, value) for value in values.to_list()], dtype=pl.UInt64)
+        hashes = _mixed(hashes ^ people[name].replace_strict(values, known, return_dtype=pl.UInt64).to_numpy())
+    return hashes
 
 
 def _hash(*content: object) -> int:
@@ -48,8 +58,8 @@ def _mixed(hashes: Hashes) -> Hashes:
     return hashes
 
 
-def _letters(hashes: Hashes) -> NDArray[np.str_]:
-    """64 bits as 13 letters and digits."""
-    places = np.arange(_LETTERS, dtype=np.uint64) * np.uint64(5)
+def _letters(hashes: Hashes, n: int) -> NDArray[np.str_]:
+    """The lowest bits, as `n` letters and digits."""
+    places = np.arange(n, dtype=np.uint64) * np.uint64(5)
     signs = _ALPHABET[((hashes[:, None] >> places) & np.uint64(31)).astype(np.intp)]
-    return signs.view(f"S{_LETTERS}").reshape(-1).astype(f"U{_LETTERS}")
+    return signs.view(f"S{n}").reshape(-1).astype(f"U{n}")

@@ -27,9 +27,12 @@ def kept(spec, small, large, seed=1):
 
 
 def test_an_id_is_one_person_whatever_size_and_seed():
-    draws = [draw(GSS, n=n, seed=seed).drop("weight") for n in (1, 48, 200, 500) for seed in (1, 2, 3)]
-    everybody = pl.concat(draws).unique()
+    draws = [
+        draw(GSS, n=n, seed=seed, controls=["none", "wrong", "shuffled"]) for n in (20, 48, 200, 500) for seed in (1, 2)
+    ]
+    everybody = pl.concat(draws).drop("weight").unique()
     assert everybody["persona_id"].is_unique().all()
+    everybody = everybody.filter(pl.col("control").is_null())
     kinds = everybody.with_columns(pl.col("persona_id").str.extract("^(gss-2018-[a-z0-9]{13})")).unique()
     assert kinds["persona_id"].is_unique().all()
     assert not kinds.drop("persona_id").is_duplicated().any()
