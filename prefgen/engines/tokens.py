@@ -35,7 +35,7 @@ def estimate_tokens(sample: Sequence[str], *, model: str) -> Estimate:
     if counted is not None:
         tokens, encoding = counted
         return Estimate(tokens / len(text), f"counted with tiktoken {encoding}")
-    beyond = sum(not letter.isascii() for letter in text)
+    beyond = len(text) - len(text.encode("ascii", "ignore"))
     tokens_by_rule = (len(text) - beyond) / _CHARS_PER_TOKEN + beyond / _CHARS_PER_TOKEN_BEYOND_ASCII
     return Estimate(
         tokens_by_rule / len(text) if text else 1 / _CHARS_PER_TOKEN,

@@ -16,6 +16,8 @@ _ENDINGS = sorted(
     key=lambda ending: -len(ending[0]),
 )  # fmt: skip
 _BEGINNINGS = ("un", "im", "in", "non")
+_LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
+_END_OF_WORD = re.compile(r"[^\W\d_]+\Z")
 _OTHER_WORDS = frozenset(["customer", "customers"])  # look like a form of `custom` and are none
 
 
@@ -36,19 +38,36 @@ def leaked(text: str, words: Iterable[str]) -> str | None:
     'unfair'
     >>> leaked("She wants more, says a loyal customer.", ["moral", "custom"])
     """
-    stems = {stem(word) for word in words}
-    if not stems:
+    lowered = text.lower()
+    found = [first for one in set(map(stem, words)) if (first := _first_form(one, lowered)) is not None]
+    if not found:
         return None
-    for word in _WORD.findall(text):
-        if not stems.isdisjoint(_readings(word.lower())):
-            return str(word)
-    return None
+    start, word = min(found)
+    return text[start : start + len(word)] if len(lowered) == len(text) else word
 
 
 def without(words: Iterable[str], said: str) -> tuple[str, ...]:
     """The words of which no form stands in `said`: what the question itself says can give nothing away."""
-    there = {reading for word in _WORD.findall(said.lower()) for reading in _readings(word)}
-    return tuple(word for word in words if stem(word) not in there)
+    lowered = said.lower()
+    return tuple(word for word in words if _first_form(stem(word), lowered) is None)
+
+
+def _first_form(one: str, lowered: str) -> tuple[int, str] | None:
+    """Where the first word with this stem stands in a text, and the word.
+
+    Only where the stem itself stands is looked: to take the stem of every word of a long text takes a hundred times longer.
+    """
+    for found in _begun_with(one).finditer(lowered):
+        before = _END_OF_WORD.search(lowered, max(0, found.start() - _LONGEST_BEGINNING - 1), found.start())
+        negated = before[0] if before else ""
+        if negated in ("", *_BEGINNINGS) and one in _readings(negated + found[0]):
+            return found.start() - len(negated), negated + found[0]
+    return None
+
+
+@lru_cache(maxsize=1_024)
+def _begun_with(one: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(one)}[^\W\d_]*")
 
 
 @lru_cache(maxsize=65_536)

@@ -30,6 +30,7 @@ PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_m
 """Names of the presets."""
 
 _TOKENS_PER_WORD = 1.4
+_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 _READ_AT_ONCE = 2_000  # rows whose answers are held while they are looked at
 
 
@@ -142,33 +143,54 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
     """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
     work = spec.work(tables, context)
     filler = " word" * spec.words
-    numbers: dict[Messages, int] = {}
-    asked: set[int] = set()
-    chars = 0
+    pages, questions = _Different(), _Different()
+    sample: list[str] = []
     tried: dict[int, Tried] = {}
     for row in range(work.n_rows):
-        texts = []
+        numbers = []
         for page in work.pages(row):
-            number = numbers.setdefault(page, len(numbers))
-            texts.append(f"{number}{filler[len(str(number)) :]}")  # as long as asked for, and told apart
-        tried[row] = Tried(tuple(texts))
-        for question in work.questions(row, texts):
-            if (known := hash(question)) not in asked:
-                asked.add(known)
-                chars += _chars(question.messages)
+            numbers.append(pages.number(page))
+            if row % max(1, work.n_rows // _SAMPLE) == 0:
+                sample.append(page[0][1])
+        # as long as asked for, and told apart
+        tried[row] = Tried(tuple(f"{number}{filler[len(str(number)) :]}" for number in numbers))
+        for question in work.questions(row, tried[row].texts):
+            questions.number(question.messages)
+    first = pages.n + questions.n
     table = work.table(tried)
-    first = len(numbers) + len(asked)
     return Forecast(
         rows=table.height,
         requests=first,
-        prompt_chars=sum(map(_chars, numbers)) + chars,
-        completion_tokens=len(numbers) * round(spec.words * _TOKENS_PER_WORD) + 2 * len(asked),
-        sample=tuple(sorted(page[0][1] for page in numbers)[:32]),
+        prompt_chars=pages.chars + questions.chars,
+        completion_tokens=pages.n * round(spec.words * _TOKENS_PER_WORD) + 2 * questions.n,
+        sample=tuple(sample[:_SAMPLE]),
         bound="at most" if spec.tries == 1 else "unknown",  # a text that fails its checks is not read back
         usable=work.usable,
         notes=_more_tries(spec, first),
         empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
     )
+
+
+class _Different:
+    """Counts different messages by their hashes: pages may be long, and those of all rows would fill the memory."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self.chars = 0
+
+    @property
+    def n(self) -> int:
+        """How many there were."""
+        return len(self._numbers)
+
+    def number(self, messages: Messages) -> int:
+        """0 for the first, 1 for the next that is another."""
+        known = self._numbers.get(name := hash(messages))
+        if known is not None:
+            return known
+        self._numbers[name] = len(self._numbers)
+        self.chars += sum(len(text) for _, text in messages)
+        return self._numbers[name]
 
 
 def _more_tries(spec: Spec, first: int) -> tuple[str, ...]:
@@ -177,10 +199,6 @@ def _more_tries(spec: Spec, first: int) -> tuple[str, ...]:
     return (
         f"counted as if every text passes at the first try; at most {first * spec.tries:,} requests with {spec.tries} tries",
     )
-
-
-def _chars(messages: Messages) -> int:
-    return sum(len(text) for _, text in messages)
 
 
 def _written(spec: Spec, work: Work, rows: Sequence[int], context: Context, number: int) -> Iterator[tuple[int, Tried]]:
