@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefgen.judging.presentations import LETTERS, shown
+from prefgen.judging.presentations import LETTERS, orders_of, shown
 from prefgen.judging.prompts import Messages
 
-READ_BACK_ORDERS = ("given", "swapped")
-"""A scene is read back with its options in both orders: a reader who only likes the first letter is found out."""
+
+def read_back_orders(n_options: int, neither: int | None) -> tuple[str, ...]:
+    """In which orders the options of a scene are read back: each stands once in every slot, the one marked neither too.
+
+    So a reader who likes a letter, whichever it is, is found out.
+    """
+    return orders_of(("balanced",), n_options, neither)
 
 
 def vignette_messages(

@@ -17,7 +17,9 @@ from prefgen.cli.screen import plan_notes
 from prefgen.errors import SpecError
 from prefgen.ids import file_sha256
 from prefgen.judging.leaks import leaked, stem, telltale_words, without
+from prefgen.judging.presentations import LETTERS
 from prefgen.judging.prose import count_sentences, prose
+from prefgen.judging.vignettes import read_back_orders, read_back_slot
 from prefgen.plan import foresee, load
 from prefgen.records import Request, Response
 from prefgen.run import run
@@ -170,7 +172,7 @@ def test_the_plan_counts_what_is_then_asked():
     forecast = write.foresee(spec(), TABLES, here)
     rows = made(here)
     assert isinstance(here.ask, Answering)
-    assert forecast.requests == len(here.ask.asked) == 4 + 8
+    assert forecast.requests == len(here.ask.asked) == 4 + 12
     assert forecast.prompt_chars == pytest.approx(
         sum(len(text) for request in here.ask.asked for _, text in request.messages), rel=0.1
     )
@@ -319,7 +321,7 @@ def test_the_shipped_pipeline_plans_exactly_and_reaches_the_published_size():
     plans = {step.name: step for step in plan.steps}
     assert re.fullmatch(r"together 2\d\.\d\d USD; with `engine: batch` 1\d\.\d\d USD", plan_notes(plan)[-1])
     assert plans["questions"].rows == plans["vignettes"].rows == 13_720 == 28 * 98 * 5
-    assert plans["vignettes"].requests == 13_720 * 2 * (1 + 2)
+    assert plans["vignettes"].requests == 13_720 * 2 * (1 + 3)
     assert plans["answers"].requests == plans["answers"].rows == 13_720 * 8 * 3
     for name, usd in (("vignettes", 4.16), ("answers", 18.39)):
         assert plans[name].cost_usd == pytest.approx(usd, rel=0.05)
@@ -327,3 +329,11 @@ def test_the_shipped_pipeline_plans_exactly_and_reaches_the_published_size():
     gate = load(VIGNETTES).expect["answers"].min_rows
     assert gate is not None
     assert 28 * 98 * 5 * 2 * 7 + gate // (3 * 8) * 7 == 238_623
+
+
+@pytest.mark.parametrize(("k", "neither"), [(2, None), (3, 2), (3, None), (4, 0), (5, None)])
+def test_a_reader_sees_every_option_in_every_slot(k, neither):
+    slots = [
+        [read_back_slot(option, k, neither, order) for order in read_back_orders(k, neither)] for option in range(k)
+    ]
+    assert all(sorted(each) == list(LETTERS[:k]) for each in slots)

@@ -14,7 +14,12 @@ from prefgen.judging.leaks import leaked, telltale_words, without
 from prefgen.judging.presentations import LETTERS
 from prefgen.judging.prompts import Messages
 from prefgen.judging.prose import count_sentences
-from prefgen.judging.vignettes import READ_BACK_ORDERS, read_back_messages, read_back_slot, vignette_messages
+from prefgen.judging.vignettes import (
+    read_back_messages,
+    read_back_orders,
+    read_back_slot,
+    vignette_messages,
+)
 from prefgen.records import Reading
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
@@ -34,8 +39,8 @@ class Spec(writing.Spec):
 
     An item whose vignettes fail a check stays, with the reason in `reject_reason`, and no `judge` step asks about it:
     `leak` (one of them says a word that is not to be said), `sentences` (too few or too many), `unbalanced` (the
-    longest has too many words beside the shortest), `unfaithful` (a reader takes one for another option, in one order
-    or the other), `refusal`, `unparsed` (no text, or no answer of the reader), `failed` (no response).
+    longest has too many words beside the shortest), `unfaithful` (a reader takes one for another option in some
+    order), `refusal`, `unparsed` (no text, or no answer of the reader), `failed` (no response).
     """
 
     grain: ClassVar[Grain | None] = "items"
@@ -121,13 +126,13 @@ class Vignettes:
         return "unbalanced" if max(lengths) > self.spec.length_ratio * min(lengths) else None
 
     def questions(self, row: int, texts: Sequence[str]) -> Sequence[Question]:
-        """Which option each vignette tells, with the options in both orders."""
+        """Which option each vignette tells, with every option in every slot."""
         item = self.rows[row]
         letters = tuple(LETTERS[: len(item["options"])])
         return [
             Question(read_back_messages(_on_one_line(text), item["prompt"], item["options"], item["neither"], order), letters)
             for text in texts
-            for order in READ_BACK_ORDERS
+            for order in self._orders(row)
         ]  # fmt: skip
 
     def verdict(self, row: int, texts: Sequence[str], readings: Sequence[Reading]) -> str | None:  # noqa: ARG002 - as Work has it
@@ -136,7 +141,7 @@ class Vignettes:
         right = [
             read_back_slot(place, len(item["options"]), item["neither"], order)
             for place in self._places(row)
-            for order in READ_BACK_ORDERS
+            for order in self._orders(row)
         ]
         if any(reading.status == "failed" for reading in readings):
             return "failed"
@@ -177,6 +182,9 @@ class Vignettes:
             "retold": len(good),
             "words_mean": round(sum(lengths) / len(lengths), 2) if lengths else None,
         }
+
+    def _orders(self, row: int) -> tuple[str, ...]:
+        return read_back_orders(len(self.rows[row]["options"]), self.rows[row]["neither"])
 
     def _places(self, row: int) -> list[int]:
         item = self.rows[row]
