@@ -31,7 +31,8 @@ def _named(value: str) -> str:
     return value
 
 
-def _beside_its_file(value: Path, info: ValidationInfo) -> Path:
+def beside_its_file(value: Path, info: ValidationInfo) -> Path:
+    """A path relative to the YAML file that names it; ValueError for what no file can be called."""
     if "\0" in str(value) or any(len(os.fsencode(part)) > 255 for part in value.parts) or len(str(value)) > 4000:
         raise ValueError(f"{str(value)[:40]!r}... can be no file\nfix: write the name of a file")
     folder = info.context if isinstance(info.context, Path) else Path()
@@ -41,5 +42,5 @@ def _beside_its_file(value: Path, info: ValidationInfo) -> Path:
 Name = Annotated[str, AfterValidator(_named)]
 """A word that may become a file or column name: no slashes, no dots, so no way out of a folder."""
 
-InputPath = Annotated[Path, AfterValidator(_beside_its_file)]
+InputPath = Annotated[Path, AfterValidator(beside_its_file)]
 """A file to read, relative to the YAML file that names it (passed as validation context)."""

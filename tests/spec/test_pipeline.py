@@ -202,6 +202,8 @@ def test_all_problems_are_told_in_one_round_each_with_the_nearest_key(folder: Pa
         ("test: 0.5", "test: 1.5", "steps.parts.test: 1.5 is too large: it must be"),
         ("by: [item]", "by: {a: b}", "steps.parts.by: {'a': 'b'} is not a list"),
         ("seed: 1", 'seed: !!int ""', "p.yaml:2: seed: not valid YAML: '' with the tag !!int"),
+        ("items.jsonl", "x" * 300 + ".jsonl", "can be no file"),
+        ("people.yaml", "x" * 300, "can be no file"),
         ("seed: 1", "seed: !!timestamp x", "with the tag !!timestamp"),
         ("seed: 1", "seed: 99999999999999999999", "larger than any whole number here"),
         ("test: 0.5", "test: 1e999", "larger than any number"),

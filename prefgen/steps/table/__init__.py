@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from prefgen.errors import one_of
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
-from prefgen.spec.fields import Name
+from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Context
@@ -107,10 +107,7 @@ class Spec(StepSpec):
     @field_validator("table")
     @classmethod
     def _beside_its_file(cls, value: Any, info: ValidationInfo) -> Any:
-        folder = info.context if isinstance(info.context, Path) else Path()
-        if isinstance(value, str) and _is_file(value) and not Path(value).is_absolute():
-            return str(folder / value)
-        return value
+        return str(beside_its_file(Path(value), info)) if isinstance(value, str) and _is_file(value) else value
 
     @property
     def file(self) -> Path | None:
