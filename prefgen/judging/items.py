@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from prefgen.errors import one_of
 from prefgen.judging.judgments import RESERVED
 
 CORE = ("item_id", "prompt", "options", "neither")
@@ -30,13 +30,29 @@ def not_items(columns: Sequence[str]) -> tuple[str, str] | None:
     if not missing and set(CORE) <= set(columns):
         return None
     found = f"it needs the columns `prompt` and `options`, and has {_listed(columns)}"
-    alike = {name.strip().casefold(): name for name in columns if name not in CORE}
-    near = [f"{_key(alike[name])}: {name}" for name in missing if name in alike]
+    near = _nearly(columns, missing)
     if near:
-        return found, f"write `rename: {{{', '.join(near)}}}` in that `table` step"
+        new = ", ".join(f"{_key(old)}: {name}" for old, name in near.items())
+        return found, f"write `rename: {{{new}}}` in that `table` step"
     if len(missing) == 1 and len(columns) > 1:
-        return found, f"name it so, or one of {one_of(missing[0], columns)[len('one of ') :]} with `rename:`"
+        return found, f"if another column is it, write e.g. `rename: {{question: {missing[0]}}}` in that `table` step"
     return found, "name a `table` step with `forms:`, or with rows that have both"
+
+
+def notes_on_names(columns: Sequence[str]) -> list[str]:
+    """Sentences about columns that are nearly called as one that means something, and are therefore only carried along."""
+    near = _nearly(columns, [name for name in ("item_id", "neither") if name not in columns])
+    return [
+        f"column {old!r} is carried along; if it is `{name}`, write `rename: {{{_key(old)}: {name}}}`"
+        for old, name in near.items()
+    ]
+
+
+def _nearly(columns: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """Columns by the wanted name that they are but for case, spaces or a letter."""
+    plain = {name.strip().casefold().replace(" ", "_"): name for name in columns if name not in CORE}
+    found = {name: difflib.get_close_matches(name, plain, n=1, cutoff=0.8) for name in wanted}
+    return {plain[close[0]]: name for name, close in found.items() if close}
 
 
 def taken(columns: Sequence[str]) -> tuple[str, str] | None:

@@ -43,7 +43,7 @@ def items(names: list[str]) -> pl.DataFrame:
 def judged(rows: pl.DataFrame) -> dict[str, Table]:
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text"}
     tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [rows])}
-    here = context(lambda request: "A" if "A) tea" in request.messages[-2][1] else "B")
+    here = context(lambda request: "A" if any("A) tea" in text for _, text in request.messages) else "B")
     return tables | {"answers": Table.of("answers", judge.make(judge.Spec.model_validate(said), tables, here))}
 
 
@@ -115,13 +115,24 @@ def test_a_wrong_renaming_is_told(rename: dict[str, str], words: str) -> None:
     ("columns", "words"),
     [
         (["Prompt", "Options"], r"has 'Prompt', 'Options'\n  fix: write `rename: {Prompt: prompt, Options: options}`"),
-        (["question", "options"], r"name it so, or one of .*'question'.* with `rename:`"),
+        (["question", "options"], r"if another column is it, write e\.g\. `rename: {question: prompt}`"),
+        (["promt", "option"], r"write `rename: {promt: prompt, option: options}`"),
         (["topic"], "name a `table` step with `forms:`"),
     ],
 )
 def test_rows_that_are_no_items_say_which_columns_they_have(columns: list[str], words: str) -> None:
     with pytest.raises(SpecError, match=words):
         judged(pl.DataFrame([dict.fromkeys(columns, "x")]))
+
+
+def test_a_name_that_is_nearly_one_that_means_something_is_said() -> None:
+    here = context()
+    rows = [{"prompt": "Tea?", "options": ["a", "b"], "neithr": "B", "Item ID": 1, "idem": 2}]
+    list(table.make(table.Spec.model_validate({"table": rows}), {}, here))
+    assert here.summary["notes"] == [
+        "column 'Item ID' is carried along; if it is `item_id`, write `rename: {'Item ID': item_id}`",
+        "column 'neithr' is carried along; if it is `neither`, write `rename: {neithr: neither}`",
+    ]
 
 
 def test_the_name_of_a_form_does_not_hide_a_column() -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from prefgen.errors import one_of
+from prefgen.judging.items import notes_on_names
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
 from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
@@ -146,6 +147,7 @@ def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[
     rows = rows.drop(spec.drop)
     context.check_columns(rows.schema, "table")
     if {"prompt", "options"} <= set(rows.columns):
+        context.note(*notes_on_names(rows.columns))
         rows = as_items(rows, context)
     yield from rows.iter_slices(PART_ROWS)
 
