@@ -27,24 +27,24 @@ def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
         pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
         *coordinates,
     ).collect()
-    facts = facts.unique("item_id", keep="first", maintain_order=True).with_row_index("row")
+    facts = facts.unique("item_id", keep="first", maintain_order=True)
     names = [column.meta.output_name() for column in coordinates]
-    by_length = facts.join(_longest(facts), on="row", how="left", maintain_order="left")
+    by_length = facts.join(_longest(facts), on="item_id", how="left", maintain_order="left")
     return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
 
 
 def _longest(facts: pl.DataFrame) -> pl.DataFrame:
-    """Per row with two substantive options or more: `longest` (null when two share it) and `stretch`."""
-    place = pl.int_range(pl.len()).over("row")
-    options = facts.select("row", "neither", "lengths").explode("lengths").drop_nulls("lengths")
+    """Per item with two substantive options or more: `longest` (null when two share it) and `stretch`."""
+    place = pl.int_range(pl.len()).over("item_id")
+    options = facts.select("item_id", "neither", "lengths").explode("lengths").drop_nulls("lengths")
     real = options.with_columns(place=place).filter(pl.col("place") != pl.col("neither").fill_null(-1))
     top = pl.col("lengths") == pl.col("lengths").max()
-    found = real.group_by("row", maintain_order=True).agg(
+    found = real.group_by("item_id", maintain_order=True).agg(
         n=pl.len(), tops=top.sum(), first=pl.col("place").filter(top).first(),
         stretch=pl.col("lengths").max() / pl.col("lengths").min().clip(1),
     )  # fmt: skip
     return found.filter(pl.col("n") > 1).select(
-        "row", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
+        "item_id", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
     )
 
 
@@ -60,10 +60,11 @@ def in_units(items: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.intp]]:
     They are told by their coordinates, where all of them together name one item and without the form several.
     """
     rest = [name for name in coordinates_of(items) if name != FORM]
-    named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
-    if named != items.height:
+    n_named = items.select(pl.struct(*rest, FORM).n_unique()).item() if FORM in items.columns and rest else 0
+    if n_named != items.height:
         return items, np.arange(items.height)
-    places = items.with_row_index("place").with_columns(unit=pl.col("place").min().over(rest))
-    order = places.sort("unit", "place")
-    starts = order["unit"].rle_id()
-    return order.drop("place", "unit"), starts.to_numpy().astype(np.intp)
+    named = items.select(pl.struct(rest).alias("rest"), pl.int_range(pl.len()).alias("place"))
+    unit = named.select(pl.col("place").min().over("rest")).to_series()
+    order = np.argsort(unit.to_numpy(), kind="stable")
+    starts = unit[order].rle_id()
+    return items[order], starts.to_numpy().astype(np.intp)
