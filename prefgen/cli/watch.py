@@ -179,6 +179,8 @@ class Pace:
         if meter.failed:
             parts.append(f"{meter.failed} failed")
         parts.append(f"{span(left / rate) if rate else '?'} left")
+        if meter.waiting:
+            parts.append(meter.waiting)
         return ", ".join(parts)
 
 

@@ -202,7 +202,8 @@ class Asking:
 
     async def _raise_not_found(self, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
         names = found.names_of(await self._models(endpoint))
-        there = f"this server has {', '.join(map(repr, names[:8]))}" if names else "is there a /v1 in base_url?"
+        listed = self._discreet(", ".join(repr(name[:80]) for name in names[:8]), request)
+        there = f"this server has {listed}" if names else "is there a /v1 in base_url?"
         said = self._discreet(words.message, request)
         raise EngineError(f"{endpoint.known.base_url}: model {self._spec.model!r}: HTTP 404: {said}",
             fix=f"check `model` and `base_url`; {there}")  # fmt: skip

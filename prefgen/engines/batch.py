@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 from yarl import URL
 
 from prefgen.engines import features as found
@@ -19,6 +17,7 @@ from prefgen.engines.addresses import base_urls, key_of
 from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.batch_provider import Provider
+from prefgen.engines.batch_results import Results
 from prefgen.engines.batch_submit import Submitter, poll
 from prefgen.engines.engine import Meter, Put
 from prefgen.engines.features import Features
@@ -26,7 +25,7 @@ from prefgen.engines.refusals import EarlyRefusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
 from prefgen.engines.wire import form_of_request, to_payload
-from prefgen.engines.words import discreet, words_of
+from prefgen.engines.words import discreet, words_in
 from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.ids import content_id
 from prefgen.records import Request, Response
@@ -70,7 +69,7 @@ class BatchEngine:
             with submitter:
                 submitter.finish_begun()
                 poll(ledger, provider, meter)
-                with _Results(ledger) as results:
+                with Results(ledger) as results:
                     _Round(spec, ledger, submitter, results, put, meter, key).run(requests)
         _raise_unfinished(ledger, submitter, meter, url)
 
@@ -88,68 +87,6 @@ def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: s
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Where the line about one request lies."""
-
-    file: int  # an open file descriptor
-    start: int
-    size: int
-
-
-class _Results:
-    """What is known of every request that was ever part of a batch.
-
-    chunk_of    the newest chunk that holds a request
-    tried       batches that a request was part of
-    """
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.chunk_of: dict[str, Chunk] = {}
-        self.tried: Counter[str] = Counter()
-        self._rows: dict[str, _Row] = {}
-        self._files: list[int] = []
-        for chunk in ledger.of("submitted", "done"):
-            for request_id in ledger.ids(chunk):
-                self.chunk_of[request_id] = chunk
-                self.tried[request_id] += 1
-                self._rows.pop(request_id, None)
-            if chunk.state == "done":
-                self._index(ledger.path(chunk, "errors"))
-                self._index(ledger.path(chunk, "output"))
-
-    def __enter__(self) -> _Results:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._files:
-            os.close(file)
-
-    def line(self, request_id: str) -> dict[str, Any] | None:
-        """The provider's line about a request, or None where it said nothing."""
-        row = self._rows.get(request_id)
-        if row is None:
-            return None
-        found: dict[str, Any] = orjson.loads(os.pread(row.file, row.size, row.start))
-        return found
-
-    def _index(self, path: Path) -> None:
-        if not path.exists():
-            return
-        file = os.open(path, os.O_RDONLY)
-        self._files.append(file)
-        start = 0
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    request_id = orjson.loads(line)["custom_id"]
-                except (orjson.JSONDecodeError, KeyError, TypeError):
-                    request_id = None  # a line that says nothing about any request
-                if request_id in self.chunk_of:
-                    self._rows[request_id] = _Row(file, start, len(line))
-                start += len(line)
-
-
 class _AgainError(Exception):
     """This row came back without an answer and may be part of another batch."""
 
@@ -158,7 +95,7 @@ class _Round:
     """One pass over the requests that have no stored response."""
 
     def __init__(
-        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: _Results, put: Put, meter: Meter, key: str | None
+        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: Results, put: Put, meter: Meter, key: str | None
     ) -> None:  # fmt: skip
         self._spec = spec
         self._ledger = ledger
@@ -175,10 +112,8 @@ class _Round:
             for request in requests:
                 self._one(request, request.request_id)
             self._submitter.flush()
-        except BaseException:
-            self._early.release(final=False)
-            raise
-        self._early.release(final=True)
+        finally:
+            self._early.release()
         self._ledger.save()
 
     def _one(self, request: Request, request_id: str) -> None:
@@ -195,8 +130,7 @@ class _Round:
                 with self._spoilt(chunk):
                     self._early.add(request, response)
                 return
-            if not self._early.over:
-                self._early.release(final=True)
+            self._early.answered()
             self._put(request, response)
 
     @contextmanager
@@ -225,39 +159,36 @@ class _Round:
         self._submitter.add(request_id, payload)
 
     def _features(self, fact: str) -> Features:
-        features = found.from_fact(self._spec, fact)
-        assert features is not None, "written by to_fact"
-        return features
+        return found.from_fact(self._spec, fact) or found.first_guess(self._spec, None)
 
     def _response(self, request: Request, request_id: str, chunk: Chunk) -> Response:
         """What the provider said of one request. Raises _AgainError."""
         line = self._results.line(request_id)
         if line is None:
             raise _AgainError(f"no word of it in a batch that {chunk.status}")
-        reply = line.get("response")
-        if not isinstance(reply, dict):
-            raise _AgainError(self._said(line.get("error"), request))
-        status, body = reply.get("status_code"), reply.get("body")
         features = self._features(chunk.features)
-        if status != 200:
-            return self._refused(request, request_id, chunk, int(status or 500), body)
+        if line.status is None:
+            raise _AgainError(self._said(line.error, request))
+        if line.status != 200:
+            return self._refused(request, request_id, chunk, line.status, line.body)
         form = form_of_request(request, features)
-        raw = orjson.dumps(body)
+        raw = json.dumps(line.body).encode()
         try:
             return to_response(request, request_id, raw, form)
         except (UnreadableError, StillThinkingError) as unreadable:
             raise _AgainError(str(unreadable)) from None
         except FailedInReplyError as failed:
-            return self._refused(request, request_id, chunk, failed.status, body)
-        except NoLogprobsError:
-            if self._spec.logprobs is True:
+            return self._refused(request, request_id, chunk, failed.status, line.body)
+        except NoLogprobsError as none:
+            if none.at_all and self._spec.logprobs is True:
                 raise EngineError("`logprobs: true` was asked for, but the batch came back without log-probabilities",
                     fix="write `logprobs: auto`") from None  # fmt: skip
-            self._learn(chunk, replace(features, top_logprobs=0))
+            if none.at_all:
+                self._learn(chunk, replace(features, top_logprobs=0))
             return to_response(request, request_id, raw, form.without_logprobs())
 
     def _refused(self, request: Request, request_id: str, chunk: Chunk, status: int, body: Any) -> Response:
-        words = words_of(orjson.dumps(body))
+        words = words_in(body)
         said = f"HTTP {status}: {discreet(words.message, key=self._key, prompt=_prompt(request))}"
         if is_passing(status):
             raise _AgainError(said)
@@ -282,7 +213,7 @@ class _Round:
             self._ledger.features = found.to_fact(features)
 
     def _said(self, error: Any, request: Request) -> str:
-        words = words_of(orjson.dumps({"error": error}))
+        words = words_in({"error": error})
         return discreet(words.message, key=self._key, prompt=_prompt(request))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,7 +16,7 @@ from yarl import URL
 from prefgen.engines.addresses import is_near
 from prefgen.engines.features import Words
 from prefgen.engines.retry import Policy, Tries, TroubleError, is_passing, wait_asked_s
-from prefgen.engines.words import discreet, words_of
+from prefgen.engines.words import discreet, without_key, words_of
 from prefgen.errors import EngineError
 
 _T = TypeVar("_T")
@@ -108,11 +108,15 @@ class Provider:
 
         def download() -> None:
             with self._client.files.with_streaming_response.content(file_id) as reply, aside.open("wb") as file:
-                for piece in reply.iter_bytes(1 << 20):
+                for piece in _without_key(reply.iter_bytes(1 << 20), self._key):
                     file.write(piece)
 
         self._patiently("download a file", download)
         aside.replace(path)
+
+    def discreet(self, words: str) -> str:
+        """The provider's words without the key."""
+        return discreet(words, key=self._key, prompt="")
 
     def _find(self, chunk_key: str, began: float) -> Batch | None:
         for batch in self._client.batches.list(limit=100):
@@ -130,7 +134,7 @@ class Provider:
             except openai.APIStatusError as error:
                 trouble = self._trouble(what, error)
             except (openai.OpenAIError, _HTTP_ERROR, ValueError) as error:
-                trouble = TroubleError(f"{type(error).__name__}: {error}")
+                trouble = TroubleError(self.discreet(f"{type(error).__name__}: {error}"))
             tries.add(trouble)
             if self._policy.gives_up(tries):
                 raise EngineError(f"{self.base_url}: cannot {what}: {trouble.words}",
@@ -139,7 +143,7 @@ class Provider:
 
     def _trouble(self, what: str, error: openai.APIStatusError) -> TroubleError:
         words = _words(error)
-        said = f"HTTP {error.status_code}: {discreet(words.message, key=self._key, prompt='')}"
+        said = f"HTTP {error.status_code}: {self.discreet(words.message)}"
         if is_passing(error.status_code) and words.code != "insufficient_quota":
             return TroubleError(said, wait_s=wait_asked_s(error.response.headers), throttled=error.status_code == 429)
         fix = "see that this server has a Batch API at /v1/files and /v1/batches; otherwise use `engine: openai`"
@@ -148,6 +152,18 @@ class Provider:
         elif error.status_code == 429:
             fix = "see to the account's credit, then run the same command again"
         raise EngineError(f"{self.base_url}: cannot {what}: {said}", fix=fix) from None
+
+
+def _without_key(pieces: Iterator[bytes], key: str | None) -> Iterator[bytes]:
+    """What comes in pieces, the key masked also where it is cut in two."""
+    keep = max(0, len(key or "") - 1)
+    held = b""
+    for piece in pieces:
+        held = without_key(held + piece, key)
+        sure = max(0, len(held) - keep)
+        yield held[:sure]
+        held = held[sure:]
+    yield held
 
 
 def _checked(found: _Found) -> _Found:

@@ -119,13 +119,13 @@ def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
     under_way = ledger.of("submitted")
     for chunk in under_way:
         batch = provider.look(chunk.batch_id)
-        chunk.status = batch.status
+        chunk.status = provider.discreet(batch.status.lower())[:40]
         counts = batch.request_counts
         chunk.completed = counts.completed if counts is not None else 0
-        meter.notes.append(f"batch {batch.id}: {batch.status}, {chunk.completed:,} of {chunk.rows:,} rows")
-        if batch.status == "failed":
-            _rejected(ledger, chunk, batch, alone=len(under_way) == 1)
-        elif batch.status in _OVER:
+        meter.notes.append(f"batch {batch.id}: {chunk.status}, {chunk.completed:,} of {chunk.rows:,} rows")
+        if chunk.status == "failed":
+            _rejected(ledger, chunk, batch, provider, alone=len(under_way) == 1)
+        elif chunk.status in _OVER:
             if batch.output_file_id:
                 provider.download(batch.output_file_id, ledger.path(chunk, "output"))
             if batch.error_file_id:
@@ -136,7 +136,7 @@ def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
         ledger.save()
 
 
-def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, *, alone: bool) -> None:
+def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, provider: Provider, *, alone: bool) -> None:
     chunk.state = "rejected"
     errors = (batch.errors.data if batch.errors is not None else None) or []
     too_many = any(error.code in _TOO_MANY for error in errors)
@@ -144,8 +144,10 @@ def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, *, alone: bool) -> Non
         ledger.most_active = max(1, len(ledger.of("submitted")))
         return
     ledger.save()
-    said = "; ".join(
-        f"{error.message}" + (f" (line {error.line})" if error.line is not None else "") for error in errors[:3]
+    said = provider.discreet(
+        "; ".join(
+            f"{error.message}" + (f" (line {error.line})" if error.line is not None else "") for error in errors[:3]
+        )
     )
     fix = "mend what the provider names, then run the same command again: the rows are submitted anew"
     if too_many:

@@ -12,7 +12,7 @@ from yarl import URL
 from prefgen.engines.features import Features
 from prefgen.engines.pace import Pace
 from prefgen.engines.retry import LONGEST_WAIT_S, TroubleError
-from prefgen.errors import EngineError
+from prefgen.errors import EngineError, NotFinished
 from prefgen.records import Readout
 
 _SHARE_OF_LAST = 1 / 16  # weight of one outcome in the running share of 429s
@@ -28,7 +28,7 @@ class Patience:
 
     start_s       nobody has ever answered and no connection comes about
     run_s         only failures, and at least three for every request in flight
-    throttled_s   nothing but 429
+    throttled_s   nothing but 429, or a server asks for more patience than this
     """
 
     start_s: float = 2.0
@@ -102,13 +102,15 @@ class _Vigil:
         self._ever_good = True
 
     def bad(self, endpoint: Endpoint, trouble: TroubleError, *, now: float, in_flight: int) -> None:
-        """A try went wrong. EngineError when that has gone on for too long."""
+        """A try went wrong. EngineError when that has gone on for too long, NotFinished when it is a matter of time."""
         if self._bad_since is None:
             self._bad_since = now
         bad_s, patience = now - self._bad_since, self._patience
+        if trouble.wait_s is not None and trouble.wait_s > patience.throttled_s and self._n_endpoints == 1:
+            raise _later(endpoint, f"it asks for {trouble.wait_s:,.0f} s of patience", trouble)
         if trouble.throttled:
             if bad_s >= patience.throttled_s:
-                raise _down(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
+                raise _later(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
             return
         self._failures += 1
         self._unreached += trouble.unreached
@@ -200,7 +202,7 @@ class Endpoints:
     def bad(self, endpoint: Endpoint, trouble: TroubleError) -> None:
         """A try went wrong: the endpoint may rest, or get fewer requests. The place is given back.
 
-        EngineError when this has gone on for too long.
+        EngineError or NotFinished when this has gone on for too long.
         """
         endpoint.note(throttled=trouble.throttled)
         if trouble.throttled:
@@ -244,3 +246,8 @@ class Endpoints:
 def _down(endpoint: Endpoint, what: str, trouble: TroubleError) -> EngineError:
     return EngineError(f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
         fix="see that the endpoint runs and `base_url` is right, then run the same command again; what was answered is kept")  # fmt: skip
+
+
+def _later(endpoint: Endpoint, what: str, trouble: TroubleError) -> NotFinished:
+    return NotFinished(f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
+        fix="run the same command again later; what was answered is kept")  # fmt: skip

@@ -31,6 +31,7 @@ class Meter:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None  # None: no price is known for this model
+    waiting: str = ""  # what nothing happens for just now; '' when something does
     notes: list[str] = field(default_factory=list)  # what the engine found out, e.g. which features the server has
 
     @classmethod
@@ -46,7 +47,7 @@ class Meter:
         return whole
 
 
-_COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "notes"))
+_COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "waiting", "notes"))
 
 
 class Engine(Protocol):

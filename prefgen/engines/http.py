@@ -21,6 +21,7 @@ from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
 _T = TypeVar("_T")
+_LONG_S = 5.0  # a wait of so long is spoken of
 
 
 class OpenAIEngine:
@@ -78,15 +79,13 @@ class _Workers:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()
-        except BaseException:
-            self._early.release(final=False)
-            raise
         finally:
+            self._early.release()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._meter.in_flight = 0
-        self._early.release(final=True)
+            self._meter.waiting = ""
 
     async def _work(self) -> None:
         task = asyncio.current_task()
@@ -128,8 +127,7 @@ class _Workers:
                 self._early.add(request, Response(request_id, failure=words))
                 return
             self._endpoints.good(endpoint, self._now() - started)
-            if not self._early.over:
-                self._early.release(final=True)
+            self._early.answered()
             self._put(request, response)
             return
 
@@ -137,6 +135,7 @@ class _Workers:
         """A place for the next try, when its time has come; None when there have been enough."""
         tries.add(trouble)
         self._meter.throttled += trouble.throttled
+        self._say_wait(trouble, endpoint)
         self._endpoints.bad(endpoint, trouble)
         if self._policy.gives_up(tries):
             return None
@@ -144,6 +143,18 @@ class _Workers:
         self._meter.in_flight = self._endpoints.in_flight
         await asyncio.sleep(self._policy.wait_s(tries, trouble))
         return await self._endpoints.take_again()
+
+    def _say_wait(self, trouble: TroubleError, endpoint: Endpoint) -> None:
+        """Tell those who look on what nothing happens for."""
+        if trouble.wait_s is None or trouble.wait_s < _LONG_S:
+            self._meter.waiting = ""
+            return
+        self._meter.waiting = (
+            f"{endpoint.known.base_url} asks for {trouble.wait_s:,.0f} s of patience ({trouble.words})"
+        )
+        note = f"{endpoint.known.base_url}: waited as it asked (Retry-After)"
+        if note not in self._meter.notes:
+            self._meter.notes.append(note)
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:

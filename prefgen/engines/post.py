@@ -13,6 +13,7 @@ from yarl import URL
 
 from prefgen.engines.addresses import proxy_of
 from prefgen.engines.retry import TroubleError
+from prefgen.engines.words import without_key
 
 MOST_BYTES = 16 << 20
 """No answer to one question is longer; what is would only fill the memory."""
@@ -51,6 +52,7 @@ class Line:
         }
         if key is not None:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._key = key
         self._timeout_s = timeout_s
         self._since: dict[asyncio.Task[object], float] = {}
         self._overdue: set[asyncio.Task[object]] = set()
@@ -94,7 +96,7 @@ class Line:
             raise TroubleError(f"the connection broke: {_said(error)}") from None
         finally:
             del self._since[task]
-        return Reply(reply.status, reply.headers, raw)
+        return Reply(reply.status, reply.headers, without_key(raw, self._key))
 
     async def get(self, url: URL, *, timeout_s: float) -> Reply | None:
         """A look at something that need not be there; None when nothing came."""
@@ -103,7 +105,7 @@ class Line:
                 asyncio.timeout(timeout_s),
                 self._session.get(url, allow_redirects=False, proxy=self._proxy(url)) as reply,
             ):
-                return Reply(reply.status, reply.headers, await _read(reply))
+                return Reply(reply.status, reply.headers, without_key(await _read(reply), self._key))
         except (aiohttp.ClientError, OSError, TimeoutError, TooLongError):
             return None
 
@@ -137,4 +139,13 @@ async def _read(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """What went wrong. The library's own words may hold any bytes that came, so only those about addresses are passed on."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server hung up"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the reply was cut short, or its length or encoding is wrong"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "what came is not HTTP"
+    if isinstance(error, OSError | aiohttp.ClientConnectionError):
+        return str(error) or type(error).__name__
+    return type(error).__name__

@@ -19,32 +19,42 @@ class RefusedError(Exception):
 class EarlyRefusals:
     """Holds refusals back until the first answer shows that the refused prompt was at fault, not the settings.
 
-    A failure stored as final is never asked again; a whole run of them for one wrong setting would have to be
-    thrown away. EngineError when the first fifty requests are all refused with the same words.
+    A failure stored as final is never asked again. As long as nothing at all was answered, a wrong key or model behind
+    a proxy looks like a refused prompt, so nothing is final then: the next run asks it again.
+
+    EngineError when the first fifty requests are all refused with the same words.
     """
 
     def __init__(self, put: Put) -> None:
         self._put = put
         self._held: list[tuple[Request, Response]] = []
-        self.over = False  # an answer came, or the refusals differ
+        self._answered = False
 
     def add(self, request: Request, response: Response) -> None:
         """Take one refusal; it is put now or later."""
-        if self.over:
+        if self._answered:
             self._put(request, response)
             return
         self._held.append((request, response))
+        if len(self._held) < _ALL_REFUSED:
+            return
         # "requested 312 tokens" and "requested 320 tokens" are the same complaint.
-        words = {re.sub(r"\d+", "#", held.failure or "") for _, held in self._held}
-        if len(words) > 1:
-            self.release(final=True)
-        elif len(self._held) >= _ALL_REFUSED:
+        if len({re.sub(r"\d+", "#", held.failure or "") for _, held in self._held}) == 1:
             raise EngineError(f"all of the first {_ALL_REFUSED} requests were refused: {response.failure}",
                 fix="change the model's settings to what this server takes, then run the same command again")  # fmt: skip
+        self.release()
 
-    def release(self, *, final: bool) -> None:
-        """Put what was held back; from now on refusals go straight through."""
-        self.over = True
+    def answered(self) -> None:
+        """Something was answered: what was refused is final."""
+        if not self._answered:
+            self._answered = True
+            self._put_held(final=True)
+
+    def release(self) -> None:
+        """Put what is held back, to be asked again by the next run; nothing was answered so far."""
+        self._put_held(final=False)
+
+    def _put_held(self, *, final: bool) -> None:
         held, self._held = self._held, []
         for request, response in held:
-            self._put(request, response if final else replace(response, final=False))
+            self._put(request, replace(response, final=final))

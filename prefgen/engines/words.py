@@ -12,6 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from prefgen.engines.features import Words
+from prefgen.errors import printable
 
 _MOST_READ = 4000  # characters of a message; errors of ten megabytes have been seen
 
@@ -75,7 +76,7 @@ def _detail(detail: Any) -> str:
 
 def _printable(words: str) -> str:
     """On one line, without the characters that steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in words[:_MOST_READ])
+    return printable(" ".join(words[:_MOST_READ].split()))
 
 
 _KEYLIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|key)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+\S+", re.I)
@@ -95,8 +96,14 @@ def discreet(words: str, *, key: str | None, prompt: str) -> str:
         least = min(_PIECE_OF_KEY, max(_SHORTEST_KEY, len(form) // 2))
         words = _without_pieces(words, form, least, "***", fold=True)
     words = _KEYLIKE.sub("***", words)
-    words = _without_pieces(words, prompt, _PIECE_OF_PROMPT, "[...]", fold=False)
+    words = _without_pieces(words, " ".join(prompt.split()), _PIECE_OF_PROMPT, "[...]", fold=False)
     return words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 3] + "..."
+
+
+def without_key(raw: bytes, key: str | None) -> bytes:
+    """What a server sent, the key masked: some repeat the header that brought it, in errors and even in answers."""
+    secret = (key or "").encode()
+    return raw.replace(secret, b"***") if len(secret) >= _SHORTEST_KEY and secret in raw else raw
 
 
 @lru_cache(maxsize=8)
@@ -130,4 +137,4 @@ def _without_pieces(words: str, secret: str, least: int, instead: str, *, fold: 
     return "".join((*kept, words[begun:]))
 
 
-__all__ = ["Words", "discreet", "loads", "words_in", "words_of"]
+__all__ = ["Words", "discreet", "loads", "without_key", "words_in", "words_of"]
