@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +104,7 @@ class _Round:
         self._meter = meter
         self._key = key
         self._early = EarlyRefusals(put)
+        self._doubtful: dict[int, Chunk] = {}  # chunks with refusals, as long as nothing was answered
 
     def run(self, requests: Iterator[Request]) -> None:
         """Take every request once: put its response, leave it where it waits, or submit it."""
@@ -114,7 +114,9 @@ class _Round:
             self._submitter.flush()
         finally:
             self._early.release()
-        self._ledger.save()
+            for chunk in self._doubtful.values():  # its rows are submitted anew, once what was wrong is mended
+                chunk.state = "rejected"
+            self._ledger.save()
 
     def _one(self, request: Request, request_id: str) -> None:
         chunk = self._results.chunk_of.get(request_id)
@@ -126,22 +128,15 @@ class _Round:
             except _AgainError as again:
                 self._again(request, request_id, str(again))
                 return
-            if response.failure is not None:
-                with self._spoilt(chunk):
-                    self._early.add(request, response)
-                return
-            self._early.answered()
-            self._put(request, response)
-
-    @contextmanager
-    def _spoilt(self, chunk: Chunk) -> Iterator[None]:
-        """When every row was refused for one wrong setting, the rows are submitted again once that is mended."""
-        try:
-            yield
-        except EngineError:
-            chunk.state = "rejected"
-            self._ledger.save()
-            raise
+            if response.failure is None:
+                self._early.answered()
+                self._doubtful.clear()
+                self._put(request, response)
+            elif not response.final or self._results.refused[request_id] + 1 >= self._spec.max_attempts:
+                self._put(request, response)
+            else:
+                self._doubtful[chunk.number] = chunk
+                self._early.add(request, response)
 
     def _again(self, request: Request, request_id: str, words: str) -> None:
         tried, ledger = self._results.tried[request_id], self._ledger
@@ -164,6 +159,11 @@ class _Round:
     def _response(self, request: Request, request_id: str, chunk: Chunk) -> Response:
         """What the provider said of one request. Raises _AgainError."""
         line = self._results.line(request_id)
+        if line is None and chunk.number in self._results.strange:
+            words = f"no line of the results of batch {chunk.batch_id} speaks of a request that was in it; it is not bought again"
+            if words not in self._meter.notes:
+                self._meter.notes.append(words)
+            return Response(request_id, failure=words, final=False)
         if line is None:
             raise _AgainError(f"no word of it in a batch that {chunk.status}")
         features = self._features(chunk.features)
@@ -193,8 +193,8 @@ class _Round:
         if is_passing(status):
             raise _AgainError(said)
         if status in (401, 403, 404):
-            with self._spoilt(chunk):
-                raise EngineError(f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
+            self._doubtful[chunk.number] = chunk
+            raise EngineError(f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
                     fix=f"check `model`, and what the key in {self._spec.api_key_env} may use")  # fmt: skip
         features = self._features(chunk.features)
         form = form_of_request(request, features)

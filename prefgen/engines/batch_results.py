@@ -11,7 +11,6 @@ from typing import Any
 
 from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.words import loads
-from prefgen.errors import EngineError
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -45,19 +44,24 @@ class Results:
 
     chunk_of    the newest chunk that holds a request
     tried       batches that a request was part of
-
-    EngineError for a batch whose results speak of none of its requests: it was answered and paid for in a form that is
-    not understood, and buying it again would not help.
+    refused     batches that refused a request together with all others in them
+    strange     numbers of the chunks whose results speak of none of their requests: answered and paid for in a form that
+                is not understood, so that buying them again would not help
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.chunk_of: dict[str, Chunk] = {}
         self.tried: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.strange: set[int] = set()
         self._rows: dict[str, _Row] = {}
         self._files: list[int] = []
         try:
             for chunk in ledger.of("submitted", "done"):
                 self._take(ledger, chunk)
+            for chunk in ledger.of("rejected"):
+                if ledger.path(chunk, "errors").exists() or ledger.path(chunk, "output").exists():
+                    self.refused.update(ledger.ids(chunk))
         except BaseException:
             self.close()
             raise
@@ -87,8 +91,7 @@ class Results:
             paths = [ledger.path(chunk, "errors"), ledger.path(chunk, "output")]
             strange, known = (sum(counts) for counts in zip(*map(self._index, paths), strict=True))
             if strange and not known:
-                raise EngineError(f"batch {chunk.batch_id}: none of its {strange:,} lines of results speaks of a request that was in it",
-                    fix=f"look at {paths[1]}: nothing is bought again as long as it lies there")  # fmt: skip
+                self.strange.add(chunk.number)
 
     def _index(self, path: Path) -> tuple[int, int]:
         """(lines that speak of no request of ours, lines that do) of one file."""

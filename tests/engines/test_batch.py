@@ -17,6 +17,7 @@ from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel
 from tests.engines.test_http import question
+from tests.servers.batches import DIALECTS
 from tests.servers.running import Served, thread
 
 
@@ -96,6 +97,41 @@ def test_submit_leave_collect(cron, server):
     found = server.log()
     assert found["requests"] == 0, "nothing is asked outside the batches"
     assert found["batch"] == {"batches": ["completed"] * 3, "rows": [40, 40, 20], "answered": 100, "twice": 0}
+
+
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {"foreign"}))
+def test_results_are_read_in_every_dialect_and_nothing_is_bought_twice(cron, dialect):
+    with thread({"batch": {"polls": 1, "dialect": dialect}}) as server:
+        cron.until_done(spec(server), QUESTIONS[:30])
+        found = server.log()["batch"]
+    assert len(cron.stored) == 30
+    assert not [response.failure for response in cron.stored.values() if response.failure]
+    assert {response.method for response in cron.stored.values()} == {"logprobs"}
+    assert (found["rows"], found["answered"], found["twice"]) == ([30], 30, 0)
+
+
+def test_results_that_nobody_understands_are_said_and_not_bought_again(cron):
+    with thread({"batch": {"polls": 1, "dialect": "foreign"}}) as server:
+        cron.until_done(spec(server), QUESTIONS[:30])
+        cron.until_done(spec(server), QUESTIONS[:30])
+        assert server.log()["batch"]["rows"] == [30]
+    assert {response.final for response in cron.stored.values()} == {False}
+    assert any("it is not bought again" in note for note in cron.notes)
+
+
+def test_a_batch_refused_as_a_whole_is_submitted_again_when_that_is_mended_and_not_for_ever(cron):
+    refusing = {"rules": [{"match": "coffee", "fault": "400"}], "batch": {"polls": 1}}
+    with thread(refusing) as server:
+        cron.until_done(spec(server), QUESTIONS[:8])
+        assert {response.final for response in cron.stored.values()} == {False}
+        server.follow({"batch": {"polls": 1}})
+        cron.until_done(spec(server), QUESTIONS[:8])
+        assert not [response.failure for response in cron.stored.values() if response.failure]
+        server.follow(refusing)
+        for _ in range(5):
+            cron.until_done(spec(server), QUESTIONS[8:10])
+        assert server.log()["batch"]["rows"] == [8, 8, 2, 2, 2]
+    assert all(cron.stored[one.request_id].final for one in QUESTIONS[8:10])
 
 
 def test_only_what_an_expired_batch_left_out_is_sent_again(cron):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,7 +181,7 @@ class Desk:
         shown["request_counts"] = {"total": len(batch.rows), "completed": len(good), "failed": len(bad)}
         for key, lines in (("output_file_id", good), ("error_file_id", bad)):
             if lines:
-                content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+                content = DIALECTS[self.script.batch.dialect](lines)
                 shown[key] = self._keep(content, "batch_output", f"{shown['id']}_{key}.jsonl")["id"]
 
     def _row(self, row: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -208,6 +209,46 @@ class Desk:
             return refused.status, refused.body
         self.given[custom_id] = self.given.get(custom_id, 0) + 1
         return 200, found
+
+
+def _lines(lines: list[dict[str, Any]]) -> bytes:
+    return b"".join(orjson.dumps(line) + b"\n" for line in lines)
+
+
+def _each(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[list[dict[str, Any]]], bytes]:
+    """Lines whose reply was changed."""
+
+    def written(lines: list[dict[str, Any]]) -> bytes:
+        return _lines([line | {"response": line["response"] and change(line["response"])} for line in lines])
+
+    return written
+
+
+def _failed_too(lines: list[dict[str, Any]]) -> bytes:
+    """Every answer twice, and then as an error."""
+    error = {"response": {"status_code": 500, "body": {"error": {"message": "late"}}}}
+    return _lines([*lines, *lines, *(line | error for line in lines)])
+
+
+DIALECTS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
+    "plain": _lines,
+    "bom": lambda lines: b"\xef\xbb\xbf" + _lines(lines),
+    "comments": lambda lines: b"# results\n\n: keep-alive\n" + _lines(lines).replace(b"\n", b"\r\n\r\n"),
+    "strange ids": lambda lines: (
+        _lines([{"custom_id": 42}, {"custom_id": ["a"]}, {"custom_id": {}}, {}, *lines]) + b"[1]\nnull\n"
+    ),
+    "status as text": _each(lambda reply: reply | {"status_code": str(reply["status_code"])}),
+    "status in words": _each(lambda reply: reply | {"status_code": f"{reply['status_code']} OK"}),
+    "no status": _each(lambda reply: {"body": reply["body"]}),
+    "body as text": _each(lambda reply: reply | {"body": orjson.dumps(reply["body"]).decode()}),
+    "reply as text": lambda lines: _lines(
+        [line | {"response": orjson.dumps(line["response"]).decode()} for line in lines]
+    ),
+    "answered twice": _failed_too,
+    "NaN": lambda lines: _lines(lines).replace(b'"usage":{', b'"usage":{"seconds":NaN,"score":-Infinity,'),
+    "foreign": lambda lines: b"".join(b'{"answer": %d}\n' % number for number, _ in enumerate(lines)),
+}
+"""How providers write the lines of their results."""
 
 
 def _invalid(rows: list[dict[str, Any]], number: int, script: Script) -> tuple[str, str] | None:

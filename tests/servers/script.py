@@ -76,6 +76,7 @@ class BatchScript:
     refuse            batches that fail validation
     stuck             batches that stay in progress until /admin/advance
     fail_rows         share of rows that fail with a 500 inside the output's error file, the first time only
+    dialect           how results are written: `plain`, or in one of the ways of `batches.DIALECTS`
     most_at_once      batches in progress at once; one more fails with `token_limit_exceeded`; null: no limit
     """
 
@@ -85,6 +86,7 @@ class BatchScript:
     stuck: tuple[int, ...] = ()
     fail_rows: float = 0.0
     most_at_once: int | None = None
+    dialect: str = "plain"
 
 
 @dataclass(frozen=True, slots=True)
