@@ -245,12 +245,13 @@ def doctor(
     pipeline: Annotated[
         Path | None, typer.Argument(metavar="[PIPELINE]", help="Also try the endpoints of this pipeline.")
     ] = None,
+    set_: Set = None,
     json: Json = False,
 ) -> None:
     """What is installed, which keys are set, what an endpoint can do."""
     from prefgen.cli.doctor import examine
 
-    raise typer.Exit(examine(pipeline, as_json=json))
+    raise typer.Exit(examine(pipeline, set_ or (), as_json=json))
 
 
 @app.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,9 @@ LIBRARIES = (
 )
 
 
+_TIMEOUT_S = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing looked at. `fine` is None where it is neither good nor bad."""
@@ -43,12 +47,12 @@ class Finding:
     found: str
 
 
-def examine(pipeline: Path | None, *, as_json: bool) -> int:
+def examine(pipeline: Path | None, overrides: Sequence[str] = (), *, as_json: bool) -> int:
     """Print all findings; exit code 0, or 3 when an endpoint or the weights of `pipeline` cannot be used, 2 for a gate."""
     findings = list(_machine())
     code = 0
     if pipeline is not None:
-        read = load(pipeline)
+        read = load(pipeline, overrides)
         for finding in _gates(read):
             findings.append(finding)
             code = code if finding.fine else SpecError.exit_code
@@ -128,36 +132,75 @@ def _model(name: str, model: ModelSpec) -> Finding:
             return _endpoint(what, model)
         return Finding(what, model.responses.exists(), f"responses in {model.responses}")
     except PrefgenError as error:
-        return Finding(what, False, str(error))
+        return Finding(what, False, " ".join(str(error).split()))
 
 
 def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:
-    """Ask each address for its list of models: who is there, and whether it takes the key and has the model."""
-    from openai import OpenAI, OpenAIError
-
+    """Ask each address for its models, and of an endpoint that answers at once one tiny question, as a run would ask it."""
     from prefgen.engines.addresses import base_urls, key_of
-    from prefgen.engines.features import first_guess, owner_of
+    from prefgen.engines.words import discreet
 
     urls = base_urls(model)
-    key = key_of(model, urls) or "none"
+    key = key_of(model, urls)
     said = []
     for url in urls:
-        try:
-            with OpenAI(base_url=url, api_key=key, max_retries=0, timeout=10) as client:
-                listed = client.models.list().model_dump()
-        except OpenAIError as error:
-            reason = f"{type(error).__name__}" + (
-                f" {status}" if (status := getattr(error, "status_code", None)) else ""
+        names = asyncio.run(_listed(url, key, model.api_key_env))
+        if names and model.model not in names:
+            some = discreet(", ".join(map(repr, names[:5])), key=key, prompt="")
+            return Finding(
+                what, False, f"{url} answers, but does not list {model.model!r}; write one of its names: {some}"
             )
-            return Finding(what, False, f"{url}: {reason}; is the address right, and {model.api_key_env} set?")
-        names = [entry["id"] for entry in listed["data"]]
-        features = first_guess(model, owner_of(listed))
-        there = (
-            "has the model"
-            if model.model in names
-            else f"does not list {model.model!r}, but {', '.join(names[:5]) or 'nothing'}"
-        )
-        said.append(
-            f"{url} answers, {there}; will be held by {features.hold}, {features.top_logprobs} log-probabilities"
-        )
+        there = "has the model" if names else "does not list its models"
+        tried = _tried(model, url) if isinstance(model, OpenAIModel) else "no question is tried with a batch"
+        said.append(f"{url} answers and {there}; {tried}")
     return Finding(what, True, "; ".join(said))
+
+
+async def _listed(url: str, key: str | None, key_env: str) -> list[str]:
+    """Names of the models of one address; empty where it does not tell. EngineError where nobody answers, or not with this key."""
+    from yarl import URL
+
+    from prefgen.engines.features import names_of
+    from prefgen.engines.post import Line
+    from prefgen.engines.words import loads
+
+    async with Line(key, timeout_s=_TIMEOUT_S) as line:
+        reply = await line.get(URL(f"{url}/models"), timeout_s=_TIMEOUT_S)
+    if reply is None:
+        raise EngineError(f"{url}: nobody answers", fix="see that the endpoint runs and `base_url` is right")
+    if reply.status in (401, 403):
+        raise EngineError(f"{url}: HTTP {reply.status}", fix=f"put a key that it takes into {key_env}")
+    try:
+        return names_of(loads(reply.raw)) if reply.status == 200 else []
+    except ValueError:
+        return []
+
+
+def _tried(model: OpenAIModel, url: str) -> str:
+    """What became of one small question. EngineError where it was not answered."""
+    from prefgen.engines.endpoints import Patience
+    from prefgen.engines.engine import Meter
+    from prefgen.engines.http import OpenAIEngine
+    from prefgen.judging.prompts import as_sent
+    from prefgen.records import Request, Response
+
+    page = (
+        ("system", "You like tea."),
+        ("user", "Which one?\n\nA) tea\nB) coffee\n\nReply with one of A, B and nothing else."),
+    )
+    messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
+    request = Request(
+        model.model, model.identity, messages, "logprobs", ("A", "B"), model.temperature, model.top_p,
+        model.max_tokens or 16, model.seed,
+    )  # fmt: skip
+    once = {"base_url": url, "concurrency": 1, "max_attempts": 2, "timeout_s": min(model.timeout_s, 30.0)}
+    found: list[Response] = []
+    engine = OpenAIEngine(model.model_copy(update=once), patience=Patience(run_s=_TIMEOUT_S, throttled_s=_TIMEOUT_S))
+    engine.answer(iter([request]), lambda _, response: found.append(response), Meter())
+    (response,) = found
+    if response.failure is not None:
+        raise EngineError(f"{url}: a small question was not answered: {response.failure}")
+    if not response.text.strip():
+        raise EngineError(f"{url}: a small question was answered with nothing ({response.finish})",
+            fix="a model that thinks needs a larger `max_tokens`, or a switch in `extra_body` that stops it")  # fmt: skip
+    return f"a small question is answered, by {response.method}"

@@ -108,7 +108,10 @@ def test_the_doctor_tells_who_answers_and_never_the_key(
     path = write_pipeline(folder, endpoint().base_url, personas=3, items=4)
     said = prefgen("doctor", path)
     assert said.returncode == 0, said.stderr
-    assert "answers" in said.stderr
+    assert "a small question is answered, by logprobs+grammar" in said.stderr
+    other = prefgen("doctor", path, "--set", "models.judge.model=nobody")
+    assert other.returncode == 3
+    assert "does not list 'nobody'; write one of its names: 'test-model'" in other.stderr
     assert "very-secret" not in said.stderr + said.stdout
     nobody = write_pipeline(folder, "http://127.0.0.1:9/v1", personas=3, items=4)
     assert prefgen("doctor", nobody).returncode == 3

@@ -15,14 +15,14 @@ Says = Callable[[int, bytes, bytes], bytes | Iterable[bytes]]
 
 @dataclass(slots=True)
 class Raw:
-    """A running server. `bodies` are those of all POSTs; GETs are answered 404."""
+    """A running server. `bodies` are those of all POSTs; GETs are answered with `listed`, or 404."""
 
     base_url: str
     bodies: list[bytes] = field(default_factory=list)
 
 
 @contextmanager
-def raw_server(says: Says) -> Iterator[Raw]:
+def raw_server(says: Says, *, listed: bytes | None = None) -> Iterator[Raw]:
     listener = socket.create_server(("127.0.0.1", 0))
     raw = Raw(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     lock = threading.Lock()
@@ -31,7 +31,7 @@ def raw_server(says: Says) -> Iterator[Raw]:
         with connection, contextlib.suppress(OSError):
             head, body = _read(connection)
             if head.startswith(b"GET"):
-                connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+                connection.sendall(http("404 Not Found", b"{}") if listed is None else http("200 OK", listed))
                 return
             with lock:
                 number = len(raw.bodies)
