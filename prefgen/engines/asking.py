@@ -171,7 +171,8 @@ class Asking:
         except FailedInReplyError as failed:
             status, words = failed.status, failed.words
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
-            return Response(request_id, method="text", finish="content_filter")
+            said = self._discreet(words.message, request)
+            return Response(request_id, said, method="text", finish="content_filter")
         if status == HTTPStatus.NOT_FOUND:
             await self._raise_not_found(words, request, endpoint)
         self._raise_for(status, words, reply.headers, request, endpoint)

@@ -90,30 +90,34 @@ class _Vigil:
     def __init__(self, patience: Patience, n_endpoints: int) -> None:
         self._patience = patience
         self._n_endpoints = n_endpoints
-        self._failures = 0  # since the last answer, 429s not counted
+        self._failures = 0  # since the last answer or 429: who says 429 is there
         self._unreached = 0
-        self._bad_since: float | None = None
+        self._failing_since: float | None = None
+        self._unanswered_since: float | None = None
         self._ever_good = False
 
     def good(self) -> None:
         """Somebody answered."""
         self._failures = self._unreached = 0
-        self._bad_since = None
+        self._failing_since = self._unanswered_since = None
         self._ever_good = True
 
     def bad(self, endpoint: Endpoint, trouble: TroubleError, *, now: float, in_flight: int) -> None:
         """A try went wrong. EngineError when that has gone on for too long, NotFinished when it is a matter of time."""
-        if self._bad_since is None:
-            self._bad_since = now
-        bad_s, patience = now - self._bad_since, self._patience
+        patience = self._patience
         if trouble.wait_s is not None and trouble.wait_s > patience.throttled_s and self._n_endpoints == 1:
             raise _later(endpoint, f"it asks for {trouble.wait_s:,.0f} s of patience", trouble)
+        self._unanswered_since = now if self._unanswered_since is None else self._unanswered_since
         if trouble.throttled:
-            if bad_s >= patience.throttled_s:
-                raise _later(endpoint, f"nothing but HTTP 429 for {bad_s:.0f} s", trouble)
+            self._failures = self._unreached = 0
+            self._failing_since = None
+            if now - self._unanswered_since >= patience.throttled_s:
+                raise _later(endpoint, f"nothing but HTTP 429 for {now - self._unanswered_since:.0f} s", trouble)
             return
+        self._failing_since = now if self._failing_since is None else self._failing_since
         self._failures += 1
         self._unreached += trouble.unreached
+        bad_s = now - self._failing_since
         if not self._ever_good and self._failures == self._unreached:
             if self._failures >= 3 * self._n_endpoints and bad_s >= patience.start_s:
                 raise _down(endpoint, "nobody can be reached", trouble)

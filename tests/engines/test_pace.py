@@ -179,3 +179,14 @@ def test_a_few_failures_among_slow_requests_are_borne_however_long():
             places.bad(one, TroubleError("500"))
 
     run(test)
+
+
+def test_a_429_between_failures_shows_that_somebody_is_there():
+    async def test():
+        (one,), places = endpoints_of(1, Patience(run_s=0.0, throttled_s=60.0))
+        for _ in range(20):
+            for trouble in (TroubleError("429", throttled=True), TroubleError("500"), TroubleError("500")):
+                assert places.grab() is one
+                places.bad(one, trouble)
+
+    run(test)
