@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.hub import Hub, hub
 from tests.servers.running import Served, serve, thread
+
+settings.register_profile("prefgen", deadline=None)  # a busy machine is no fault of what is tested
+settings.load_profile("prefgen")
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,8 @@ def test_every_shipped_file_is_right(path: Path) -> None:
 def test_the_quickstart_is_planned_as_promised() -> None:
     said = prefgen("plan", ROOT / "pipelines" / "quickstart.yaml", "--json")
     steps = {step["name"]: step for step in orjson.loads(said.stdout)["steps"]}
-    assert steps["questions"]["rows"] == 128
-    assert steps["answers"]["requests"] == steps["answers"]["rows"] == 128 * 8 * 2
+    assert steps["questions"]["rows"] == 84
+    assert steps["answers"]["requests"] == steps["answers"]["rows"] == 84 * 8 * 3
 
 
 def test_a_run_speaks_json_to_programs(folder: Path, endpoint: Start) -> None:
