@@ -42,7 +42,7 @@ def test_the_same_pipeline_runs_over_a_real_server(address: str, folder: Path, s
     done = prefgen(*words, "--set", model)
     assert done.code == 0, done.err
     rows = pl.read_parquet(folder / "out" / "tables" / "answers" / "*.parquet")
-    assert rows.height == 8 * 2
+    assert rows.height == 8 * 3
     assert set(rows["readout"]) == {method}
     if method != "text":  # a small model that nothing holds may say anything
         assert rows["status"].is_in(["ok", "na"]).all()
