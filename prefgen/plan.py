@@ -11,15 +11,12 @@ from typing import Any, NoReturn
 from prefgen.engines.prices import price_of
 from prefgen.engines.speed import speed_of
 from prefgen.engines.tokens import estimate_tokens
-from prefgen.errors import one_of
 from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
-from prefgen.spec.calibration import read_calibration
 from prefgen.spec.models import BatchModel, ModelSpec
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind, kind_of
 from prefgen.steps.context import Bound, Context, weakest
-from prefgen.store.finished import Lineage
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
 
@@ -127,7 +124,10 @@ def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     for name in pipeline.steps:
         seen.add(name)
     check_exports(pipeline, seen.tables, seen.grains)
-    _check_calibration(pipeline, seen.grains)
+    if pipeline.calibrate is not None:
+        from prefgen.analysis.foreseen import check_calibration  # heavy, and few runs are held against a survey
+
+        check_calibration(pipeline, pipeline.calibrate, seen.tables, seen.grains)
     return Plan(tuple(seen.plans.values()), seen.token_method, seen.summaries, seen.made)
 
 
@@ -283,21 +283,6 @@ def _check_leakage_is_measured(pipeline: Pipeline, plan: StepPlan, summary: Mapp
             at,
             f"neither {plan.name!r} nor a step above it has questions to compare (`item_id` and `prompt`)",
             "leave this gate out",
-        )
-
-
-def _check_calibration(pipeline: Pipeline, grains: Mapping[str, str]) -> None:
-    if pipeline.calibrate is None:
-        return
-    lineage = Lineage.of_pipeline(pipeline, grains)
-    answers = read_calibration(pipeline.calibrate).answers
-    if answers is None and lineage.judgments is None:
-        raise pipeline.document.error(("calibrate",), "no step has judgments", "add a `judge` step")
-    if answers is not None and grains.get(answers) != "judgments":
-        raise pipeline.document.error(
-            ("calibrate",),
-            f"its `answers: {answers}` is no step with judgments",
-            f"name {one_of(answers, lineage.of_grain('judgments'))} there",
         )
 
 

@@ -191,8 +191,13 @@ def _past_gates(outcome: Outcome) -> Outcome:
     missed = [gate for gate in outcome.manifest["gates"] if not gate["passed"]]
     if missed:
         said = "; ".join(
-            f"{gate['step']}.{gate['gate']}: found {gate['found']:g}, wanted {gate['wanted']:g}" for gate in missed
+            f"{gate['step']}.{gate['gate']}: found {_figure(gate['found'])}, wanted {_figure(gate['wanted'])}"
+            for gate in missed
         )
         raise GateError(f"{outcome.folder.path}: the data misses {len(missed)} gate(s): {said}",
             fix="look at `prefgen show`; the data is written, and `expect:` says what it must reach")  # fmt: skip
     return outcome
+
+
+def _figure(value: float | None) -> str:
+    return "nothing that can be told" if value is None else f"{value:g}"

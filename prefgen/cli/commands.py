@@ -177,7 +177,10 @@ def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
             print(line)
     missed = [gate for gate in gate_rows(calibration, spec) if not gate["passed"]]
     if missed:
-        said = ", ".join(f"{gate['gate']} is {gate['found']}, wanted {gate['wanted']}" for gate in missed)
+        said = ", ".join(
+            f"{gate['gate']} is {'unknown' if gate['found'] is None else gate['found']}, wanted {gate['wanted']}"
+            for gate in missed
+        )
         raise GateError(f"calibration: {said}", fix="use a judge that holds its persona better, or ask for less")
 
 

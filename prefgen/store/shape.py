@@ -16,7 +16,7 @@ _NUMBER = (int, float)
 _MAYBE_DICT = (dict, type(None))
 _FILE = {"path": str, "bytes": int, "sha256": str}
 _STEP = {"name": str, "kind": str, "grain": str, "rows": int, "dropped": _MAYBE_DICT, "summary": dict}
-_GATE = {"step": str, "gate": str, "wanted": _NUMBER, "found": _NUMBER, "passed": bool}
+_GATE = {"step": str, "gate": str, "wanted": _NUMBER, "found": (*_NUMBER, type(None)), "passed": bool}
 _CONFIG = {"name": str, "splits": dict}
 _MANIFEST: Mapping[str, Any] = {
     "format": int, "name": str, "fingerprint": str, "status": str, "publish": _MAYBE_DICT, "models": _MAYBE_DICT,

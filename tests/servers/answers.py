@@ -84,6 +84,10 @@ def tastes(messages: list[dict[str, Any]]) -> dict[str, float]:
     key = "\x1e".join(_OPTION.sub("", text) for text in texts)
     scores = {letter: _SHARPNESS * _unit(key, words.get(letter, letter)) for letter in letters}
     scores[letters[0]] += _LEANING
+    passage = _page(messages).split("\n\n")[1:2] if _page(messages).startswith("Read this") else []
+    for letter, text in words.items():
+        if any(text in told for told in passage):
+            scores[letter] += 20.0  # what it reads back is what stands there
     whole = sum(math.exp(score) for score in scores.values())
     return {letter: math.exp(score) / whole for letter, score in scores.items()}
 
@@ -135,6 +139,8 @@ def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[li
         return [part for part in re.split(r'(?<=")([A-Z])(?=")', text) if part], True
     letter = max(p, key=lambda each: p[each])
     page = _page(body["messages"])
+    if page.startswith("Tell "):
+        return re.findall(r"\S+\s*", _written(page)), False
     if "Answer: and one of" in page:
         return ["It", " suits", " my", " life", ".", "\n", "Answer", ":", " ", letter], False
     if "how certain" in page:
@@ -142,6 +148,15 @@ def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[li
     if script.personality == "plain":
         return ["I", " would", " choose", " ", letter, "."], False
     return [letter], False
+
+
+def _written(page: str) -> str:
+    """A scene that holds its option, or a life that holds its facts."""
+    shown = re.search(r"^It shows this answer: (.*)$", page, re.MULTILINE)
+    if shown:
+        return f"Ann meets Bob at the gate. What they want is {shown[1]}. Both of them smile."
+    facts = re.findall(r"^- (.*): (.*)$", page, re.MULTILINE)
+    return " ".join(["You get up early and walk to work.", *(f"Your {name} is {level}." for name, level in facts)])
 
 
 def _by_grammar(grammar: str, p: dict[str, float]) -> list[str]:

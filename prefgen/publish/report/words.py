@@ -67,12 +67,14 @@ def points(difference: float | None) -> str:
     return "-" if difference is None else f"{difference * 100:+.0f}"
 
 
-def number(found: float) -> str:
+def number(found: float | None) -> str:
     """A count, or a decimal of three places, as gates have them.
 
-    >>> number(27440), number(0.8)
-    ('27,440', '.800')
+    >>> number(27440), number(0.8), number(None)
+    ('27,440', '.800', 'nothing that can be told')
     """
+    if found is None:
+        return "nothing that can be told"
     return decimal(found, 3) if isinstance(found, float) else count(found)
 
 
