@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -14,7 +15,7 @@ from prefgen.ids import content_id
 from prefgen.store.folder import file_errors
 from prefgen.store.hub_layout import Layout, configs_of
 from prefgen.store.remote import Remote, connect
-from prefgen.store.rows import read_together
+from prefgen.store.rows import read_rows, read_together
 from prefgen.store.shards import split_rank
 
 MAX_BYTES = 20_000_000_000
@@ -40,7 +41,8 @@ def hub_rows(
     kept = (cache or _cache_folder()) / f"{name}.parquet"
     with file_errors(kept):
         if kept.is_file():
-            return pl.read_parquet(kept)
+            with contextlib.suppress(SpecError):  # one that was damaged here is fetched again
+                return read_rows(kept)
         rows = _fetched(remote, commit, config, split)
         kept.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=kept.parent, prefix=f".{name}.")

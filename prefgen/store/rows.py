@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from prefgen.errors import Complaint, SpecError, one_of
 from prefgen.store.delimited import SUFFIXES, read_delimited
@@ -38,7 +39,7 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
         if suffix in _DELIMITED:
             read = read_delimited(path)
             return numbers(read.frame), read.notes
-        return (pl.read_parquet(path, glob=False) if suffix == "parquet" else _json_rows(path)), ()
+        return (_parquet(path) if suffix == "parquet" else _json_rows(path)), ()
     except SpecError:
         raise
     except (pl.exceptions.PolarsError, OSError, BaseException) as error:
@@ -47,6 +48,16 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
             raise
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise _complaint(path, 1, f"not readable as {suffix}: {first}", f"check that it is a {suffix} file") from None
+
+
+def _parquet(path: Path) -> pl.DataFrame:
+    """Read by Arrow: over some damaged files polars' own reader ends the process (seen with 2.1.0)."""
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    table.validate(full=True)  # texts that are no UTF-8, say
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def read_together(paths: Sequence[Path], *, separator: str | None = None) -> pl.DataFrame:

@@ -82,6 +82,15 @@ def test_a_finished_run_and_kept_rows_ask_nobody(town: Hub, folder: Path) -> Non
     assert town.journal == asked
 
 
+def test_kept_rows_that_were_damaged_are_fetched_again(town: Hub, folder: Path) -> None:
+    commit = town.repos[NAME].heads["main"]
+    rows = hub_rows(NAME, commit=commit, config="items", split=None)
+    (kept,) = (folder / "cache").rglob("*.parquet")
+    kept.write_bytes(kept.read_bytes()[:-10])
+    assert hub_rows(NAME, commit=commit, config="items", split=None).equals(rows)
+    assert pl.read_parquet(kept).equals(rows)
+
+
 def test_configs_and_splits_are_those_of_the_card(town: Hub, folder: Path) -> None:
     commit = town.repos[NAME].heads["main"]
     dpo = hub_rows(NAME, commit=commit, config=None, split="train")
