@@ -112,6 +112,10 @@ class Asking:
         if endpoint.models_url.host != "api.openai.com":
             owner = found.owner_of(await self._models(endpoint))
         known.features = found.first_guess(spec, owner)
+        if spec.prefill and not found.is_known(owner):
+            self._note(
+                f"{known.base_url}: does not say who it is, so whether it goes on from the begun answer is not known"
+            )
         return known.features
 
     async def _models(self, endpoint: Endpoint) -> object:

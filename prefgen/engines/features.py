@@ -87,6 +87,11 @@ def first_guess(spec: OpenAIModel | BatchModel, owner: str | None) -> Features:
     return _as_told(spec, found)
 
 
+def is_known(owner: str | None) -> bool:
+    """Whether the owner tells how the endpoint goes on from a begun answer."""
+    return (owner or "").lower() in _BY_OWNER
+
+
 def check_prefill(spec: OpenAIModel | BatchModel, base_url: str, host: str | None, words: str = "") -> None:
     """EngineError where a begun answer is wanted of a host that is known to begin a new message, or said so in `words`."""
     if spec.prefill and (words or host in _NEVER_GOES_ON):

@@ -343,6 +343,8 @@ def test_an_answer_that_was_begun_says_so_wherever_it_was_asked(script, method):
     with thread(script) as server:
         taken = ask(spec(server.base_url, prefill=True), [begun(0), begun(1)])
     assert {response.method for response in taken.values()} == {method}
+    doubted = any("goes on from the begun answer is not known" in note for note in taken.meter.notes)
+    assert doubted == (script.get("personality") == "plain")
 
 
 @pytest.mark.parametrize("script", [{"personality": "vllm", "refuses": ["continue_final_message"]}])
