@@ -92,6 +92,11 @@ class NotFinished(PrefgenError):  # noqa: N818 - not an error: a stop on purpose
     exit_code = 75
 
 
+def first_words(error: BaseException) -> str:
+    """The first line of what a library says of an error, 200 characters at most; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def printable(text: str) -> str:
     """Text whose control characters are written out: a name or a reply must not move the cursor or change colours.
 

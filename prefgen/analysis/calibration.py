@@ -20,6 +20,7 @@ from prefgen.spec.calibration import CalibrationSpec
 from prefgen.store.delimited import read_delimited
 from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder, file_errors, write_of_run
+from prefgen.store.rows import read_parquet
 from prefgen.store.table import Table
 
 
@@ -82,12 +83,11 @@ def read_survey_rows(path: Path, weight: str | None = None) -> pl.DataFrame:
     Columns of a CSV are text as written, as the levels of personas are, with null for a missing value; only those of
     `weight` are numbers.
     """
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise FileError(f"{path}: cannot be read: {words}", fix="give a CSV with a header, or Parquet") from None
+    if path.suffix.lower() == ".parquet":
+        try:
+            return read_parquet(path)
+        except ValueError as error:
+            raise FileError(f"{path}: cannot be read: {error}", fix="give a CSV with a header, or Parquet") from None
     read = read_delimited(path)
     frame = read.frame.select(without_missing(texts_of(column)) for column in read.frame)
     if weight not in frame.columns:

@@ -24,6 +24,7 @@ from prefgen.personas.levels import (
 from prefgen.spec.document import Key
 from prefgen.spec.population import Microdata, Population
 from prefgen.store.delimited import read_delimited
+from prefgen.store.rows import read_parquet
 
 _IMPORT_ID = '{"ImportId"'  # the second row under the header of a Qualtrics file; question texts stand in the first
 
@@ -118,11 +119,10 @@ def _read(population: Population, data: Microdata) -> tuple[pl.DataFrame, Places
 
 def _parquet(population: Population, data: Microdata) -> pl.DataFrame:
     try:
-        return pl.read_parquet(data.file)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        return read_parquet(data.file)
+    except ValueError as error:
         raise population.error(
-            ("microdata", "file"), f"{data.file.name} cannot be read: {words}", "give a CSV with a header, or Parquet"
+            ("microdata", "file"), f"{data.file.name} cannot be read: {error}", "give a CSV with a header, or Parquet"
         ) from None
 
 

@@ -17,6 +17,7 @@ from prefgen.spec.attribute import share_problem
 from prefgen.spec.document import Key
 from prefgen.spec.population import Population, TableSpec
 from prefgen.store.delimited import read_delimited
+from prefgen.store.rows import read_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,10 @@ def _read(population: Population, key: Key, table: TableSpec) -> tuple[pl.DataFr
         read = read_delimited(table.file)
         return read.frame, read.lines.tolist()
     try:
-        frame = pl.read_parquet(table.file)
-    except Exception as error:  # polars raises many kinds for a broken file
-        words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        frame = read_parquet(table.file)
+    except ValueError as error:
         raise population.error(
-            key, f"{table.file.name} cannot be read: {words}", "write a CSV with a header, or Parquet"
+            key, f"{table.file.name} cannot be read: {error}", "write a CSV with a header, or Parquet"
         ) from None
     return frame, range(1, frame.height + 1)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from prefgen.errors import one_of
+from prefgen.errors import first_words, one_of
 
 _T = TypeVar("_T")
 
@@ -153,7 +153,7 @@ def _by_polars(text: str, columns: Iterable[str], work: Callable[[], _T]) -> _T:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        first = first_words(error)
         missing = re.search(r'unable to find column "([^"]*)"', first)
         known = tuple(columns)
         if missing is not None and known:

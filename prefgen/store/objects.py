@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from prefgen.errors import first_words
+
 _EXACT = 2**53
 """Whole numbers up to this are the same as floats."""
 
@@ -113,5 +115,5 @@ def frame_of(rows: Iterable[Mapping[str, Any]], complain: Complain) -> pl.DataFr
     try:
         return pl.DataFrame(listed, schema=schema, strict=True)
     except (pl.exceptions.PolarsError, TypeError, OverflowError, ValueError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        said = first_words(error)
         raise complain(0, f"the rows do not fit together: {said}", "give a key the same type in every row") from None

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefgen.errors import Complaint, SpecError, one_of
+from prefgen.errors import Complaint, SpecError, first_words, one_of
 from prefgen.store.delimited import SUFFIXES, read_delimited
 from prefgen.store.objects import frame_of
 
@@ -39,23 +40,29 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
         if suffix in _DELIMITED:
             read = read_delimited(path)
             return numbers(read.frame), read.notes
-        return (_parquet(path) if suffix == "parquet" else _json_rows(path)), ()
+        return (read_parquet(path) if suffix == "parquet" else _json_rows(path)), ()
     except SpecError:
         raise
     except (pl.exceptions.PolarsError, OSError, BaseException) as error:
         # pyo3's panics on corrupt Parquet derive from BaseException only
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        first = first_words(error)
         raise _complaint(path, 1, f"not readable as {suffix}: {first}", f"check that it is a {suffix} file") from None
 
 
-def _parquet(path: Path) -> pl.DataFrame:
-    """Read by Arrow: over some damaged files polars' own reader ends the process (seen with 2.1.0)."""
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-    table.validate(full=True)  # texts that are no UTF-8, say
-    frame = pl.from_arrow(table)
+def read_parquet(path: Path) -> pl.DataFrame:
+    """A Parquet file that a user brings; ValueError, in the words of who read it, where it cannot be read.
+
+    Read by Arrow: over some damaged files polars' own reader ends the process (seen with 2.1.0).
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        table.validate(full=True)  # texts that are no UTF-8, say
+        frame = pl.from_arrow(table)
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise ValueError(first_words(error)) from None
     assert isinstance(frame, pl.DataFrame)
     return frame
 

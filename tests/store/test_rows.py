@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
 from prefgen.store.objects import frame_of
-from prefgen.store.rows import numbers, read_rows, read_rows_with_notes
+from prefgen.store.rows import numbers, read_parquet, read_rows, read_rows_with_notes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -157,6 +157,8 @@ def test_a_parquet_file_that_is_none_is_told(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(SpecError, match=r"rows\.parquet:1: .*\n  fix: "):
         read_rows(path)
+    with pytest.raises(ValueError, match=r"\S"):
+        read_parquet(path)
 
 
 def test_a_path_is_a_path_and_no_pattern(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 import pyarrow as pa
 
+from prefgen.errors import first_words
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
 from prefgen.publish.exports.wanted import wanted_exports
 from prefgen.spec.pipeline import Pipeline
@@ -78,7 +79,7 @@ def _check_ids(pipeline: Pipeline, together: Beside, what: str) -> None:
     try:
         empty_of(tables)
     except pl.exceptions.PolarsError as error:
-        said = str(error).splitlines()[0]
+        said = first_words(error)
         raise pipeline.document.error(
             ("publish", "exports"),
             f"the columns of {names} do not fit together: {said}",

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from prefgen.errors import FileError
+from prefgen.errors import FileError, first_words
 from prefgen.ids import file_sha256
 from prefgen.publish.hub.pull import Published, pull_rows
 from prefgen.publish.hub.renamed import renamed, renamings
@@ -249,7 +249,7 @@ def _schema(folder: RunFolder, name: str, published: Published) -> pl.Schema:
     try:
         pl.DataFrame(schema=ours).match_to_schema(there, missing_columns="insert", missing_struct_fields="insert")
     except pl.exceptions.PolarsError as error:
-        raise FileError(f"{published.remote.repo_id}: the columns of {name!r} differ: {str(error).splitlines()[0]}",
+        raise FileError(f"{published.remote.repo_id}: the columns of {name!r} differ: {first_words(error)}",
             fix="push to another name; published columns do not change") from None  # fmt: skip
     return there
 
