@@ -75,7 +75,6 @@ class Plan:
 
     steps: tuple[StepPlan, ...]
     token_method: str | None  # how tokens were estimated; None when no model is asked
-    summaries: Mapping[str, Mapping[str, Any]]
     made: dict[str, Made]  # tables of steps that rest on no model: a run writes them and lets go of them
 
     @property
@@ -128,7 +127,7 @@ def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
         from prefgen.analysis.foreseen import check_calibration  # heavy, and few runs are held against a survey
 
         check_calibration(pipeline, pipeline.calibrate, seen.tables, seen.grains)
-    return Plan(tuple(seen.plans.values()), seen.token_method, seen.summaries, seen.made)
+    return Plan(tuple(seen.plans.values()), seen.token_method, seen.made)
 
 
 class _Foreseen:
@@ -137,7 +136,6 @@ class _Foreseen:
     def __init__(self, pipeline: Pipeline, standing: Standing) -> None:
         self.plans: dict[str, StepPlan] = {}
         self.grains: dict[str, str] = {}
-        self.summaries: dict[str, Mapping[str, Any]] = {}
         self.made: dict[str, Made] = {}
         self.token_method: str | None = None
         self._pipeline = pipeline
@@ -161,7 +159,7 @@ class _Foreseen:
             plan = StepPlan(name, kind_of(spec), made.table.n_rows, notes=_notes(context))
         else:
             plan = self._after_a_model(name, spec, context)
-        self.plans[name], self.summaries[name] = plan, context.summary
+        self.plans[name] = plan
         self.grains[name] = grain_of(spec, self.tables[name], self.grains)
         _check_expected(self._pipeline, plan, context.summary)
 

@@ -12,6 +12,9 @@ from prefgen.ids import content_id
 Readout = Literal["logprobs", "text", "certainty", "reason", "prose"]
 """How the answer is wanted. `prose` is free text; the others end in one of `choices`."""
 
+LEAST_P = 1e-12
+"""What a probability of 0 is taken for, so that its log-odds stay finite."""
+
 Status = Literal["ok", "tie", "na", "refusal", "unparsed", "failed"]
 """What became of one judgment. Only `ok`, `tie` and `na` are answers."""
 

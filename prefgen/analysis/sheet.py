@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefgen.analysis.filling import STATUSES, fill_choices, fill_slots, with_rest
 from prefgen.judging.item_facts import coordinates_of, in_units
 from prefgen.judging.presentations import LETTERS
-from prefgen.judging.slots import Slots, add_slots, slots_of
+from prefgen.judging.slots import SlotCount, Slots
 from prefgen.judging.units import Units, sampled_coordinates
 from prefgen.seeds import unit_for
 
@@ -111,36 +111,34 @@ def sheet_of(
     Memory grows with personas x items up to `most_cells`, not with the judgments.
     """
     people, twins = _drawn_people(personas, most_personas, seed)
-    every, unit_of_every = in_units(items)
+    slots = SlotCount(items)
     asked, unit_of = in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
     coordinates = coordinates_of(asked)
     sampled = sampled_coordinates(asked, coordinates)
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "changed")}
-    totals = np.zeros((4, every.height))
     sheet = Sheet(
         personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
         control_of=tuple(people["control_of"]), told_as=tuple(people.select("person", "wording").iter_rows()), weights=people["weight"].to_numpy(),
         items=asked, coordinates=coordinates, options=tuple(LETTERS[:o]), sampled=sampled, units=Units.over(unit_of, asked, sampled),
         choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32), bias=np.full((k, i), np.nan, np.float32),
         statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height),
-        twins=twins, slots=slots_of(every, unit_of_every, totals), **empty,
+        twins=twins, slots=slots.slots(), **empty,
     )  # fmt: skip
     at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
-    at_every = every.select("item_id", every=pl.int_range(pl.len()))
-    at_item = at_every.join(
+    at_item = slots.at.join(
         asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
     )
     for part in judgments:
         part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
         rows = part.join(at_item, on="item_id", how="inner")
-        add_slots(totals, rows)
+        slots.add(rows)
         rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")
         if rows.height:
             sheet = with_rest(sheet, rows)
             fill_choices(sheet, rows)
             fill_slots(sheet, rows)
-    return _asked_only(replace(sheet, slots=slots_of(every, unit_of_every, totals)))
+    return _asked_only(replace(sheet, slots=slots.slots()))
 
 
 def _asked_only(sheet: Sheet) -> Sheet:

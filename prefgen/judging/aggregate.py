@@ -6,9 +6,10 @@ import re
 
 import polars as pl
 
-from prefgen.judging.judgments import RESERVED
-from prefgen.judging.presentations import LETTERS, is_balanced
+from prefgen.judging.judgments import JUDGMENT_COLUMNS
+from prefgen.judging.presentations import LETTERS, is_balanced, place_of
 from prefgen.judging.priors import SlotPriors
+from prefgen.records import LEAST_P
 
 KEY = ("persona_id", "item_id")
 
@@ -22,8 +23,6 @@ MEASURE_TYPES = {
 }
 MEASURES = tuple(MEASURE_TYPES)
 """Measures besides `item_choice` and the `p_<option>` columns."""
-
-_LEAST_P = 1e-12  # the log-odds of what a judge holds for impossible stay finite
 
 _OF_ONE_PRESENTATION = (
     "judgment_id", "order", "repeat", "slot", "p", "p_read", "certainty", "reason", "readout", "model", "request_id", "failure",
@@ -77,6 +76,7 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
         (pl.col("slot") == "A").alias("_first"),
         pl.col("readout").str.starts_with("logprobs").alias("_odds"),
         _n_options(letters_of(judgments.schema)).alias("_k"),
+        pl.lit(False).alias("_taken_out"),
         *(pl.col("p").struct.field(name).alias(f"p_{name}") for name in answers),
     )
     if priors is not None:
@@ -100,8 +100,7 @@ def _from_orders(rows: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
     """One row per group, in group order: everything that needs the orders side by side."""
     columns = [f"p_{name}" for name in answers]
     modal = pl.col("choice").drop_nulls().unique_counts().max().fill_null(0)
-    taken_out = pl.col("_taken_out") if "_taken_out" in rows.columns else pl.lit(False)
-    orders = rows.with_columns(taken_out.alias("_taken_out")).group_by("_group", "order", maintain_order=True).agg(
+    orders = rows.group_by("_group", "order", maintain_order=True).agg(
         *(pl.col(name).mean() for name in columns),
         (modal / pl.len()).alias("repeat_agreement"),
         pl.len().alias("n"),
@@ -114,7 +113,7 @@ def _from_orders(rows: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
     orders = orders.with_columns(_likeliest(answers).alias("order_choice"))
     by_item = orders.group_by("_group", maintain_order=True).agg(
         *(pl.col(name).mean() for name in columns),
-        *(pl.col(name).clip(_LEAST_P).log().mean().alias(f"log_{name}") for name in columns),
+        *(pl.col(name).clip(LEAST_P).log().mean().alias(f"log_{name}") for name in columns),
         (pl.col(columns[0]).null_count() == 0).alias("_read"),
         pl.col("_odds").all(),
         pl.col("_taken_out").all(),
@@ -136,7 +135,7 @@ def _with_balance(by_item: pl.DataFrame) -> pl.DataFrame:
     by = ["_orders", "_k", "neither"]
     kinds = by_item.select(by).unique()
     balanced = [
-        k > 1 and is_balanced(frozenset(orders.split(",")), k, None if neither is None else LETTERS.index(neither))
+        k > 1 and is_balanced(frozenset(orders.split(",")), k, place_of(neither))
         for orders, k, neither in kinds.iter_rows()
     ]
     known = kinds.with_columns(pl.Series("_balanced", balanced, pl.Boolean))
@@ -242,8 +241,7 @@ def _kept_in_part(judgments: pl.DataFrame) -> pl.Series:
 def preference_columns(schema: pl.Schema, *, coordinates: bool) -> list[str]:
     """The columns of a judgments table that its preferences are made from, with the coordinates or without."""
     of_a_request = {"judgment_id", "model", "request_id", "failure", "reason", "p_read"}
-    of_the_judge = RESERVED | {"item_id", "neither"}
-    return [name for name in schema if name not in of_a_request and (coordinates or name in of_the_judge)]
+    return [name for name in schema if name not in of_a_request and (coordinates or name in JUDGMENT_COLUMNS)]
 
 
 def _status(answers: list[str]) -> pl.Expr:

@@ -48,6 +48,9 @@ RESERVED = frozenset(
 ) | {f"p_{letter}" for letter in LETTERS}
 """Columns of judgments, which therefore no column of the items may be named."""
 
+JUDGMENT_COLUMNS = RESERVED | {"item_id", "neither"}
+"""All columns of a judgments table but the coordinates of its items."""
+
 
 def to_rows(
     asked: Questionnaire,

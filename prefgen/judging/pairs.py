@@ -9,7 +9,7 @@ import polars as pl
 from prefgen.judging.aggregate import KEY, letters_of, preferences
 from prefgen.judging.coordinates import returned, set_apart
 from prefgen.judging.items import PAIR_COLUMNS
-from prefgen.judging.judgments import RESERVED
+from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.judging.presentations import LETTERS
 
 PairRule = Literal["chosen_vs_other", "best_vs_worst"]
@@ -31,7 +31,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     chosen = preferences(judgments).filter(
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
-    chosen = set_apart(chosen, RESERVED | {"item_id", "neither"})
+    chosen = set_apart(chosen, JUDGMENT_COLUMNS)
     texts = items.select("item_id", "options")
     long = (
         chosen.join(texts, on="item_id", how="left", maintain_order="left")

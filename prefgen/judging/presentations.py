@@ -20,6 +20,11 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Names of options (by place in the item) and of slots (by place on the page)."""
 
 
+def place_of(letter: str | None) -> int | None:
+    """The place of an option that has a name; None for none."""
+    return None if letter is None else LETTERS.index(letter)
+
+
 @cache
 def orders_of(rules: tuple[OrderRule, ...], k: int, neither: int | None) -> tuple[str, ...]:
     """Names of the orders in which an item of `k` options is shown; no two of them lay it out alike.

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.judging.presentations import LETTERS, is_balanced, shown
-
-_LEAST_P = 1e-12
+from prefgen.judging.presentations import LETTERS, is_balanced, place_of, shown
+from prefgen.records import LEAST_P
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class SlotPriors:
         rows = rows.join(kinds.hstack(shifts), on=by, how="left", nulls_equal=True, maintain_order="left")
         out = pl.col("_alone") & pl.col("_shift_A").is_not_null()
         logs = [
-            pl.col(f"p_{name}").clip(_LEAST_P).log() - (pl.col(f"_shift_{name}") if name in letters else 0.0)
+            pl.col(f"p_{name}").clip(LEAST_P).log() - (pl.col(f"_shift_{name}") if name in letters else 0.0)
             for name in answers
         ]
         total = pl.sum_horizontal(one.exp() for one in logs)
@@ -83,7 +82,7 @@ class SlotPriors:
         prior = self.of(persona, k)
         shift: list[float | None] = [None] * width
         if prior is not None:
-            for slot, option in enumerate(shown(order, k, None if neither is None else LETTERS.index(neither))):
+            for slot, option in enumerate(shown(order, k, place_of(neither))):
                 shift[option] = float(prior[slot])
         return shift
 
@@ -91,13 +90,13 @@ class SlotPriors:
 def _by_slot(rows: pl.DataFrame, letters: list[str]) -> NDArray[np.float64] | None:
     """Mean log probability of each slot over the orders of one persona and item, less their mean; None where they do not balance."""
     neither = rows["neither"][0]
-    place = None if neither is None else LETTERS.index(neither)
+    place = place_of(neither)
     p = rows.select(letters).to_numpy()
     k = int((~np.isnan(p[0].astype(np.float64))).sum())
     orders: list[str] = rows["order"].to_list()
     if k < 2 or not is_balanced(frozenset(orders), k, place):
         return None
-    logs = np.log(np.maximum(p[:, :k], _LEAST_P))
+    logs = np.log(np.maximum(p[:, :k], LEAST_P))
     slots = np.mean([logs[row][list(shown(order, k, place))] for row, order in enumerate(orders)], axis=0)
     return np.asarray(slots - slots.mean(), np.float64)
 

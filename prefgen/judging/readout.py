@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from prefgen.judging.verdict import Choices, clean, labelled_choice, named_choice, symbol_of
-from prefgen.records import Reading, Readout, Response, Status
+from prefgen.records import LEAST_P, Reading, Readout, Response, Status
 from prefgen.thoughts import answer_of
 
 _REFUSAL = re.compile(
@@ -97,7 +97,7 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
     if p_read <= 0.0:
         return None, None
     listed = [math.exp(min(logprob, 0.0)) for _, logprob in alternatives]
-    floor = max(_LEAST, min(*listed, 1 - sum(listed)))
+    floor = max(LEAST_P, min(*listed, 1 - sum(listed)))
     floored = [mass[symbol] or floor for symbol in symbols]
     total = sum(floored)
     return tuple(one / total for one in floored), min(p_read, 1.0) if response.raw else None
@@ -106,9 +106,6 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
 def _is_held(response: Response) -> bool:
     """Whether a grammar or schema let the model say nothing but a choice."""
     return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema"))
-
-
-_LEAST = 1e-12
 
 
 def _symbol(token: str, symbols: tuple[str, ...], *, held: bool) -> str | None:

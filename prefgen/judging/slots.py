@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.estimates import Estimate
-from prefgen.judging.item_facts import coordinates_of
+from prefgen.judging.item_facts import coordinates_of, in_units
 from prefgen.judging.units import Units, sampled_coordinates
 
 
@@ -45,22 +45,35 @@ def mean_bias(sums: NDArray[np.float64], cells: NDArray[np.float64], units: Unit
     return units.mean(sums, cells, within=(-1.0, 1.0))
 
 
-def add_slots(totals: NDArray[np.float64], rows: pl.DataFrame) -> None:
-    """Adds verdicts, those for the first slot, and each persona's position bias once, to their items."""
-    once = 1 / pl.col("n_presentations")
-    counted = rows.group_by("every").agg(
-        pl.col("slot").count(), (pl.col("slot") == "A").sum().alias("first"),
-        (pl.col("position_bias") * once).sum().alias("bias"),
-        once.filter(pl.col("position_bias").is_not_null()).sum().alias("cells"),
-    )  # fmt: skip
-    totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
+class SlotCount:
+    """Counts the verdicts of a judgments table part by part.
 
+    at    item_id and its row in the count, `every`
+    """
 
-def slots_of(items: pl.DataFrame, unit_of: NDArray[np.intp], totals: NDArray[np.float64]) -> Slots:
-    """Of the items that anybody was asked; `totals` has the rows of `add_slots`."""
-    asked = np.flatnonzero(totals[0] > 0)
-    kept = items[asked]
-    units = Units.over(unit_of[asked], kept, sampled_coordinates(kept, coordinates_of(kept)))
-    verdicts, first, bias, cells = totals[:, asked]
-    fair = 1 / np.maximum(1, kept["n_options"].to_numpy())
-    return Slots(units, verdicts.astype(np.int64), first.astype(np.int64), bias, cells, fair)
+    def __init__(self, items: pl.DataFrame) -> None:
+        self._items, self._unit_of = in_units(items)
+        self._totals: NDArray[np.float64] = np.zeros((4, self._items.height))
+        self.at = self._items.select("item_id", every=pl.int_range(pl.len()))
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Adds verdicts, those for the first slot, and each persona's position bias once, to their items.
+
+        rows    judgments, with `every` of their item
+        """
+        once = 1 / pl.col("n_presentations")
+        counted = rows.group_by("every").agg(
+            pl.col("slot").count(), (pl.col("slot") == "A").sum().alias("first"),
+            (pl.col("position_bias") * once).sum().alias("bias"),
+            once.filter(pl.col("position_bias").is_not_null()).sum().alias("cells"),
+        )  # fmt: skip
+        self._totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
+
+    def slots(self) -> Slots:
+        """Of the items that anybody was asked."""
+        asked = np.flatnonzero(self._totals[0] > 0)
+        kept = self._items[asked]
+        units = Units.over(self._unit_of[asked], kept, sampled_coordinates(kept, coordinates_of(kept)))
+        verdicts, first, bias, cells = self._totals[:, asked]
+        fair = 1 / np.maximum(1, kept["n_options"].to_numpy())
+        return Slots(units, verdicts.astype(np.int64), first.astype(np.int64), bias, cells, fair)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from prefgen.judging.item_facts import in_units, item_facts
-from prefgen.judging.slots import add_slots, slots_of
+from prefgen.judging.item_facts import item_facts
+from prefgen.judging.slots import SlotCount
 
 _MEANS = ("order_agreement", "repeat_agreement", "p_read", "certainty")
 
@@ -19,9 +17,7 @@ class Tally:
     """Counts over the parts of a judgments table whose items are known."""
 
     def __init__(self, items: pl.DataFrame) -> None:
-        self._items, self._unit_of = in_units(item_facts(items.lazy()))
-        self._at = self._items.select("item_id", every=pl.int_range(pl.len()))
-        self._slots: NDArray[np.float64] = np.zeros((4, self._items.height))
+        self._slots = SlotCount(item_facts(items.lazy()))
         self._judgments = 0
         self._counts: dict[str, dict[str, int]] = {"status": {}, "readout": {}}
         self._sums = dict.fromkeys(_MEANS, 0.0)
@@ -38,12 +34,12 @@ class Tally:
             known = (once if name.endswith("agreement") else frame)[name].drop_nulls()
             self._sums[name] += float(known.sum())
             self._known[name] += known.len()
-        add_slots(self._slots, frame.join(self._at, on="item_id", how="left", maintain_order="left"))
+        self._slots.add(frame.join(self._slots.at, on="item_id", how="left", maintain_order="left"))
 
     def summary(self) -> dict[str, Any]:
         """For the manifest: counts by status and readout, the mean of each measure (None = never measured), and the bias of the slots."""
         means = {name: self._sums[name] / self._known[name] if self._known[name] else None for name in _MEANS}
-        slots = slots_of(self._items, self._unit_of, self._slots)
+        slots = self._slots.slots()
         return {
             "judgments": self._judgments,
             "statuses": dict(sorted(self._counts["status"].items())),

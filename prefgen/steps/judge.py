@@ -146,8 +146,6 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
     system_chars = sum(len(text) for system in systems for _, text in system)
     some = [system[0][1] for system in sorted(systems) if system][:8]
     n_requests = len(systems) * pages.n * spec.repeats
-    notes = tuple(_notes(spec, asked, model))
-    context.summary["notes"] = list(notes)
     return Forecast(
         rows=asked.n_presentations,
         requests=n_requests,
@@ -155,7 +153,7 @@ def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Foreca
         completion_tokens=n_requests * _expected_tokens(spec, model),
         sample=(*some, *pages.some),
         empty=measured(to_rows(asked, [], [], [], readout=spec.readout, model=model.model)),
-        notes=notes,
+        notes=tuple(_notes(spec, asked, model)),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.publish.exports.presets import Preset
-from prefgen.publish.exports.source import JUDGMENT_COLUMNS
 
 TRAINERS = frozenset([
     "prompt", "chosen", "rejected", "completion", "messages", "conversations", "text", "label", "labels", "margin",

@@ -9,15 +9,13 @@ import polars as pl
 
 from prefgen.judging.coordinates import set_apart
 from prefgen.judging.items import PAIR_COLUMNS
-from prefgen.judging.judgments import RESERVED
+from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
 from prefgen.store.table import Table
 
 _PERSONA = {"persona_id": pl.String, "text": pl.String}
 _ITEM = {"item_id": pl.String, "prompt": pl.String, "options": pl.List(pl.String), "neither": pl.Int64}
-JUDGMENT_COLUMNS = RESERVED | {"item_id", "neither"}
-"""The columns of a judgments table that are not the user's."""
 
 
 @dataclass(frozen=True, slots=True)
