@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from prefgen.judging.verdict import Choices, clean, labelled_choice, named_choice, symbol_of
@@ -88,15 +89,15 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
     alternatives, held = response.alternatives or (), _is_held(response)
     if _symbol(response.chosen or response.text, symbols, held=held) is None:
         return None, None
+    listed = [math.exp(min(logprob, 0.0)) for _, logprob in alternatives]
     mass = dict.fromkeys(symbols, 0.0)
-    for token, logprob in alternatives:
+    for (token, _), p in zip(alternatives, listed, strict=True):
         symbol = _symbol(token, symbols, held=held)
         if symbol is not None:
-            mass[symbol] += math.exp(min(logprob, 0.0))
+            mass[symbol] += p
     p_read = sum(mass.values())
     if p_read <= 0.0:
         return None, None
-    listed = [math.exp(min(logprob, 0.0)) for _, logprob in alternatives]
     floor = max(LEAST_P, min(*listed, 1 - sum(listed)))
     floored = [mass[symbol] or floor for symbol in symbols]
     total = sum(floored)
@@ -108,6 +109,7 @@ def _is_held(response: Response) -> bool:
     return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema"))
 
 
+@lru_cache(maxsize=4096)  # the same tokens stand among the likeliest of most answers
 def _symbol(token: str, symbols: tuple[str, ...], *, held: bool) -> str | None:
     """The symbol that a token is; where a grammar holds the answer, also the only one that it begins (`T` of `TIE`)."""
     found = symbol_of(token, symbols)

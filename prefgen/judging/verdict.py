@@ -89,6 +89,8 @@ def named_choice(text: str, choices: Choices, *, certainty: bool = False) -> str
     >>> [named_choice(said, ab) for said in ("Not A.", "A or B", "I would not choose A", "If it were mine, I'd pick A.")]
     [None, None, None, None]
     """
+    if text in choices.symbols:  # as nearly every answer is, where something holds it to its choices
+        return text
     text = clean(text)
     if certainty:
         text = "\n".join(
