@@ -11,6 +11,7 @@ from prefgen.thoughts import answer_begins
 
 _LEAST_LOGPROB = -1000.0  # servers write -9999 for what cannot come, or is not told
 _MOST_MASS = 1.05  # probabilities of different tokens, rounding included, are no more together
+_MOST_LOGPROB = math.log(_MOST_MASS)
 _JSON_ANSWER = re.compile(r'"answer"\s*:\s*"')
 
 
@@ -88,8 +89,8 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     top = top if isinstance(top, list) else []
     for entry in top:
         token, logprob = entry.get("token"), _number(entry.get("logprob"))
-        if isinstance(token, str) and logprob is not None:
-            listed[token] = max(logprob, listed.get(token, -math.inf))
+        if isinstance(token, str) and logprob is not None and logprob > listed.get(token, -math.inf):
+            listed[token] = logprob
     # The list's own number for the token that was taken: beside it stands the same token, sometimes after sampling.
     own = listed.pop(chosen, None)
     if own is None:
@@ -97,7 +98,7 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     found = {chosen: own} | listed if own is not None else listed
     if len(found) < 2:
         raise NoLogprobsError("log-probabilities of one token only, which is no probability", at_all=len(top) < 2)
-    if math.fsum(math.exp(min(logprob, 1.0)) for logprob in found.values()) > _MOST_MASS:
+    if max(found.values()) > _MOST_LOGPROB or sum(map(math.exp, found.values())) > _MOST_MASS:
         raise NoLogprobsError("numbers that are no log-probabilities: they add up to more than 1", at_all=False)
     return Likely(chosen, tuple((token, min(logprob, 0.0)) for token, logprob in found.items()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -59,12 +59,9 @@ def to_response(request: Request, request_id: str, raw: bytes, form: Form) -> Re
     except ValueError:
         raise UnreadableError(_why_no_json(raw)) from None
     try:
-        said = _said(reply)
-        response = _response(request, request_id, said, form)
-        prompt, completion, cached = _usage(reply.get("usage"))
+        return _response(request, request_id, _said(reply), form, _usage(reply.get("usage")))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise UnreadableError(_why_unreadable(reply)) from None
-    return replace(response, prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +122,13 @@ def _text(content: Any) -> tuple[str, bool]:
     return "".join(texts), any(kind in ("thinking", "reasoning", "thought") for kind in kinds)
 
 
-def _response(request: Request, request_id: str, said: _Said, form: Form) -> Response:
-    text = said.text
+def _response(request: Request, request_id: str, said: _Said, form: Form, usage: tuple[int, int, int]) -> Response:
+    text, (prompt, completion, cached) = said.text, usage
     if form.begun:
         text = text.removeprefix(request.begun).lstrip()  # llama.cpp says again what the answer was begun with
     if said.finish in ("content_filter", "refusal"):
-        return Response(request_id, text, method=form.without_logprobs().held_not().method, finish=said.finish)
+        method = form.without_logprobs().held_not().method
+        return Response(request_id, text, None, method, said.finish, prompt, completion, cached)
     likely = _likely(said, text, form) if form.logprobs else None
     if likely is None:
         form = form.without_logprobs()
@@ -140,7 +138,7 @@ def _response(request: Request, request_id: str, said: _Said, form: Form) -> Res
     elif form.hold != "none" and not _keeps_to(text, request.choices):
         form = form.held_not()
     return Response(
-        request_id, text, None if likely is None else likely.tokens, form.method, said.finish,
+        request_id, text, None if likely is None else likely.tokens, form.method, said.finish, prompt, completion, cached,
         chosen="" if likely is None else likely.chosen, raw=form.is_raw,
     )  # fmt: skip
 
