@@ -13,12 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from prefgen.analysis.bias import PEOPLE
 from prefgen.cli.audit import audit_lines
 from prefgen.cli.ending import Unwritten
 from prefgen.cli.screen import PlanGrid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
 from prefgen.plan import Plan
 from prefgen.publish.configs import main_config, why_empty
+from prefgen.publish.report.words import interval, signed
 from prefgen.run import Outcome
 from prefgen.store.finished import Lineage
 from prefgen.store.folder import Account, RunFolder
@@ -211,7 +213,8 @@ def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:
         return
     bias, first = summary["position_bias"], summary["first_slot"]
     if bias["value"] is not None:
-        yield f"  position bias {signed_interval(bias)}: 100 % always takes the first slot, 0 none; people about +1 %"
+        said = interval(bias, told=signed)
+        yield f"  position bias {said}: 100 % always takes the first slot, 0 none; people about {signed(PEOPLE)}"
     if first["value"] is not None:
         yield f"  first slot named in {first['value']:.0%} of the answers that name one"
     shown = (
@@ -223,19 +226,6 @@ def _measure_lines(summary: dict[str, Any]) -> Iterator[str]:
     for name, text in shown:
         if summary.get(name) is not None:
             yield "  " + text.format(summary[name])
-
-
-def signed_interval(estimate: dict[str, float | None]) -> str:
-    """A signed share with its 95 % interval.
-
-    >>> signed_interval({"value": 0.94, "low": 0.9, "high": 0.97}), signed_interval({"value": 0.0, "low": None, "high": None})
-    ('+94 % (+90 to +97)', '+0 %')
-    """
-    value, low, high = (
-        None if estimate[name] is None else 100 * (estimate[name] or 0.0) for name in ("value", "low", "high")
-    )
-    beside = "" if low is None or high is None else f" ({low:+.0f} to {high:+.0f})"
-    return f"{value:+.0f} %{beside}"
 
 
 def _leakage_lines(summary: dict[str, Any]) -> Iterator[str]:
