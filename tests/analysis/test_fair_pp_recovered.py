@@ -29,11 +29,7 @@ from tests.analysis.utility_judge import (
     serving,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    # The planted judge knows `given` and `swapped`; it has to be planted anew for three balanced orders.
-    pytest.mark.xfail(reason="the planted judge's closed forms are those of two orders", strict=False),
-]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,7 @@ def test_vignettes_are_written_checked_and_judged_end_to_end(tmp_path):
     hopeless = retold["dropped"]["unfaithful"] / retold["rows"]
     assert abs(hopeless - HOPELESS) < 4 * math.sqrt(HOPELESS * (1 - HOPELESS) / retold["rows"])
     assert set(retold["dropped"]) <= {"unfaithful", "leak", "unbalanced", "sentences", "refusal"}
-    assert steps["answers"]["rows"] == retold["kept"] * 8 * 2
+    assert steps["answers"]["rows"] == retold["kept"] * 8 * 3
     found = list(checks(findings, groups()))
     assert sum(one.holds for one in found) >= least(found), report(found)
 

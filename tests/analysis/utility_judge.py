@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import yaml
@@ -68,6 +68,20 @@ HOPELESS = 0.04
 """Share of the cells whose second vignette tells the first reason, however often it is written."""
 BAD = {"leak": 0.03, "long": 0.03, "short": 0.02, "other": 0.03, "refusal": 0.02}
 """Chance of each fault of one vignette at one try."""
+
+
+
+class Leaning(NamedTuple):
+    """Log-weights of one answer. They add, so balanced orders cancel the slot's whole weight."""
+
+    slot_a: float
+    preferred: float
+    neither: float
+
+
+SLOT_FIRST = Leaning(slot_a=2.5, preferred=0.3, neither=-0.5)
+"""Slot A in every order, whatever stands there; beneath it the opinion."""
+OPINION_FIRST = Leaning(slot_a=0.0, preferred=2.0, neither=-1.2)
 
 _ABOUT = re.compile(
     r"(?:This is|Two short scenes are) about (.+?) and one matter: (.+?)\. (In your view|Suppose|Which of them)"
@@ -120,17 +134,22 @@ class Judge:
         assert found is not None, page
         group, topic, form = found.groups()
         slots = {slot: self.told(text) for slot, text in _OPTION.findall(page)}
-        dimension, pole_of_a = self.poles[slots["A"]]
+        told = {slot: self.poles[text] for slot, text in slots.items() if text in self.poles}
+        (dimension,) = {dimension for dimension, _ in told.values()}
         item = (group, topic, dimension, form)
         if unit("refuses", persona, *item) < REFUSES.get(group, 0.0):
             return None
-        first = self.opinion(persona, *item)
-        told = {slot: self.poles[text][1] for slot, text in slots.items() if text in self.poles}
-        chosen = next(slot for slot, pole in told.items() if pole == (0 if first else 1))
-        if unit("slot", persona, *item) < FOLLOWS[persona]:
-            return {"A": 0.88, "B": 0.1, "C": 0.02} if chosen == "A" else {"A": 0.84, "B": 0.14, "C": 0.02}
-        assert pole_of_a in (0, 1)
-        return {slot: 0.85 if slot == chosen else 0.12 if slot != "C" else 0.03 for slot in "ABC"}
+        preferred = 0 if self.opinion(persona, *item) else 1
+        follows = unit("slot", persona, *item) < FOLLOWS[persona]
+        leaning = SLOT_FIRST if follows else OPINION_FIRST
+        weights = {
+            slot: math.exp(
+                leaning.slot_a * (slot == "A")
+                + (leaning.preferred * (told[slot][1] == preferred) if slot in told else leaning.neither)
+            )
+            for slot in slots
+        }
+        return {slot: weight / sum(weights.values()) for slot, weight in weights.items()}
 
     def told(self, text: str) -> str:
         """The reason that a vignette tells; any other text as it is."""
@@ -169,7 +188,8 @@ class Judge:
     def read_back(self, page: str) -> str:
         """The letter of the answer that a scene shows."""
         reason = self.told(page)
-        return next((slot for slot, text in _OPTION.findall(page) if text == reason), "C")
+        options = {text: slot for slot, text in _OPTION.findall(page)}
+        return options.get(reason) or next(slot for text, slot in options.items() if text not in self.poles)
 
     def opinion(self, persona: str, group: str, topic: str, dimension: str, form: str) -> bool:
         """Whether the first pole is preferred."""
