@@ -32,12 +32,18 @@ _STOP = re.compile(
 )
 
 
+_SHORTEST_MARK = 7
+"""Characters of `[THINK]`: most answers are a letter, and hold none."""
+
+
 def answer_begins(text: str) -> int | None:
     """Where the answer begins in a text: after its last thought, at 0 where there is none; None where it was cut off while it thought.
 
     >>> answer_begins("<think>A?</think>B"), answer_begins("B"), answer_begins("<think>A or")
     (17, 0, None)
     """
+    if len(text) < _SHORTEST_MARK:
+        return 0
     if _BARE_CHANNEL.match(text):
         found = text.rfind(_BARE_FINAL)
         return found + len(_BARE_FINAL) if found > 0 else None
@@ -62,6 +68,8 @@ def answer_of(text: str) -> str | None:
     begin = answer_begins(text)
     if begin is None:
         return None
+    if "<" not in text:  # the marks around an answer all begin so
+        return text[begin:].strip()
     if start := _START.match(text, begin):
         begin = start.end()
     stop = _STOP.search(text, begin)

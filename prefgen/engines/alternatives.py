@@ -88,8 +88,10 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     top = place.get("top_logprobs")
     top = top if isinstance(top, list) else []
     for entry in top:
-        token, logprob = entry.get("token"), _number(entry.get("logprob"))
-        if isinstance(token, str) and logprob is not None and logprob > listed.get(token, -math.inf):
+        token, logprob = entry.get("token"), entry.get("logprob")
+        if type(logprob) is not float or not _LEAST_LOGPROB < logprob < math.inf:
+            logprob = _number(logprob)
+        if logprob is not None and isinstance(token, str) and (token not in listed or logprob > listed[token]):
             listed[token] = logprob
     # The list's own number for the token that was taken: beside it stands the same token, sometimes after sampling.
     own = listed.pop(chosen, None)
@@ -98,9 +100,12 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     found = {chosen: own} | listed if own is not None else listed
     if len(found) < 2:
         raise NoLogprobsError("log-probabilities of one token only, which is no probability", at_all=len(top) < 2)
-    if max(found.values()) > _MOST_LOGPROB or sum(map(math.exp, found.values())) > _MOST_MASS:
+    most = max(found.values())
+    if most > _MOST_LOGPROB or sum(map(math.exp, found.values())) > _MOST_MASS:
         raise NoLogprobsError("numbers that are no log-probabilities: they add up to more than 1", at_all=False)
-    return Likely(chosen, tuple((token, min(logprob, 0.0)) for token, logprob in found.items()))
+    if most > 0.0:
+        found = {token: min(logprob, 0.0) for token, logprob in found.items()}
+    return Likely(chosen, tuple(found.items()))
 
 
 def _number(logprob: Any) -> float | None:

@@ -219,11 +219,10 @@ def _key(request_id: str) -> bytes:
 
 
 def _to_row(response: Response) -> tuple[Any, ...]:
-    alternatives = response.alternatives
     return (
         _key(response.request_id),
         _clean(response.text),
-        None if alternatives is None else orjson.dumps([(_clean(token), p) for token, p in alternatives]).decode(),
+        None if response.alternatives is None else _to_json(response.alternatives),
         response.method,
         response.finish,
         response.prompt_tokens,
@@ -236,6 +235,21 @@ def _to_row(response: Response) -> tuple[Any, ...]:
     )
 
 
+def _to_json(alternatives: tuple[tuple[str, float], ...]) -> str:
+    try:
+        return orjson.dumps(alternatives).decode()
+    except orjson.JSONEncodeError:  # half a character
+        return orjson.dumps([(_clean(token), p) for token, p in alternatives]).decode()
+
+
+def _from_json(alternatives: str) -> tuple[tuple[str, float], ...]:
+    """JSON has no infinity: a token that cannot come is written as null."""
+    listed = orjson.loads(alternatives)
+    if "null" in alternatives:
+        listed = [(token, -math.inf if p is None else p) for token, p in listed]
+    return tuple(map(tuple, listed))
+
+
 def _clean(text: str) -> str:
     """Half a character (a lone surrogate), which no file takes, becomes a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -243,9 +257,7 @@ def _clean(text: str) -> str:
 
 def _to_response(request_id: str, row: tuple[Any, ...]) -> Response:
     _, text, alternatives, method, finish, prompt, completion, cached, failure, final, chosen, raw = row
-    likely = None
-    if alternatives is not None:  # JSON has no infinity: a token that cannot come is written as null
-        likely = tuple((str(token), -math.inf if p is None else p) for token, p in orjson.loads(alternatives))
+    likely = None if alternatives is None else _from_json(alternatives)
     return Response(
         request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0, chosen, raw != 0
     )

@@ -45,7 +45,7 @@ def read(response: Response, choices: Sequence[str], readout: Readout, texts: Se
     offered = Choices(tuple(choices), tuple(texts))
     symbol, status = parse_choice(said, offered, readout)
     if symbol is None and _is_held(response):  # one token may be but the beginning of `TIE`
-        symbol = _symbol(said, offered.symbols, held=True)
+        symbol = _symbol(said, offered.symbols, True)
     reason = _words_beside(said, offered) if readout in ("reason", "certainty") else None
     if symbol is None:
         return Reading(None, status, reason=reason)
@@ -86,19 +86,21 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
     A symbol that is not among the alternatives is no likelier than the least likely of them, nor than all that they leave,
     and gets that much: less certain than the truth, never more.
     """
-    alternatives, held = response.alternatives or (), _is_held(response)
-    if _symbol(response.chosen or response.text, symbols, held=held) is None:
+    held = _is_held(response)
+    if _symbol(response.chosen or response.text, symbols, held) is None:
         return None, None
-    listed = [math.exp(min(logprob, 0.0)) for _, logprob in alternatives]
     mass = dict.fromkeys(symbols, 0.0)
-    for (token, _), p in zip(alternatives, listed, strict=True):
-        symbol = _symbol(token, symbols, held=held)
+    left, least = 1.0, 1.0
+    for token, logprob in response.alternatives or ():
+        p = math.exp(min(logprob, 0.0))
+        left, least = left - p, min(least, p)
+        symbol = _symbol(token, symbols, held)
         if symbol is not None:
             mass[symbol] += p
     p_read = sum(mass.values())
     if p_read <= 0.0:
         return None, None
-    floor = max(LEAST_P, min(*listed, 1 - sum(listed)))
+    floor = max(LEAST_P, min(least, left))
     floored = [mass[symbol] or floor for symbol in symbols]
     total = sum(floored)
     return tuple(one / total for one in floored), min(p_read, 1.0) if response.raw else None
@@ -110,7 +112,7 @@ def _is_held(response: Response) -> bool:
 
 
 @lru_cache(maxsize=4096)  # the same tokens stand among the likeliest of most answers
-def _symbol(token: str, symbols: tuple[str, ...], *, held: bool) -> str | None:
+def _symbol(token: str, symbols: tuple[str, ...], held: bool) -> str | None:
     """The symbol that a token is; where a grammar holds the answer, also the only one that it begins (`T` of `TIE`)."""
     found = symbol_of(token, symbols)
     bare = token.strip()

@@ -88,8 +88,8 @@ def test_forty_eight_clones_of_the_average_do_not_look_better_than_people(survey
 
 @pytest.mark.slow
 def test_how_often_respondents_are_flagged(survey):
-    """Five in a hundred at most, within two standard errors of a hundred draws; at a thousand respondents as well."""
-    few = Counter(themselves(survey, 48, seed).found.verdict for seed in range(100))
-    assert few[ON] >= 91
-    assert few[ABOVE] <= 5
-    assert Counter(themselves(survey, 1000, seed).found.verdict for seed in range(5)) == {ON: 5}
+    """Five in a hundred at most, within two standard errors of forty draws; at a thousand respondents as well."""
+    few = Counter(themselves(survey, 48, seed).found.verdict for seed in range(40))
+    assert few[ON] >= 40 * 0.95 - 2 * np.sqrt(40 * 0.05 * 0.95)
+    assert few[ABOVE] <= 40 * 0.025 + 2 * np.sqrt(40 * 0.025 * 0.975)
+    assert Counter(themselves(survey, 1000, seed).found.verdict for seed in range(3)) == {ON: 3}

@@ -27,7 +27,7 @@ pytestmark = [
 
 def test_five_kills_leave_the_bytes_of_a_calm_replay(folder: Path) -> None:
     out, chance = folder / "out", random.Random(7)
-    total = int(PREVIEW[1]) * 8 * 2
+    total = int(PREVIEW[1]) * 8 * 3  # personas and orders
     for kill in range(KILLS):
         reach = min(stored(out) + chance.randint(1, max(1, total // (KILLS + 1))), total - (KILLS - kill))
         code = killed_when(QUICKSTART, out, lambda reach=reach: stored(out) >= reach, *PREVIEW)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.publish.exports.columns import TRAINERS, own_columns
 from prefgen.publish.exports.presets import PRESETS
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
 
 _INTERNAL = """_user _persona _prompt _text _pair _before _time _run _place _index _factor _options _sources _neither _k _a _b
 _row _first _group _split _there p_rejected p_tie2 rejected_text n n_all agree_share shots level time user item turn judge option label
