@@ -13,9 +13,9 @@ from prefgen.engines.engine import Meter
 from prefgen.engines.prices import price_of
 from prefgen.engines.speed import remember_speed
 from prefgen.engines.store import ResponseStore
-from prefgen.errors import EngineError
+from prefgen.errors import EngineError, GateError
 from prefgen.judging.silence import SILENT, Silences
-from prefgen.plan import Plan, context_of, grain_of
+from prefgen.plan import Plan, context_of, grain_of, lineage_of
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
@@ -94,6 +94,7 @@ class Making:
         if account is None or self._redo:
             if self.pipeline.steps[name].asks() is not None:
                 check_answered(self.accounts)  # nothing is paid for on top of nothing
+                self._check_left(name)
             account = self._make(name)
             self.watcher.made(account)
             self.log.event("made", **without_texts(account))
@@ -102,6 +103,18 @@ class Making:
         self.grains[name] = account["grain"]
         self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
         return self.tables[name]
+
+    def _check_left(self, name: str) -> None:
+        """GateError where what a model wrote, or what rests on its answers, was dropped down to the last row."""
+        paid = {account["name"] for account in self.accounts if account["model"] is not None}
+        for _, read in self.pipeline.steps[name].reads():
+            account = next(one for one in self.accounts if one["name"] == read)
+            if account["kept"] or not paid & {read, *lineage_of(self.pipeline, read)}:
+                continue
+            dropped = sorted(account["dropped"].items(), key=lambda one: (-one[1], one[0]))
+            said = ", ".join(f"{count:,} {reason}" for reason, count in dropped) or "it has no rows"
+            raise GateError(f"{read}: none of {account['rows']:,} rows was kept ({said}), so {name!r} has nothing to ask about",
+                fix=f"look at `tables/{read}/` in the folder of the run, and change what {read!r} checks or which model is asked; all answers are kept")  # fmt: skip
 
     def _make(self, name: str) -> Account:
         step = self.pipeline.steps[name]

@@ -100,7 +100,7 @@ def lighter(pipeline: Pipeline) -> Pipeline:
     """
     steps = {name: step.lighter() for name, step in pipeline.steps.items()}
     cut = {name for name, step in steps.items() if step is not pipeline.steps[name]}
-    rest = {name for name in steps if name in cut or cut & set(_lineage(pipeline, name))}
+    rest = {name for name in steps if name in cut or cut & set(lineage_of(pipeline, name))}
     expect = {
         name: gate.model_copy(update={"rows": None}) if name in rest else gate for name, gate in pipeline.expect.items()
     }
@@ -221,11 +221,12 @@ def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
         ask=ask,
         complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
         limit=pipeline.limit,
-        lineage=_lineage(pipeline, step),
+        lineage=lineage_of(pipeline, step),
     )
 
 
-def _lineage(pipeline: Pipeline, step: str) -> tuple[str, ...]:
+def lineage_of(pipeline: Pipeline, step: str) -> tuple[str, ...]:
+    """Names of all steps that a step rests on, in their order."""
     found, ahead = set[str](), [step]
     while ahead:
         above = {read for _, read in pipeline.steps[ahead.pop()].reads()} - found

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from prefgen.records import Response
 from prefgen.thoughts import answer_of
 
-SILENT = frozenset({"failed", "unparsed"})
-"""Statuses of a row for which nothing came that can be read; a refusal was at least said."""
+SILENT = frozenset({"failed", "unparsed", "refusal"})
+"""Statuses of a row that has no answer: nothing came, nothing that can be read, or a refusal to answer."""
 
 _SHOWN = 3  # reasons of one kind that a screen has room for
 _KINDS_KEPT = 1_000
@@ -34,6 +34,7 @@ _HELP = tuple(
         (r"not in the (?:replayed )?file|replay", "replay the responses of a run with the same questions"),
     )
 )  # fmt: skip
+_DECLINED = "reword these prompts, or ask another model"
 _THINKING = "give the answer room (`max_tokens` under the model), or turn thinking off (`extra_body`)"
 
 
@@ -48,6 +49,7 @@ class Silences:
         self._failures: Counter[str] = Counter()
         self._words: dict[str, str] = {}
         self._unread: Counter[str] = Counter()
+        self._withheld = 0
         self._longest = ""
 
     def hear(self, responses: Iterable[Response]) -> None:
@@ -70,6 +72,10 @@ class Silences:
             found.append(f"{count:,} x {words}" + _helped(words))
         if len(self._failures) > _SHOWN and found:
             found.append(f"and {len(self._failures) - _SHOWN:,} other reasons for a failure")
+        if statuses.get("refusal") and self._withheld:
+            found.append(
+                f"{self._withheld:,} x withheld by a filter of the provider (finish reason `content_filter`); fix: {_DECLINED}"
+            )
         silent = statuses.get("unparsed", 0) + statuses.get("refusal", 0)
         return found + (self._unread_notes(statuses) if silent else [])
 
@@ -84,6 +90,9 @@ class Silences:
             self.failed_finally.append(response.request_id)
 
     def _hear_text(self, response: Response) -> None:
+        if response.finish == "content_filter":
+            self._withheld += 1
+            return
         said = answer_of(response.text)
         if said is None:
             self._unread["cut off while it still thought"] += 1
@@ -101,9 +110,14 @@ class Silences:
     def _unread_notes(self, statuses: Mapping[str, int]) -> list[str]:
         if statuses.get("unparsed") and self._unread:
             return [f"{count:,} x {kind}; fix: {_THINKING}" for kind, count in self._unread.most_common(_SHOWN)]
-        read_as = ", ".join(f"{statuses[name]:,} {name}" for name in ("refusal", "unparsed") if statuses.get(name))
+        declined = statuses.get("refusal", 0) - self._withheld  # of texts, not of rows, where a row has several
+        counts = {"refusal": max(declined, 0), "unparsed": statuses.get("unparsed", 0)}
+        read_as = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        if not read_as:
+            return []
         words = " ".join(self._longest.split())
-        return [f"{read_as}" + (f", e.g. {words!r}" if words else "")]
+        help_ = f"; fix: {_DECLINED}" if counts["refusal"] else ""
+        return [read_as + (f", e.g. {words!r}" if words else "") + help_]
 
 
 def _helped(words: str) -> str:

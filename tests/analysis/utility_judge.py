@@ -70,7 +70,6 @@ BAD = {"leak": 0.03, "long": 0.03, "short": 0.02, "other": 0.03, "refusal": 0.02
 """Chance of each fault of one vignette at one try."""
 
 
-
 class Leaning(NamedTuple):
     """Log-weights of one answer. They add, so balanced orders cancel the slot's whole weight."""
 
