@@ -1,34 +1,77 @@
-"""What of a run goes out into the world: everything but the addresses and places that are nobody's business."""
+"""What of a run goes out into the world: everything but the addresses and places that are nobody's business.
+
+The run's manifest, tables and responses keep them. What is made to be shown (data/, the card, the report page) never
+has them, and what is pushed is looked through once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import polars as pl
 import yaml
 
 from prefgen.ids import content_id
+from prefgen.publish.private import Private, file_name, is_place, without_addresses, without_places
+from prefgen.store.folder import RunFolder
 
 _PRIVATE = ("base_url", "api_key_env")
 """Keys of a model that say where and as whom it was asked, and not what was asked."""
 
+_TOLD = {"notes": without_addresses, "silence": without_addresses, "source": without_places}
+"""Keys under which sentences stand that may name an address or a path."""
+
 
 def public_pipeline(text: str) -> str:
-    """A resolved pipeline without addresses of servers and without paths of responses."""
+    """A resolved pipeline without addresses of servers, and with the names alone of files outside of the run."""
     said = yaml.safe_load(text)
     if not isinstance(said, dict) or not isinstance(said.get("models"), dict):
         return text
+    private = _private(said["models"])
     said["models"] = _public_models(said["models"])
-    return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=100)
+    if isinstance(said.get("steps"), dict):
+        said["steps"] = {name: _public_step(step) for name, step in said["steps"].items()}
+    if isinstance(said.get("calibrate"), str):
+        said["calibrate"] = _public_place(said["calibrate"])
+    return yaml.safe_dump(_mapped(said, private.out_of), sort_keys=False, allow_unicode=True, width=100)
+
+
+def shown_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest as it is shown to others, on the card and in the report: without addresses and without paths."""
+    private = _private(manifest.get("models", {}))
+    told = {
+        **manifest,
+        "models": _public_models(manifest["models"]),
+        "steps": [_told(step) for step in manifest["steps"]],
+    }
+    shown: dict[str, Any] = _mapped(told, private.out_of)
+    return shown
 
 
 def public_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest without addresses, and with the files that are published as data only.
+    """A manifest as it is shown, with the files that are published as data only.
 
     Adds `version`, the hash of the data of the run that began the dataset.
     """
     files = [entry for entry in manifest["files"] if entry["path"].startswith("data/")]
-    return {**manifest, "models": _public_models(manifest["models"]), "files": files, "version": version_of(manifest)}
+    return {**shown_manifest(manifest), "files": files, "version": version_of(manifest)}
+
+
+def public_page(text: str, folder: RunFolder, manifest: Mapping[str, Any]) -> str:
+    """A card or report page without the addresses of the run's models and without paths of this machine's user."""
+    return _private(manifest["models"], folder).out_of(text)
+
+
+def public_rows(judgments: pl.DataFrame) -> pl.DataFrame:
+    """Judgments whose `failure` names no address, and whose `model` is no path."""
+    said: dict[str, Callable[[str], str]] = {"failure": without_addresses, "model": _public_place}
+    changed = []
+    for name, public in said.items():
+        found = judgments[name].drop_nulls().unique().to_list() if name in judgments.columns else []
+        new = {text: public(text) for text in found if public(text) != text}
+        changed += [pl.col(name).replace(new)] if new else []
+    return judgments.with_columns(changed) if changed else judgments
 
 
 def version_of(manifest: Mapping[str, Any]) -> str:
@@ -37,10 +80,47 @@ def version_of(manifest: Mapping[str, Any]) -> str:
     return content_id("v", files)[:14]
 
 
+def _private(models: Mapping[str, Any], folder: RunFolder | None = None) -> Private:
+    urls = [model.get("base_url") for model in models.values() if isinstance(model, dict)]
+    flat = [url for one in urls for url in (one if isinstance(one, list) else [one]) if isinstance(url, str)]
+    return Private.of(flat, () if folder is None else (folder.path.resolve(),))
+
+
 def _public_models(models: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _public_model(model) if isinstance(model, dict) else model for name, model in models.items()}
 
 
 def _public_model(model: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in model.items() if key not in _PRIVATE}
-    return kept | ({"responses": "responses.sqlite"} if "responses" in kept else {})
+    kept = {key: _mapped(value, _public_place) for key, value in model.items() if key not in _PRIVATE}
+    named = {"gguf": file_name(str(kept["gguf"]))} if "gguf" in kept else {}
+    return kept | named | ({"responses": "responses.sqlite"} if "responses" in kept else {})
+
+
+def _public_step(step: Any) -> Any:
+    """A step as written; rows and texts that stand in the pipeline itself are data, and stay."""
+    if not isinstance(step, dict):
+        return step
+    inline = {key: value for key, value in step.items() if key == "table" and not isinstance(value, str)}
+    return {**_mapped(step, _public_place), **inline}
+
+
+def _public_place(text: str) -> str:
+    return file_name(text) if is_place(text) else text
+
+
+def _told(account: Any) -> Any:
+    """An account whose sentences name no address and no path."""
+    if isinstance(account, list):
+        return [_told(one) for one in account]
+    if not isinstance(account, dict):
+        return account
+    return {key: _mapped(value, _TOLD[key]) if key in _TOLD else _told(value) for key, value in account.items()}
+
+
+def _mapped(value: Any, public: Callable[[str], str]) -> Any:
+    """A value of JSON with every text in it as `public` says it."""
+    if isinstance(value, str):
+        return public(value)
+    if isinstance(value, dict):
+        return {key: _mapped(one, public) for key, one in value.items()}
+    return [_mapped(one, public) for one in value] if isinstance(value, list) else value

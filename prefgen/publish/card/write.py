@@ -15,13 +15,14 @@ from prefgen.publish.card.markdown import fenced, percent, plain
 from prefgen.publish.card.metadata import front_matter
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
+from prefgen.publish.public import shown_manifest
 from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder, write_aside
 
 
 def write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
     """Write RUN/README.md from the manifest and the data it names."""
-    write_aside(folder.card_path, card_of(manifest, gather(folder, manifest)).encode())
+    write_aside(folder.card_path, card_of(shown_manifest(manifest), gather(folder, manifest)).encode())
 
 
 def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:

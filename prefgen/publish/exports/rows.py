@@ -12,6 +12,7 @@ from prefgen.publish.exports import battle, candidate, pair
 from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.presets import Preset, Unit
 from prefgen.publish.exports.source import Source
+from prefgen.publish.public import public_rows
 
 Build = Callable[[Preset, Source], Iterator[pl.DataFrame]]
 
@@ -19,7 +20,7 @@ _LETTER = dict(enumerate(LETTERS))
 
 
 def _as_it_is(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
-    return source.judgments()
+    return map(public_rows, source.judgments())
 
 
 def _preferences(_: Preset, source: Source) -> Iterator[pl.DataFrame]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prefgen.publish.public import shown_manifest
 from prefgen.store.folder import RunFolder, read_of_run, write_aside
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def write_report(folder: RunFolder) -> ReportFiles:
     manifest = folder.read_manifest()
     findings = read_findings(folder, manifest)
     prints = draw_figures(manifest, findings)
-    page = render_page(folder, manifest, findings, prints, read_judgments(folder, manifest))
+    page = render_page(folder, shown_manifest(manifest), findings, prints, read_judgments(folder, manifest))
     for old in folder.figures.glob("*.png"):
         old.unlink()
     paths = tuple(folder.figures / f"{one.key}.png" for one in prints)

@@ -10,6 +10,7 @@ import polars as pl
 
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.presentations import LETTERS, shown
+from prefgen.publish.public import public_rows
 from prefgen.publish.report.words import Record, decimal, percent
 from prefgen.seeds import rng_for
 from prefgen.store.finished import finished
@@ -81,7 +82,7 @@ def read_judgments(folder: RunFolder, manifest: Record, *, most: int = MOST) -> 
     keys = _drawn(judgments, most, seed=int(manifest["seed"]))
     asked = items.scan().filter(pl.col("item_id").is_in(keys["item_id"].unique().to_list())).collect()
     people = personas.scan().filter(pl.col("persona_id").is_in(keys["persona_id"].unique().to_list())).collect()
-    rows = _rows_of(judgments, keys)
+    rows = public_rows(_rows_of(judgments, keys))
     answers = {(row["persona_id"], row["item_id"]): row for row in preferences(rows).iter_rows(named=True)}
     groups = dict(rows.group_by("persona_id", "item_id", maintain_order=True))
     by_item = {row["item_id"]: row for row in asked.iter_rows(named=True)}
