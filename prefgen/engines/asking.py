@@ -25,6 +25,7 @@ from prefgen.errors import EngineError
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
+_MOST_CHARS = 320  # of what is told of a failure
 _MODELS_TIMEOUT_S = 10.0
 _PILOT_S = 15.0
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance")
@@ -136,7 +137,7 @@ class Asking:
         if request.messages[0][0] == "system" and _NO_SYSTEM_ROLE.search(refused.words.message):
             raise _not_there(endpoint, "system_role: true", said, "system_role: false")
         if lesser is None or lesser == features:
-            raise self._refused(refused.status, refused.words, request)
+            raise self._refused(refused.head, refused.words, request)
         if lesser.prefill == "none":
             found.check_prefill(self._spec, endpoint.known.base_url, None, said)
         if features.insist and lesser.hold != features.hold:
@@ -169,28 +170,31 @@ class Asking:
         try:
             if reply.status == HTTPStatus.OK:
                 return to_response(request, request_id, reply.raw, form)
-            status, words = reply.status, words_of(reply.raw)
+            status, words, head = reply.status, words_of(reply.raw), f"HTTP {reply.status}"
         except UnreadableError as unreadable:
             raise TroubleError(self._discreet(str(unreadable), request)) from None
         except FailedInReplyError as failed:
-            status, words = failed.status, failed.words
+            status, words, head = failed.status, failed.words, failed.head
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
             said = self._discreet(words.message, request)
             return Response(request_id, said, method="text", finish="content_filter")
         if status == HTTPStatus.NOT_FOUND:
-            await self._raise_not_found(words, request, endpoint)
-        self._raise_for(status, words, reply.headers, request, endpoint)
+            await self._raise_not_found(head, words, request, endpoint)
+        self._raise_for(status, head, words, reply.headers, request, endpoint)
         if request.readout not in endpoint.known.proven:
-            raise _RefusedFeatureError(status, words, payload)
-        raise self._refused(status, words, request)
+            raise _RefusedFeatureError(head, words, payload)
+        raise self._refused(head, words, request)
 
     def _raise_for(
-        self, status: int, words: Words, headers: Mapping[str, str], request: Request, endpoint: Endpoint
+        self, status: int, head: str, words: Words, headers: Mapping[str, str], request: Request, endpoint: Endpoint
     ) -> None:
-        """Raise what a status and its words mean, unless they may be about this request."""
+        """Raise what a status and its words mean, unless they may be about this request.
+
+        head    what happened, for people; not the status where an error came with HTTP 200
+        """
         if 300 <= status < 400:
             raise RefusedError(f"HTTP {status}: the server sends us to another address, and a key is never taken there")
-        said = f"HTTP {status}: {self._discreet(words.message, request)}"
+        said = self._told(head, words, request)
         base_url, model = endpoint.known.base_url, self._spec.model
         if status == HTTPStatus.PAYMENT_REQUIRED or not {words.code, words.kind}.isdisjoint(_NO_MONEY):
             raise EngineError(f"{base_url}: {said}", fix="see to the account's credit, then run the same command again")
@@ -205,16 +209,19 @@ class Asking:
             raise EngineError(f"{base_url}: {said}",
                 fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}")  # fmt: skip
 
-    async def _raise_not_found(self, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
+    async def _raise_not_found(self, head: str, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
         names = found.names_of(await self._models(endpoint))
         listed = self._discreet(", ".join(repr(name[:80]) for name in names[:8]), request)
         there = f"this server has {listed}" if names else "is there a /v1 in base_url?"
-        said = self._discreet(words.message, request)
-        raise EngineError(f"{endpoint.known.base_url}: model {self._spec.model!r}: HTTP 404: {said}",
+        said = self._told(head, words, request)
+        raise EngineError(f"{endpoint.known.base_url}: model {self._spec.model!r}: {said}",
             fix=f"check `model` and `base_url`; {there}")  # fmt: skip
 
-    def _refused(self, status: int, words: Words, request: Request) -> RefusedError:
-        return RefusedError(f"HTTP {status}: {self._discreet(words.message, request)}")
+    def _refused(self, head: str, words: Words, request: Request) -> RefusedError:
+        return RefusedError(self._told(head, words, request))
+
+    def _told(self, head: str, words: Words, request: Request) -> str:
+        return f"{head}: {self._discreet(words.message, request)}"[:_MOST_CHARS]
 
     def _note(self, note: str) -> None:
         if note not in self._meter.notes:
@@ -242,9 +249,9 @@ async def _first(pilot: asyncio.Lock) -> AsyncIterator[None]:
 class _RefusedFeatureError(Exception):
     """A refusal before anything was answered: perhaps of the form, perhaps of the prompt."""
 
-    def __init__(self, status: int, words: Words, payload: dict[str, Any]) -> None:
+    def __init__(self, head: str, words: Words, payload: dict[str, Any]) -> None:
         super().__init__(words.message)
-        self.status = status
+        self.head = head
         self.words = words
         self.payload = payload
 

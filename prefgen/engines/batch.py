@@ -19,7 +19,7 @@ from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_results import Results
 from prefgen.engines.batch_submit import Submitter, poll
 from prefgen.engines.engine import Meter, Put
-from prefgen.engines.features import Features
+from prefgen.engines.features import Features, Words
 from prefgen.engines.refusals import EarlyRefusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
@@ -170,7 +170,7 @@ class _Round:
         if line.status is None:
             raise _AgainError(self._said(line.error, request))
         if line.status != 200:
-            return self._refused(request, request_id, chunk, line.status, line.body)
+            return self._refused(request, request_id, chunk, line.status, f"HTTP {line.status}", words_in(line.body))
         form = form_of_request(request, features)
         raw = json.dumps(line.body).encode()
         try:
@@ -178,7 +178,7 @@ class _Round:
         except (UnreadableError, StillThinkingError) as unreadable:
             raise _AgainError(str(unreadable)) from None
         except FailedInReplyError as failed:
-            return self._refused(request, request_id, chunk, failed.status, line.body)
+            return self._refused(request, request_id, chunk, failed.status, failed.head, failed.words)
         except NoLogprobsError as none:
             if none.at_all and self._spec.logprobs is True:
                 raise EngineError("`logprobs: true` was asked for, but the batch came back without log-probabilities",
@@ -187,9 +187,10 @@ class _Round:
                 self._learn(chunk, replace(features, top_logprobs=0))
             return to_response(request, request_id, raw, form.without_logprobs())
 
-    def _refused(self, request: Request, request_id: str, chunk: Chunk, status: int, body: Any) -> Response:
-        words = words_in(body)
-        said = f"HTTP {status}: {discreet(words.message, key=self._key, prompt=_prompt(request))}"
+    def _refused(
+        self, request: Request, request_id: str, chunk: Chunk, status: int, head: str, words: Words
+    ) -> Response:
+        said = f"{head}: {discreet(words.message, key=self._key, prompt=_prompt(request))}"
         if is_passing(status):
             raise _AgainError(said)
         if status in (401, 403, 404):

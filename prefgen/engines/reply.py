@@ -31,17 +31,25 @@ _BROKEN = frozenset(
 )  # fmt: skip
 
 
+INSIDE = "HTTP 200 with an error inside"
+"""How such an error is told; what it says of itself follows."""
+
+
 class UnreadableError(Exception):
     """A reply that is no answer: cut short, not JSON, or without choices."""
 
 
 class FailedInReplyError(Exception):
-    """An error that came with HTTP 200: the status that it should have come with, and what was said."""
+    """An error that came with HTTP 200: the status that it should have come with, and what was said.
 
-    def __init__(self, status: int, words: Words) -> None:
+    head    what happened, for people: the status is named only where the reply names it
+    """
+
+    def __init__(self, status: int, words: Words, *, named: bool = False) -> None:
         super().__init__(words.message)
         self.status = status
         self.words = words
+        self.head = INSIDE + (f": HTTP {status}" if named else "")
 
 
 class StillThinkingError(Exception):
@@ -200,7 +208,7 @@ def _failed(holder: dict[str, Any], error: Any) -> FailedInReplyError:
     named = error if isinstance(error, dict) else {}
     for code in (named.get("code"), named.get("status"), named.get("status_code"), holder.get("status_code")):
         if re.fullmatch("[45][0-9]{2}", str(code)):
-            return FailedInReplyError(int(str(code)), words)
+            return FailedInReplyError(int(str(code)), words, named=True)
     for status, meaning in _MEANINGS:
         if meaning.search(f"{words.code} {words.kind}") or (
             not (words.code or words.kind) and meaning.search(words.message)

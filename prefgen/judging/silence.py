@@ -30,7 +30,7 @@ _HELP = tuple(
         (r"model.{0,60}(?:not found|not exist|unknown|invalid)|no such model|HTTP 404", "check `model` and `base_url`"),
         (r"stream|not JSON", "see that `base_url` is the `/v1` of an OpenAI-compatible server; one that streams unasked takes `extra_body: {stream: false}`"),
         (r"time[d ]?.?out|no answer within", "raise `timeout_s`, or lower `concurrency`"),
-        (r"\bHTTP 5\d\d|internal server error", "where only log-probabilities fail write `logprobs: false`; else run the same command again later"),
+        (r"\bHTTP 5\d\d|internal server error|error inside", "where only log-probabilities fail write `logprobs: false`; else run the same command again later"),
         (r"not in the (?:replayed )?file|replay", "replay the responses of a run with the same questions"),
     )
 )  # fmt: skip
