@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from prefgen.engines.weights import default_weights
+from prefgen.errors import PrefgenError
 from tests.servers.hub import Hub, hub
 from tests.servers.running import Served, serve, thread
 
@@ -17,12 +21,27 @@ settings.register_profile("prefgen", deadline=None)  # a busy machine is no faul
 settings.load_profile("prefgen")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _caches_of_the_suite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder for caches of the suite's own, for this process and those it starts: what runs here teaches no plan of the developer.
+
+    The embedded model alone is shared: it is re-encoded once, in the developer's cache, and linked here where a test asks it.
+    """
+    theirs = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "prefgen"
+    ours = tmp_path_factory.mktemp("caches") / "prefgen"
+    ours.mkdir()
+    if any(item.get_closest_marker("model") for item in request.session.items):
+        with contextlib.suppress(PrefgenError):  # not installed: the test says so itself
+            weights = default_weights(cache=theirs)
+            (ours / weights.name).symlink_to(weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(ours.parent))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test spends money or reads a token by accident.
-
-    XDG_CACHE_HOME stays as it is: the embedded model is re-encoded once and shared by all tests.
-    """
+    """No test spends money or reads a token by accident."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_ENDPOINT", "HF_HOME"):
         monkeypatch.delenv(name, raising=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prefgen import __version__
 from prefgen.cli.screen import people, print_json
+from prefgen.engines.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.plan import load
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
@@ -60,6 +61,7 @@ def examine(pipeline: Path | None, overrides: Sequence[str] = (), *, as_json: bo
             finding = _model(name, model)
             findings.append(finding)
             code = code if finding.fine else EngineError.exit_code
+            findings.extend(_speed(name, model))
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return code
@@ -133,6 +135,16 @@ def _model(name: str, model: ModelSpec) -> Finding:
         return Finding(what, model.responses.exists(), f"responses in {model.responses}")
     except PrefgenError as error:
         return Finding(what, False, " ".join(str(error).split()))
+
+
+def _speed(name: str, model: ModelSpec) -> Iterator[Finding]:
+    """How fast the model answered here before, where it did: what a plan's time rests on."""
+    seen = [(*task.rpartition(":"), speed) for task, speed in speeds_of(model).items()]
+    if seen:
+        said = "; ".join(
+            f"{speed:,.3g} requests/s ({kind}, tokens an answer: {tokens})" for kind, _, tokens, speed in seen
+        )
+        yield Finding(f"speed of {name}", None, f"{said}, as seen on this machine before")
 
 
 def _endpoint(what: str, model: OpenAIModel | BatchModel) -> Finding:

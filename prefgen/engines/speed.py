@@ -42,6 +42,18 @@ def speed_of(spec: ModelSpec, task: str) -> Speed | None:
     return Speed(spec.concurrency * addresses / ANSWER_S, measured=False)
 
 
+def speeds_of(spec: ModelSpec) -> dict[str, float]:
+    """Requests a second that a model was seen to answer here, by task; empty where none was."""
+    if not isinstance(spec, EmbeddedModel | OpenAIModel):
+        return {}
+    before, after = _key(spec, "\0").split("\0")
+    return {
+        name.removeprefix(before).removesuffix(after): speed
+        for name, speed in sorted(_read().items())
+        if name.startswith(before) and name.endswith(after)
+    }
+
+
 def remember_speed(spec: ModelSpec, task: str, *, requests: int, seconds: float) -> None:
     """Keep what a run has just seen, in place of what an earlier one saw. A file that cannot be written is left out."""
     if requests < _LEAST_REQUESTS or seconds <= 0 or not isinstance(spec, EmbeddedModel | OpenAIModel):

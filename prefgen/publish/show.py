@@ -19,7 +19,7 @@ from prefgen.publish.report.headlines import Headline, headlines
 from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import Reading, read_judgments
 from prefgen.publish.report.words import Record, count, duration, interval, percent, short, signed
-from prefgen.publish.stopped import is_stopped, stopped_lines
+from prefgen.publish.stopped import is_stopped, stopped_facts, stopped_lines
 from prefgen.store.folder import RunFolder
 
 _MARKS = {"grave": ("!", "red"), "plain": ("-", "default"), "good": ("+", "green")}
@@ -28,17 +28,22 @@ _MOST_TEXT = 600
 
 
 def summary_of(run: Path) -> dict[str, Any]:
-    """The same for programs: name, status, lead, steps, gates, exports, headlines and the numbers behind them."""
+    """The same for programs: name, status, lead, steps, gates, exports, headlines and the numbers behind them.
+
+    `unfinished` is null for a run that came to its end, else how far it is.
+    """
     folder = RunFolder(run)
     manifest = folder.read_manifest()
     findings = read_findings(folder, manifest)
+    stopped = is_stopped(manifest)
     agreement, bias = findings.get("agreement"), findings.get("position_bias")
     return {
         "name": manifest["name"],
         "status": manifest["status"],
         "fingerprint": manifest["fingerprint"],
         "seconds": manifest.get("seconds"),
-        "lead": lead_of(manifest, findings) if "steps" in manifest else "",
+        "unfinished": stopped_facts(folder) if stopped else None,
+        "lead": next(stopped_lines(folder)) if stopped else lead_of(manifest, findings) if "steps" in manifest else "",
         "steps": [
             {key: step.get(key) for key in ("name", "kind", "grain", "rows", "kept", "dropped", "requests", "tokens", "cost_usd", "seconds")}
             for step in manifest.get("steps", [])

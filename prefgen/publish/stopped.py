@@ -18,14 +18,21 @@ def is_stopped(manifest: Mapping[str, Any]) -> bool:
     return bool(manifest.get("status") != "finished")
 
 
-def stopped_lines(folder: RunFolder) -> Iterator[str]:
-    """What stands, what does not yet, and the command that goes on."""
+def stopped_facts(folder: RunFolder) -> dict[str, Any]:
+    """The same for programs: steps made, those ahead, the one that it stopped at (None where none is ahead), answers stored."""
     steps = _steps(folder)
     made = [name for name in steps if folder.has_table(name)]
-    yield f"not finished: {len(made)} of {len(steps)} steps are made" + (f" ({', '.join(made)})" if made else "")
     ahead = [name for name in steps if name not in made]
-    if ahead:
-        yield f"stopped at {ahead[0]!r}; {_stored(folder):,} answers of models are stored and are not asked for again"
+    return {"made": made, "ahead": ahead, "stopped_at": next(iter(ahead), None), "answers_stored": _stored(folder)}
+
+
+def stopped_lines(folder: RunFolder) -> Iterator[str]:
+    """What stands, what does not yet, and the command that goes on."""
+    facts = stopped_facts(folder)
+    made, n_steps = facts["made"], len(facts["made"]) + len(facts["ahead"])
+    yield f"not finished: {len(made)} of {n_steps} steps are made" + (f" ({', '.join(made)})" if made else "")
+    if facts["ahead"]:
+        yield f"stopped at {facts['stopped_at']!r}; {facts['answers_stored']:,} answers of models are stored and are not asked for again"
     yield f"go on: the same `prefgen run PIPELINE --out {folder.path}` again"
 
 

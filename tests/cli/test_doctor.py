@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from prefgen.cli.doctor import examine
-from tests.faults.pipelines import write_pipeline
+from prefgen.engines.speed import remember_speed, speeds_path
+from prefgen.plan import load
+from tests.faults.pipelines import environment, write_pipeline
 from tests.servers.raw import http, raw_server
 
 THOUGHT = {"choices": [{"message": {"content": None, "reasoning": "Hm"}, "finish_reason": "length"}]}
@@ -33,6 +37,29 @@ def test_a_server_that_does_not_answer_is_a_finding_with_its_reason(tmp_path: Pa
         assert examine(path, as_json=True) == code
     said = capsys.readouterr().out
     assert words in next(one["found"] for one in json.loads(said) if one["what"].startswith("model "))
+
+
+def test_a_model_that_was_seen_here_is_told_with_its_speed(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with raw_server(lambda *_: http("200 OK", json.dumps(TEXT).encode())) as server:
+        path = write_pipeline(tmp_path, server.base_url, personas=1, items=1)
+        model = load(path).models["judge"]
+        assert examine(path, as_json=True) == 0
+        assert not [one for one in json.loads(capsys.readouterr().out) if one["what"] == "speed of judge"]
+        remember_speed(model, "judge:1", requests=8120, seconds=10.0)
+        remember_speed(model, "write:120", requests=100, seconds=32.0)
+        remember_speed(model.model_copy(update={"concurrency": 3}), "judge:1", requests=100, seconds=1.0)
+        assert examine(path, as_json=True) == 0
+    told = [one for one in json.loads(capsys.readouterr().out) if one["what"] == "speed of judge"]
+    said = "812 requests/s (judge, tokens an answer: 1); 3.12 requests/s (write, tokens an answer: 120)"
+    assert told == [{"what": "speed of judge", "fine": None, "found": f"{said}, as seen on this machine before"}]
+
+
+def test_what_the_suite_runs_teaches_no_plan_of_the_developer():
+    assert "pytest" in str(speeds_path())
+    asked = "from prefgen.engines.speed import speeds_path; print(speeds_path())"
+    said = subprocess.run([sys.executable, "-c", asked], env=environment(), capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == str(speeds_path())
 
 
 @pytest.mark.parametrize("listed", [b"[]", b"null", b'{"data": null}', b'{"data": [1, {"id": 7}]}', b"no JSON"])

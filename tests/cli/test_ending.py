@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 
@@ -48,8 +49,14 @@ def test_a_stopped_run_says_so_shows_how_far_it_is_and_goes_on(endpoint: Start, 
     assert "not finished: 2 of 4 steps are made (personas, items)" in shown.out
     assert "stopped at 'answers'" in shown.out
     assert f"--out {out}" in shown.out
+    told = orjson.loads(prefgen("show", str(out), "--json").out)
+    assert (told["status"], told["lead"]) == ("unfinished", "not finished: 2 of 4 steps are made (personas, items)")
+    stored = told["unfinished"].pop("answers_stored")
+    assert stored >= 20
+    assert told["unfinished"] == {"made": ["personas", "items"], "ahead": ["answers", "kept"], "stopped_at": "answers"}
     server.follow({})
     assert run(pipeline, out).code == 0
+    assert orjson.loads(prefgen("show", str(out), "--json").out)["unfinished"] is None
     assert run(pipeline, folder / "calm").code == 0
     assert data_bytes(out) == data_bytes(folder / "calm")
 

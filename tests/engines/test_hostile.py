@@ -224,7 +224,9 @@ def test_an_error_inside_an_answer_is_told_as_what_came_and_not_as_a_status_that
 
 def test_an_error_inside_that_stops_a_run_is_told_so_too():
     page = json.dumps({"error": {"code": "insufficient_quota", "message": "no money"}}).encode()
-    with pytest.raises(EngineError, match="HTTP 200 with an error inside: no money\\n  fix: see to the account's credit"):
+    with pytest.raises(
+        EngineError, match="HTTP 200 with an error inside: no money\\n  fix: see to the account's credit"
+    ):
         answered(lambda *_: http("200 OK", page), 2)
 
 
