@@ -36,23 +36,24 @@ def says_where(folder: Path, port: list[int]) -> Says:
     return says
 
 
-def run_at_home(home: Path, base_url: str) -> Path:
+def run_at_home(home: Path, base_url: str, *, seed: int = 1) -> Path:
     """A finished run of files in somebody's home, with a failed row that names the server; its folder."""
     path = write_pipeline(
         home / "work", base_url, personas=4, items=3, orders=["given"], exports=["judgments"],
         model={"concurrency": 1, "max_attempts": 1, "logprobs": False, "constrain": "none"},
     )  # fmt: skip
     people = home / "surveys/people.yaml"
-    people.parent.mkdir()
+    people.parent.mkdir(exist_ok=True)
     source = f"source: our town survey ({home}/surveys/town.csv), https://example.org/town/survey"
     people.write_text((home / "work/people.yaml").read_text().replace('source: "made up for tests"', source))
     said = yaml.safe_load(path.read_text())
+    said["seed"] = seed
     said["models"]["judge"]["model"] = f"{home}/models/tiny"  # as vLLM names what it was not told a name of
     said["models"]["mine"] = {"engine": "embedded", "gguf": f"{home}/models/mine.gguf"}
     said["steps"]["personas"]["draw"] = str(people)
     said["publish"]["description"] = f"Made at {base_url} from {home}/work."
     path.write_text(yaml.safe_dump(said, sort_keys=False))
-    out = home / "runs/town"
+    out = home / f"runs/town-{seed}"
     ran = prefgen("run", str(path), "--out", str(out), HOME=str(home))
     assert ran.code == 0, ran.err
     return out
@@ -77,6 +78,7 @@ def test_nothing_that_is_pushed_says_where_it_was_made(
         out = run_at_home(home, server.base_url)
         push_run(out, NAME)
         append_run(out, "user/grown")
+        assert append_run(run_at_home(home, server.base_url, seed=2), "user/grown").rows["judgments"]
     here = (out / "manifest.json").read_text()
     assert f"127.0.0.1:{port[0]}" in here
     assert str(home) in here, "the run itself keeps what it knows"
