@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefgen.engines.ask import Asker
+from prefgen.dispatch.dispatcher import Dispatcher
+from prefgen.dispatch.prices import price_of
+from prefgen.dispatch.speed import remember_speed
 from prefgen.engines.engine import Meter
-from prefgen.engines.prices import price_of
-from prefgen.engines.speed import remember_speed
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
 from prefgen.judging.silence import SILENT, Silences
@@ -64,7 +64,7 @@ class Making:
     tables: dict[str, Table] = field(default_factory=dict)
     grains: dict[str, str] = field(default_factory=dict)
     accounts: list[Account] = field(default_factory=list)
-    _ask: Asker = field(init=False)
+    _ask: Dispatcher = field(init=False)
     _step: str = ""
     _meters: list[Meter] = field(default_factory=list)  # of the step at work, one for each time it sends
     _asked_s: float = 0.0  # seconds for which the step at work waited for answers
@@ -72,7 +72,7 @@ class Making:
 
     def __post_init__(self) -> None:
         models, budget = self.pipeline.models, self.budget_usd
-        self._ask = Asker(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
+        self._ask = Dispatcher(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
 
     def _look(self, meter: Meter) -> None:
         if not self._meters or meter is not self._meters[-1]:
@@ -163,7 +163,7 @@ class Making:
 class _Heard:
     """The engine room as a step sees it, with somebody who listens to the answers and looks at the clock."""
 
-    def __init__(self, ask: Asker, silences: Silences, tick: Callable[[float], None]) -> None:
+    def __init__(self, ask: Dispatcher, silences: Silences, tick: Callable[[float], None]) -> None:
         self._ask = ask
         self._silences = silences
         self._tick = tick

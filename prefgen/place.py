@@ -11,9 +11,9 @@ import polars as pl
 
 from prefgen.analysis.findings import write_findings
 from prefgen.analysis.placement import PlacedModel, write_placement
-from prefgen.engines.ask import Asker
+from prefgen.dispatch.dispatcher import Dispatcher
+from prefgen.dispatch.prices import price_of
 from prefgen.engines.engine import Meter
-from prefgen.engines.prices import price_of
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import FileError, UsageError
 from prefgen.plan import context_of, load
@@ -85,5 +85,7 @@ def _answers(
     assert asked is not None
     read = dict(spec.reads())
     tables = {read["items"]: folder.table(read["items"]), read["as"]: Table.of(read["as"], [NOBODY])}
-    ask = Asker(store, {asked: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter))
+    ask = Dispatcher(
+        store, {asked: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
+    )
     return list(kind(kind_of(spec)).make(spec, tables, context_of(pipeline, step, ask)))

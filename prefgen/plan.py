@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prefgen.engines.prices import price_of
-from prefgen.engines.speed import speed_of
-from prefgen.engines.tokens import estimate_tokens
+from prefgen.dispatch.prices import price_of
+from prefgen.dispatch.speed import speed_of
+from prefgen.dispatch.tokens import estimate_tokens
 from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, ModelSpec
@@ -30,7 +30,7 @@ class StepPlan:
     rows_are, requests_are    whether these are exact or the most there can be; tokens, cost and time are as the requests
     cost_usd  None where no price is known
     batch_usd what it costs as a batch; None where no price is known or nobody is paid
-    seconds   rough: see `engines.speed`; None where nobody can say
+    seconds   rough: see `dispatch.speed`; None where nobody can say
     measured  whether the time rests on what this model did on this machine before
     notes     what people should know before they pay
     """

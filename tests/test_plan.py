@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefgen.cli.screen import plan_notes
-from prefgen.engines.speed import remember_speed, speed_of, speeds_path
+from prefgen.dispatch.speed import remember_speed, speed_of, speeds_path
 from prefgen.errors import SpecError
 from prefgen.plan import Plan, foresee, load
 from prefgen.spec.models import EmbeddedModel, OpenAIModel

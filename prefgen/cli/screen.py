@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from prefgen.cli.ending import Unwritten
-from prefgen.engines.speed import ANSWER_S, EMBEDDED_PER_S
+from prefgen.dispatch.speed import ANSWER_S, EMBEDDED_PER_S
 from prefgen.plan import Plan, StepPlan
 from prefgen.steps.context import Bound
 

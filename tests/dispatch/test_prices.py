@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.engines import tokens
-from prefgen.engines.prices import own_prices_path, price_of
-from prefgen.engines.tokens import estimate_tokens
+from prefgen.dispatch import tokens
+from prefgen.dispatch.prices import own_prices_path, price_of
+from prefgen.dispatch.tokens import estimate_tokens
 from prefgen.errors import SpecError
 from prefgen.spec.models import BatchModel, EmbeddedModel, OpenAIModel
 

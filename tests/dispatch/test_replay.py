@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from prefgen.engines.ask import Asker
-from prefgen.engines.replay import NOT_IN_FILE
+from prefgen.dispatch.dispatcher import Dispatcher
+from prefgen.dispatch.replay import NOT_IN_FILE
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import FileError
 from prefgen.records import Request, Response
@@ -29,7 +29,7 @@ def answered(number: int) -> Response:
 def replay(folder, *, responses, name="responses.sqlite"):
     store = ResponseStore(folder / name)
     spec = ReplayModel(engine="replay", model="m", responses=responses)
-    return store, Asker(store, {"judge": spec})
+    return store, Dispatcher(store, {"judge": spec})
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from prefgen.dispatch.replay import NOT_IN_FILE, Replays
 from prefgen.engines.engine import Engine, Meter
 from prefgen.engines.open import open_engine
-from prefgen.engines.replay import NOT_IN_FILE, Replays
 from prefgen.engines.store import NEVER_ASKED, ResponseStore
 from prefgen.errors import NotFinished, UsageError
 from prefgen.records import Request, Response
@@ -19,7 +19,7 @@ Paid = EmbeddedModel | OpenAIModel | BatchModel
 """Models that an engine answers for; the others only replay."""
 
 if TYPE_CHECKING:
-    from prefgen.engines.prices import Price
+    from prefgen.dispatch.prices import Price
 
 _CHUNK = 128  # requests rendered and looked up at once, while an engine waits: a few milliseconds
 _REPLAY_CHUNK = 1000
@@ -36,10 +36,10 @@ def _no_price(_: ModelSpec) -> Price | None:
     return None
 
 
-class Asker:
+class Dispatcher:
     """Sends requests to the models of a pipeline and reads the responses back.
 
-    budget_usd   most money that this Asker spends over all its models, or None
+    budget_usd   most money that this Dispatcher spends over all its models, or None
     watch        called with the meter of the step at work, about ten times a second
     price_of     what a model costs; None where nobody knows
     open_engine  makes the engine of a model, only when there is something to ask it

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefgen.engines.ask import Asker
+from prefgen.dispatch.dispatcher import Dispatcher
 from prefgen.engines.engine import Meter, Put
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, NotFinished, UsageError
@@ -65,8 +65,8 @@ class Price:
     batch_factor: float = 0.5
 
 
-def asker(store: ResponseStore, engine: Echo, **options) -> Asker:
-    return Asker(store, {"m": SPEC}, open_engine=lambda spec, store: engine, **options)
+def asker(store: ResponseStore, engine: Echo, **options) -> Dispatcher:
+    return Dispatcher(store, {"m": SPEC}, open_engine=lambda spec, store: engine, **options)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_finished_step_opens_no_engine(store):
     def never(*_, **__):
         raise AssertionError("an engine was opened")
 
-    meter = Asker(store, {"m": SPEC}, open_engine=never).send("m", requests(50), planned=50)
+    meter = Dispatcher(store, {"m": SPEC}, open_engine=never).send("m", requests(50), planned=50)
     assert (meter.stored, meter.sent) == (50, 0)
 
 
@@ -161,7 +161,7 @@ def test_the_budget_stops_handing_out_and_the_next_run_goes_on(store):
 
 def test_a_budget_is_over_all_models(store):
     price = Price(1e6, 1e6, 1e6)  # 11 USD an answer
-    ask = Asker(
+    ask = Dispatcher(
         store, {"m": SPEC, "n": SPEC}, open_engine=lambda spec, store: Echo(), budget_usd=100, price_of=lambda _: price
     )
     ask.send("m", requests(5), planned=5)
@@ -185,6 +185,6 @@ def test_the_watcher_sees_the_end_and_does_not_see_everything(store):
 
 
 def test_asking_imports_no_engine_before_it_is_wanted():
-    code = "import sys, prefgen.engines.ask; print(sorted({'aiohttp', 'openai', 'xllamacpp', 'gguf', 'numpy'} & set(sys.modules)))"
+    code = "import sys, prefgen.dispatch.dispatcher; print(sorted({'aiohttp', 'openai', 'xllamacpp', 'gguf', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
