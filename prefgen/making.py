@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from prefgen.dialogues import Dialogue
 from prefgen.dispatch.dispatcher import Dispatcher
 from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import remember_speed
@@ -174,6 +175,12 @@ class _Heard:
     def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
         begun = time.monotonic()
         meter = self._ask.send(model, requests, planned=planned)
+        self._tick(time.monotonic() - begun)
+        return meter
+
+    def drive(self, models: Sequence[str], dialogues: Iterable[Dialogue[Any]], *, planned: int) -> Meter:
+        begun = time.monotonic()
+        meter = self._ask.drive(models, dialogues, planned=planned)
         self._tick(time.monotonic() - begun)
         return meter
 

@@ -190,8 +190,9 @@ async def _listed(url: str, key: str | None, key_env: str) -> list[str]:
 
 def _tried(model: OpenAIModel, url: str) -> str:
     """What became of one small question. EngineError where it was not answered."""
+    from prefgen.dispatch import loop
     from prefgen.engines.endpoints import Patience
-    from prefgen.engines.engine import Meter
+    from prefgen.engines.engine import Meter, RefusedError
     from prefgen.engines.http import OpenAIEngine
     from prefgen.judging.prompts import as_sent
     from prefgen.records import Request, Response
@@ -206,10 +207,16 @@ def _tried(model: OpenAIModel, url: str) -> str:
         model.max_tokens or 16, model.seed,
     )  # fmt: skip
     once = {"base_url": url, "concurrency": 1, "max_attempts": 2, "timeout_s": min(model.timeout_s, 30.0)}
-    found: list[Response] = []
     engine = OpenAIEngine(model.model_copy(update=once), patience=Patience(run_s=_TIMEOUT_S, throttled_s=_TIMEOUT_S))
-    engine.answer(iter([request]), lambda _, response: found.append(response), Meter())
-    (response,) = found
+
+    async def answered() -> Response:
+        async with engine.session(Meter()) as session:
+            try:
+                return await session.answer(request)
+            except RefusedError as refused:
+                return Response(request.request_id, failure=str(refused))
+
+    response = loop.run(answered())
     if response.failure is not None:
         raise EngineError(f"{url}: a small question was not answered: {response.failure}")
     if not response.text.strip():

@@ -13,10 +13,9 @@ from typing import Any, NoReturn
 from prefgen.engines import features as found
 from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.endpoints import Endpoint
-from prefgen.engines.engine import Meter
+from prefgen.engines.engine import Meter, RefusedError
 from prefgen.engines.features import Facts, Features, Words
 from prefgen.engines.post import Line
-from prefgen.engines.refusals import RefusedError
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import TroubleError, is_passing, wait_asked_s
 from prefgen.engines.wire import form_of_request, to_body, to_payload

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,8 @@ from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_results import Results
 from prefgen.engines.batch_submit import Submitter, poll
-from prefgen.engines.engine import Meter, Put
+from prefgen.engines.engine import DeferredError, Meter, RefusedError
 from prefgen.engines.features import Features, Words
-from prefgen.engines.refusals import EarlyRefusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
 from prefgen.engines.wire import form_of_request, to_payload
@@ -43,15 +43,11 @@ class BatchEngine:
         self._spec = spec
         self._folder = folder
 
-    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
-        """Put what has come back, submit what was never asked or came back empty; see `Engine`."""
-        try:
-            self._answer(requests, put, meter)
-        except OSError as error:  # those of the network have become EngineErrors
-            raise FileError(f"{self._folder}: {error.strerror or error}",
-                fix="free some space and run the same command again; nothing is submitted twice") from error  # fmt: skip
+    room = 1
 
-    def _answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
+    @asynccontextmanager
+    async def session(self, meter: Meter) -> AsyncIterator[BatchSession]:
+        """Brings home what is there; the provider's own calls block, and nobody else is waiting."""
         spec = self._spec
         url, *others = base_urls(spec)
         if others:
@@ -60,17 +56,28 @@ class BatchEngine:
         found.check_prefill(spec, url, URL(url).host)
         key = key_of(spec, [url])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
-        ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))
-        if not ledger.features:
-            ledger.features = found.to_fact(found.first_guess(spec, "openai"))
-        with Provider(url, key, spec.api_key_env) as provider:
-            submitter = Submitter(spec, ledger, provider)
-            with submitter:
+        with _on_disk(self._folder):
+            ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))
+            if not ledger.features:
+                ledger.features = found.to_fact(found.first_guess(spec, "openai"))
+            with Provider(url, key, spec.api_key_env) as provider, Submitter(spec, ledger, provider) as submitter:
                 submitter.finish_begun()
                 poll(ledger, provider, meter)
                 with Results(ledger) as results:
-                    _Round(spec, ledger, submitter, results, put, meter, key).run(requests)
-        _raise_unfinished(ledger, submitter, meter, url)
+                    session = BatchSession(spec, ledger, submitter, results, meter, key, url)
+                    try:
+                        yield session
+                    finally:
+                        session.leave()
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # those of the network have become EngineErrors
+        raise FileError(f"{folder}: {error.strerror or error}",
+            fix="free some space and run the same command again; nothing is submitted twice") from error  # fmt: skip
 
 
 def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: str) -> None:
@@ -90,62 +97,61 @@ class _AgainError(Exception):
     """This row came back without an answer and may be part of another batch."""
 
 
-class _Round:
-    """One pass over the requests that have no stored response."""
+class BatchSession:
+    """One pass over the requests that have no stored response: each is answered, or waits in a batch."""
 
     def __init__(
-        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: Results, put: Put, meter: Meter, key: str | None
+        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: Results, meter: Meter, key: str | None, url: str
     ) -> None:  # fmt: skip
         self._spec = spec
         self._ledger = ledger
         self._submitter = submitter
         self._results = results
-        self._put = put
         self._meter = meter
         self._key = key
-        self._early = EarlyRefusals(put)
+        self._url = url
         self._doubtful: dict[int, Chunk] = {}  # chunks with refusals, as long as nothing was answered
+        self._answered = False
 
-    def run(self, requests: Iterator[Request]) -> None:
-        """Take every request once: put its response, leave it where it waits, or submit it."""
-        try:
-            for request in requests:
-                self._one(request, request.request_id)
-            self._submitter.flush()
-        finally:
-            self._early.release()
-            for chunk in self._doubtful.values():  # its rows are submitted anew, once what was wrong is mended
-                chunk.state = "rejected"
-            self._ledger.save()
+    async def settle(self) -> None:
+        """Submit what was gathered. NotFinished as long as a batch is under way."""
+        self._submitter.flush()
+        _raise_unfinished(self._ledger, self._submitter, self._meter, self._url)
 
-    def _one(self, request: Request, request_id: str) -> None:
+    def leave(self) -> None:
+        """Rows of doubtful chunks are submitted anew, once what was wrong is mended."""
+        for chunk in self._doubtful.values():
+            chunk.state = "rejected"
+        self._ledger.save()
+
+    async def answer(self, request: Request) -> Response:
+        request_id = request.request_id
         chunk = self._results.chunk_of.get(request_id)
         if chunk is None:
             self._submit(request, request_id)
-        elif chunk.state == "done":
-            try:
-                response = self._response(request, request_id, chunk)
-            except _AgainError as again:
-                self._again(request, request_id, str(again))
-                return
-            if response.failure is None:
-                self._early.answered()
-                self._doubtful.clear()
-                self._put(request, response)
-            elif not response.final or self._results.refused[request_id] + 1 >= self._spec.max_attempts:
-                self._put(request, response)
-            else:
+        if chunk is None or chunk.state != "done":
+            raise DeferredError
+        try:
+            response = self._response(request, request_id, chunk)
+        except _AgainError as again:
+            return self._again(request, request_id, str(again))
+        if response.failure is None:
+            self._answered = True
+            self._doubtful.clear()
+        elif response.final and self._results.refused[request_id] + 1 < self._spec.max_attempts:
+            if not self._answered:
                 self._doubtful[chunk.number] = chunk
-                self._early.add(request, response)
+            raise RefusedError(response.failure)
+        return response
 
-    def _again(self, request: Request, request_id: str, words: str) -> None:
+    def _again(self, request: Request, request_id: str, words: str) -> Response:
         tried, ledger = self._results.tried[request_id], self._ledger
         if tried - ledger.gave_up.get(request_id, 0) >= self._spec.max_attempts:
             ledger.gave_up[request_id] = tried
-            self._put(request, Response(request_id, failure=f"after {tried} batches: {words}", final=False))
-            return
+            return Response(request_id, failure=f"after {tried} batches: {words}", final=False)
         self._meter.retries += 1
         self._submit(request, request_id)
+        raise DeferredError
 
     def _submit(self, request: Request, request_id: str) -> None:
         features = self._features(self._ledger.features)

@@ -7,13 +7,16 @@ gives the same numbers. What a run repeats is still the stored response, never a
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prefgen.engines.engine import Meter, Put
+from prefgen.engines.engine import Meter
 from prefgen.engines.weights import INSTALL, check_weights, default_weights
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
@@ -31,21 +34,40 @@ class EmbeddedEngine:
     are missing or broken.
     """
 
+    room = 1
+
     def __init__(self, spec: EmbeddedModel) -> None:
         self._spec = spec
         self._server: Any = None
+        # One thread for all its life: libgomp keeps a team of threads for each that calls it.
+        self._thread = ThreadPoolExecutor(1, "llama.cpp")
 
-    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None:
+    @asynccontextmanager
+    async def session(self, meter: Meter) -> AsyncIterator[EmbeddedSession]:
         if self._server is None:
             self._server = _load(self._spec)
-        for request in requests:
-            meter.in_flight = 1
-            try:
-                response = _answer(self._server, request)
-            except _Refused as refused:
-                response = Response(request.request_id, failure=str(refused), final=refused.final)
-            meter.in_flight = 0
-            put(request, response)
+        yield EmbeddedSession(self._server, self._thread, meter)
+
+
+class EmbeddedSession:
+    """One request after the other, in the order in which they are awaited."""
+
+    def __init__(self, server: Any, thread: ThreadPoolExecutor, meter: Meter) -> None:
+        self._server = server
+        self._thread = thread
+        self._meter = meter
+
+    async def settle(self) -> None:
+        """Nothing is ever left to come."""
+
+    async def answer(self, request: Request) -> Response:
+        self._meter.in_flight = 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _answer, self._server, request)
+        except _Refused as refused:
+            return Response(request.request_id, failure=str(refused), final=refused.final)
+        finally:
+            self._meter.in_flight = 0
 
 
 class _Refused(Exception):  # noqa: N818 - llama.cpp's no to one prompt, in its words

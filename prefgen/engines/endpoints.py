@@ -133,9 +133,8 @@ class Endpoints:
         self._vigil = _Vigil(patience, len(self._all))
         self._loop = asyncio.get_running_loop()
         self._again: deque[asyncio.Future[Endpoint]] = deque()
-        self._new: deque[asyncio.Future[Endpoint | None]] = deque()
+        self._new: deque[asyncio.Future[Endpoint]] = deque()
         self._timers: dict[Endpoint, asyncio.TimerHandle] = {}
-        self.closed = False
 
     @property
     def in_flight(self) -> int:
@@ -153,30 +152,18 @@ class Endpoints:
             best.in_flight += 1
         return best
 
-    async def take(self) -> Endpoint | None:
-        """A place for a new request, as soon as there is one; None once the last request was taken."""
-        if self.closed or (endpoint := self.grab()) is not None:
-            return None if self.closed else endpoint
-        ticket: asyncio.Future[Endpoint | None] = self._loop.create_future()
-        self._new.append(ticket)
-        return await ticket
+    async def take(self) -> Endpoint:
+        """A place for a new request, as soon as there is one."""
+        return self.grab() or await self._wait(self._new)
 
     async def take_again(self) -> Endpoint:
         """A place for another try; those who wait for one are served first."""
-        endpoint = self.grab()
-        if endpoint is not None:
-            return endpoint
-        ticket: asyncio.Future[Endpoint] = self._loop.create_future()
-        self._again.append(ticket)
-        return await ticket
+        return self.grab() or await self._wait(self._again)
 
-    def close(self) -> None:
-        """There is no further request."""
-        self.closed = True
-        while self._new:
-            ticket = self._new.popleft()
-            if not ticket.done():
-                ticket.set_result(None)
+    async def _wait(self, queue: deque[asyncio.Future[Endpoint]]) -> Endpoint:
+        ticket: asyncio.Future[Endpoint] = self._loop.create_future()
+        queue.append(ticket)
+        return await ticket
 
     def leave(self, endpoint: Endpoint) -> None:
         """Give a place back; whoever waits gets it."""

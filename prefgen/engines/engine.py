@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from prefgen.records import Request, Response
-
-Put = Callable[[Request, Response], None]
-"""Hands one response to the store. Called exactly once for every request taken, in any order, by one thread."""
 
 
 @dataclass(slots=True)
 class Meter:
     """What has happened so far, for the progress line, the budget and the manifest.
 
-    An engine counts `in_flight`, `retries` and `throttled`; the asker counts the rest.
+    An engine counts `in_flight`, `retries` and `throttled`; the dispatcher counts the rest.
     """
 
     planned: int = 0  # requests of this step, stored ones included
@@ -50,13 +48,40 @@ class Meter:
 _COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "waiting", "notes"))
 
 
-class Engine(Protocol):
-    """Turns requests into responses.
+class RefusedError(Exception):
+    """The server will not answer this request, however often it is asked; its words, made discreet.
 
-    `answer` takes requests from the iterator as it has room for them (so memory stays flat), and puts one
-    response for each. A request that cannot be answered becomes a response with a `failure`. It raises
-    EngineError when no request at all can be answered (wrong key, nobody there), NotFinished when the work
-    goes on elsewhere (a batch), and lets KeyboardInterrupt pass after what has arrived was put.
+    As long as nothing at all was answered it may be the settings that are wrong, and not the request.
     """
 
-    def answer(self, requests: Iterator[Request], put: Put, meter: Meter) -> None: ...
+
+class DeferredError(Exception):
+    """The request was taken, and its answer comes with a later run."""
+
+
+class Session(Protocol):
+    """An engine at work, in one event loop."""
+
+    async def answer(self, request: Request) -> Response:
+        """The response to one request; any number may be awaited, those beyond the engine's `room` queue.
+
+        A request that cannot be answered becomes a response with a `failure`. Raises RefusedError, DeferredError;
+        EngineError when no request at all can be answered (wrong key, nobody there), NotFinished when that is a matter of time.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Nothing more can be asked for now. NotFinished where answers are still to come (a batch)."""
+
+
+class Engine(Protocol):
+    """Turns requests into responses."""
+
+    @property
+    def room(self) -> int:
+        """Requests that it works on at once."""
+        ...
+
+    def session(self, meter: Meter) -> AbstractAsyncContextManager[Session]:
+        """Begin to work; what happens is counted in `meter`. EngineError when it cannot."""
+        ...

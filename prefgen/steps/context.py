@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import polars as pl
 
+from prefgen.dialogues import Dialogue
 from prefgen.engines.engine import Meter
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
@@ -38,6 +39,10 @@ class Ask(Protocol):
 
     def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
         """Return when every request has a stored response; what is stored is not sent."""
+        ...
+
+    def drive(self, models: Sequence[str], dialogues: Iterable[Dialogue[Any]], *, planned: int) -> Meter:
+        """Return when every dialogue with these models came to its end; see `replayed` for what they return."""
         ...
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:

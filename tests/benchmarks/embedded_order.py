@@ -15,6 +15,7 @@ from prefgen.engines.embedded import EmbeddedEngine
 from prefgen.engines.engine import Meter
 from prefgen.records import Request, Response
 from prefgen.spec.models import EmbeddedModel
+from tests.dispatch.answering import answer_all
 
 _PERSONAS = [
     f"You are {who}. You left school early, you have worked with your hands ever since, and you are proud of what you "
@@ -43,7 +44,7 @@ def _request(persona: str, cell: tuple[str, str], order: Sequence[int]) -> Reque
 def _measure(name: str, engine: EmbeddedEngine, requests: Sequence[Request]) -> float:
     responses: list[Response] = []
     began = time.perf_counter()
-    engine.answer(iter(requests), lambda _, response: responses.append(response), Meter())
+    answer_all(engine, requests, lambda _, response: responses.append(response), Meter())
     rate = len(requests) / (time.perf_counter() - began)
     prompt = sum(response.prompt_tokens for response in responses)
     cached = sum(response.cached_tokens for response in responses) / prompt
@@ -56,7 +57,7 @@ def main() -> None:
     major = [_request(*one) for one in itertools.product(_PERSONAS, _CELLS, orders)]
     shuffled = random.Random(7).sample(major, len(major))
     engine = EmbeddedEngine(EmbeddedModel(engine="embedded"))
-    engine.answer(iter([_request("warm up", _CELLS[0], orders[0])]), lambda *_: None, Meter())
+    answer_all(engine, [_request("warm up", _CELLS[0], orders[0])], lambda *_: None, Meter())
     print(f"{'order':<16}{'requests':>9}{'tokens/prompt':>15}{'cached':>10}{'judgments/s':>14}")
     ratio = _measure("persona-major", engine, major) / _measure("shuffled", engine, shuffled)
     print(f"ratio {ratio:.2f}")

@@ -16,6 +16,7 @@ from prefgen.engines.engine import Meter
 from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel
+from tests.dispatch.answering import answer_all
 from tests.engines.test_http import question
 from tests.servers.batches import DIALECTS
 from tests.servers.running import Served, thread
@@ -46,7 +47,7 @@ class Cron:
         meter = Meter()
         try:
             if todo:
-                BatchEngine(model, self.folder).answer(iter(todo), put, meter)
+                answer_all(BatchEngine(model, self.folder), todo, put, meter)
         except NotFinished:
             return False
         finally:
@@ -87,7 +88,7 @@ QUESTIONS = [question(n) for n in range(100)]
 
 def test_submit_leave_collect(cron, server):
     with pytest.raises(NotFinished, match=r"100 requests wait in 3 batches at .* \(0 done\)") as left:
-        BatchEngine(spec(server), cron.folder).answer(iter(QUESTIONS), lambda *_: None, Meter())
+        answer_all(BatchEngine(spec(server), cron.folder), QUESTIONS, lambda *_: None, Meter())
     assert left.value.exit_code == 75
     assert "run the same command again" in left.value.fix
     cron.until_done(spec(server), QUESTIONS)

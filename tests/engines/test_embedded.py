@@ -18,6 +18,7 @@ from prefgen.engines.weights import check_weights, default_weights
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
 from prefgen.spec.models import EmbeddedModel
+from tests.dispatch.answering import answer_all
 
 SYSTEM = "You are a carpenter of 54 who lives in a small town."
 QUESTION = "Who should get the last loaf?\n\nA) whoever was first\nB) whoever is hungriest\nC) neither applies\n\nReply with one of A, B, C and nothing else."
@@ -32,7 +33,7 @@ def request(
 
 def answers(engine: EmbeddedEngine, *requests: Request) -> list[Response]:
     found: list[Response] = []
-    engine.answer(iter(requests), lambda one, response: found.append(response), Meter())
+    answer_all(engine, requests, lambda one, response: found.append(response), Meter())
     assert [response.request_id for response in found] == [one.request_id for one in requests]
     return found
 
@@ -138,7 +139,7 @@ def test_a_prompt_longer_than_the_context_is_one_failure_and_the_others_go_on(en
 def test_what_prompts_have_in_common_is_computed_once(engine):
     meter = Meter()
     found: list[Response] = []
-    engine.answer(iter([request(), request(choices=("A", "B"))]), lambda _, response: found.append(response), meter)
+    answer_all(engine, [request(), request(choices=("A", "B"))], lambda _, response: found.append(response), meter)
     assert found[1].cached_tokens >= found[1].prompt_tokens - 1
     assert meter.in_flight == 0
 
@@ -170,10 +171,11 @@ from prefgen.engines.embedded import EmbeddedEngine
 from prefgen.engines.engine import Meter
 from prefgen.records import Request
 from prefgen.spec.models import EmbeddedModel
+from tests.dispatch.answering import answer_all
 requests = (Request("m", None, (("user", f"{n}?"), ("assistant", "Answer:")), "logprobs", ("A", "B"), 0.0, 1.0, 1, None, 0)
             for n in itertools.count())
 try:
-    EmbeddedEngine(EmbeddedModel(engine="embedded")).answer(requests, lambda _, r: print(r.text, flush=True), Meter())
+    answer_all(EmbeddedEngine(EmbeddedModel(engine="embedded")), requests, lambda _, r: print(r.text, flush=True), Meter())
 except KeyboardInterrupt:
     sys.exit(130)
 """

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from prefgen.dispatch.refusals import EarlyRefusals
 from prefgen.engines import retry
 from prefgen.engines.batch_provider import _without_key
 from prefgen.engines.endpoints import Patience
 from prefgen.engines.engine import Meter
 from prefgen.engines.http import OpenAIEngine
-from prefgen.engines.refusals import EarlyRefusals
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, NotFinished
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
+from tests.dispatch.answering import answer_all
 from tests.servers.raw import Raw, Says, http, raw_server
 
 
@@ -57,8 +58,8 @@ class Asked:
         self.requests = [question(number) for number in range(n)]
 
     def go(self) -> list[Response]:
-        self.engine.answer(
-            iter(self.requests), lambda one, response: self.put.setdefault(one.request_id, response), self.meter
+        answer_all(
+            self.engine, self.requests, lambda one, response: self.put.setdefault(one.request_id, response), self.meter
         )
         return [self.put[request.request_id] for request in self.requests]
 
@@ -176,12 +177,12 @@ def test_once_something_was_answered_what_was_refused_is_final():
 
 def test_fifty_different_refusals_do_not_stop_a_run_and_are_not_final():
     put: list[Response] = []
-    early = EarlyRefusals(lambda _, response: put.append(response))
+    early = EarlyRefusals(put.append)
     for number in range(50):
-        early.add(question(number), Response(f"r{number}", failure=f"no {'x' * number}"))
+        early.add(Response(f"r{number}", failure=f"no {'x' * number}"))
     assert [response.final for response in put] == [False] * 50
     early.answered()
-    early.add(question(99), Response("r99", failure="no"))
+    early.add(Response("r99", failure="no"))
     assert put[-1].final
 
 

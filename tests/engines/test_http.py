@@ -22,6 +22,7 @@ from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError
 from prefgen.records import Readout, Request, Response
 from prefgen.spec.models import OpenAIModel
+from tests.dispatch.answering import answer_all
 from tests.servers.running import serve, thread
 from tests.servers.script import ANSWERS, PASSING
 
@@ -60,7 +61,7 @@ def ask(
     model: OpenAIModel, requests: list[Request], *, facts: ResponseStore | None = None, taken: Taken | None = None
 ) -> Taken:
     taken = Taken() if taken is None else taken
-    OpenAIEngine(model, facts, patience=QUICK).answer(iter(requests), taken.put, taken.meter)
+    answer_all(OpenAIEngine(model, facts, patience=QUICK), requests, taken.put, taken.meter)
     assert taken.meter.in_flight == 0
     return taken
 
@@ -246,7 +247,7 @@ def test_a_first_request_that_hangs_holds_nobody_up(monkeypatch):
             done.append(int("beer" in request.messages[1][1]))
 
         questions = [question(n, word="beer" if n == 0 else "tea") for n in range(20)]
-        OpenAIEngine(spec(server.base_url, timeout_s=1.5)).answer(iter(questions), put, taken.meter)
+        answer_all(OpenAIEngine(spec(server.base_url, timeout_s=1.5)), questions, put, taken.meter)
     assert done == [0] * 19 + [1]
 
 
@@ -371,14 +372,14 @@ def test_an_error_of_the_store_ends_the_run_as_it_is():
         raise OSError("disk full")
 
     with thread({}) as server, pytest.raises(OSError, match="disk full"):
-        OpenAIEngine(spec(server.base_url)).answer(iter([question(n) for n in range(99)]), full, Meter())
+        answer_all(OpenAIEngine(spec(server.base_url)), [question(n) for n in range(99)], full, Meter())
 
 
 def test_one_engine_answers_step_after_step():
     with thread({}) as server:
         engine, taken = OpenAIEngine(spec(server.base_url)), Taken()
         for start in (0, 50):
-            engine.answer(iter([question(n) for n in range(start, start + 50)]), taken.put, taken.meter)
+            answer_all(engine, [question(n) for n in range(start, start + 50)], taken.put, taken.meter)
         assert server.log()["paths"]["/v1/models"] == 1
     assert len(taken) == 100
 
@@ -388,6 +389,7 @@ import sys
 from pathlib import Path
 from prefgen.engines.engine import Meter
 from prefgen.engines.http import OpenAIEngine
+from tests.dispatch.answering import answer_all
 from tests.engines.test_http import Taken, question, spec
 taken = Taken()
 def put(request, response):
@@ -395,7 +397,7 @@ def put(request, response):
     if len(taken) == 20:
         print("go", flush=True)
 try:
-    OpenAIEngine(spec(sys.argv[1], concurrency=8)).answer(iter([question(n) for n in range(10_000)]), put, taken.meter)
+    answer_all(OpenAIEngine(spec(sys.argv[1], concurrency=8)), [question(n) for n in range(10_000)], put, taken.meter)
 except KeyboardInterrupt:
     print(len(taken), flush=True)
     sys.exit(130)

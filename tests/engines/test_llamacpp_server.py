@@ -11,6 +11,7 @@ from prefgen.engines.http import OpenAIEngine
 from prefgen.judging.readout import read
 from prefgen.records import Readout, Request, Response
 from prefgen.spec.models import EmbeddedModel, OpenAIModel
+from tests.dispatch.answering import answer_all
 
 pytestmark = pytest.mark.model
 
@@ -42,7 +43,7 @@ def ask(base_url: str, readout: Readout, *, prefill: bool = False, **changes: ob
         {"engine": "openai", "model": "smollm2", "base_url": base_url, "prefill": prefill, **changes}
     )
     taken: list[Response] = []
-    OpenAIEngine(model).answer(iter([request]), lambda _, response: taken.append(response), Meter())
+    answer_all(OpenAIEngine(model), [request], lambda _, response: taken.append(response), Meter())
     (response,) = taken
     assert response.failure is None
     return response

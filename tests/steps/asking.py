@@ -1,9 +1,11 @@
 """A stand-in for the engine room: it answers by a rule and remembers what it was asked."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import polars as pl
 
+from prefgen.dialogues import Dialogue
 from prefgen.engines.engine import Meter
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
@@ -30,6 +32,18 @@ class Answering:
             self._answers[request.request_id] = (
                 said if isinstance(said, Response) else Response(request.request_id, text=said)
             )
+        return Meter(planned=planned)
+
+    def drive(self, models: Sequence[str], dialogues: Iterable[Dialogue[Any]], *, planned: int) -> Meter:
+        for dialogue in dialogues:
+            answers: list[Response] | None = None
+            while True:
+                try:
+                    calls = next(dialogue) if answers is None else dialogue.send(answers)
+                except StopIteration:
+                    break
+                self.send("", [call.request for call in calls], planned=len(calls))
+                answers = self.read([call.request.request_id for call in calls])
         return Meter(planned=planned)
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import polars as pl
 from pydantic import Field
 
+from prefgen.dialogues import Call, Dialogue, replayed
 from prefgen.errors import one_of
 from prefgen.judging.prompts import MAX_TOKENS, Messages, as_sent
 from prefgen.judging.prose import Prose, prose
@@ -31,7 +32,6 @@ PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_m
 
 _TOKENS_PER_WORD = 1.4
 _SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
-_READ_AT_ONCE = 2_000  # rows whose answers are held while they are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +126,40 @@ class Spec(StepSpec):
 def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
     """The preset's table; what was written and failed its checks is there with its reason."""
     work = spec.work(tables, context)
-    tried: dict[int, Tried] = {}
-    pending: Sequence[int] = range(work.n_rows)
-    for number in range(spec.tries):
-        tried.update(_written(spec, work, pending, context, number))
-        _read_back(spec, work, [row for row in pending if tried[row].reason is None], tried, context, number)
-        pending = [row for row in pending if tried[row].reason is not None]
-        if not pending:
-            break
+    model = context.ask.spec(spec.model)
+
+    def dialogues() -> Iterator[Dialogue[Tried]]:
+        return (_tries(spec, work, row, model) for row in range(work.n_rows))
+
+    context.ask.drive([spec.model], dialogues(), planned=sum(len(work.pages(row)) for row in range(work.n_rows)))
+    tried = dict(enumerate(replayed(dialogues(), context.ask.read)))
     statuses = Counter(one.reason or "ok" for one in tried.values())
     context.summary.update(work.summary(tried) | {"statuses": dict(sorted(statuses.items()))})
     yield from work.table(tried).iter_slices(PART_ROWS)
+
+
+def _tries(spec: Spec, work: Work, row: int, model: ModelSpec) -> Dialogue[Tried]:
+    """One row: written, looked at, read back, and written anew where that is needed and allowed."""
+    tried = Tried(())
+    for number in range(spec.tries):
+        told = yield [Call(spec.model, _to_text(spec, page, model, number)) for page in work.pages(row)]
+        tried = _first_look(work, row, list(map(prose, told)))
+        if tried.reason is None:
+            tried = yield from _read_back(spec, work, row, tried.texts, model, number)
+        if tried.reason is None:
+            break
+    return tried
+
+
+def _read_back(
+    spec: Spec, work: Work, row: int, texts: tuple[str, ...], model: ModelSpec, number: int
+) -> Dialogue[Tried]:
+    """What the readers say of a row's texts."""
+    questions = work.questions(row, texts)
+    calls = [Call(spec.model, _to_answer(question, model, number)) for question in questions]
+    said = (yield calls) if calls else ()
+    readings = tuple(read(one, question.choices, "text") for one, question in zip(said, questions, strict=True))
+    return Tried(texts, work.verdict(row, texts, readings), readings)
 
 
 def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
@@ -201,49 +224,10 @@ def _more_tries(spec: Spec, first: int) -> tuple[str, ...]:
     )
 
 
-def _written(spec: Spec, work: Work, rows: Sequence[int], context: Context, number: int) -> Iterator[tuple[int, Tried]]:
-    """The texts of some rows, with the fault that can be seen without asking."""
-    model = context.ask.spec(spec.model)
-
-    def requests(some: Sequence[int]) -> Iterator[Request]:
-        return (_to_text(spec, page, model, number) for row in some for page in work.pages(row))
-
-    context.ask.send(spec.model, requests(rows), planned=sum(len(work.pages(row)) for row in rows))
-    for some in _portions(rows):
-        found = iter(context.ask.read([request.request_id for request in requests(some)]))
-        for row in some:
-            yield row, _first_look(work, row, [prose(next(found)) for _ in work.pages(row)])
-
-
 def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
     texts = tuple(one.text for one in told)
     silence = next((one.silence for one in told if one.silence is not None), None)
     return Tried(texts, silence or work.fault(row, texts))
-
-
-def _read_back(
-    spec: Spec, work: Work, rows: Sequence[int], tried: dict[int, Tried], context: Context, number: int
-) -> None:
-    """Put what the readers say of these rows into `tried`."""
-    model = context.ask.spec(spec.model)
-
-    def questions(row: int) -> Sequence[Question]:
-        return work.questions(row, tried[row].texts)
-
-    def requests(some: Sequence[int]) -> Iterator[Request]:
-        return (_to_answer(question, model, number) for row in some for question in questions(row))
-
-    context.ask.send(spec.model, requests(rows), planned=sum(len(questions(row)) for row in rows))
-    for some in _portions(rows):
-        found = iter(context.ask.read([request.request_id for request in requests(some)]))
-        for row in some:
-            texts = tried[row].texts
-            readings = tuple(read(next(found), question.choices, "text") for question in questions(row))
-            tried[row] = Tried(texts, work.verdict(row, texts, readings), readings)
-
-
-def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (rows[start : start + _READ_AT_ONCE] for start in range(0, len(rows), _READ_AT_ONCE))
 
 
 def _to_text(spec: Spec, page: Messages, model: ModelSpec, number: int) -> Request:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
-from prefgen.engines.engine import Put
 from prefgen.errors import EngineError
-from prefgen.records import Request, Response
+from prefgen.records import Response
 
 _ALL_REFUSED = 50
-
-
-class RefusedError(Exception):
-    """The server will not answer this request, however often it is asked; its words, made discreet."""
 
 
 class EarlyRefusals:
@@ -25,21 +21,21 @@ class EarlyRefusals:
     EngineError when the first fifty requests are all refused with the same words.
     """
 
-    def __init__(self, put: Put) -> None:
+    def __init__(self, put: Callable[[Response], None]) -> None:
         self._put = put
-        self._held: list[tuple[Request, Response]] = []
+        self._held: list[Response] = []
         self._answered = False
 
-    def add(self, request: Request, response: Response) -> None:
+    def add(self, response: Response) -> None:
         """Take one refusal; it is put now or later."""
         if self._answered:
-            self._put(request, response)
+            self._put(response)
             return
-        self._held.append((request, response))
+        self._held.append(response)
         if len(self._held) < _ALL_REFUSED:
             return
         # "requested 312 tokens" and "requested 320 tokens" are the same complaint.
-        if len({re.sub(r"\d+", "#", held.failure or "") for _, held in self._held}) == 1:
+        if len({re.sub(r"\d+", "#", held.failure or "") for held in self._held}) == 1:
             raise EngineError(f"all of the first {_ALL_REFUSED} requests were refused: {response.failure}",
                 fix="change the model's settings to what this server takes, then run the same command again")  # fmt: skip
         self.release()
@@ -56,5 +52,5 @@ class EarlyRefusals:
 
     def _put_held(self, *, final: bool) -> None:
         held, self._held = self._held, []
-        for request, response in held:
-            self._put(request, replace(response, final=final))
+        for response in held:
+            self._put(replace(response, final=final))
