@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prefgen import __version__
 from prefgen.cli.screen import people, print_json
-from prefgen.engines.speed import speeds_of
+from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.plan import load
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
