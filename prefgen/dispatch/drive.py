@@ -30,6 +30,9 @@ class Models(Protocol):
     def engine(self, name: str) -> Engine: ...
 
 
+_TICK_S = 0.25
+
+
 @dataclass(slots=True)
 class _Desk:
     """A model at work."""
@@ -68,10 +71,11 @@ class Drive:
             self._stack = stack
             self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             await self._open(first.unknown[0].model, first)
+            ticking = asyncio.create_task(self._tick())
             try:
                 await self._over
             finally:
-                tasks = list(self._tasks)
+                tasks = [ticking, *self._tasks]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,6 +85,12 @@ class Drive:
                 self.meter.waiting = ""
             for desk in self._desks.values():
                 await desk.session.settle()
+
+    async def _tick(self) -> None:
+        """Those who look on see something also while nothing comes."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._look()
 
     async def _open(self, model: str, first: Turn | None = None) -> _Desk:
         async with self._opening:
