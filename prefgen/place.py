@@ -51,7 +51,7 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
     if manifest["status"] != "finished":
         raise FileError(f"{run}: the run is not finished", fix="run its pipeline to the end first")
     pipeline = load(folder.pipeline_path)
-    step = _judge_step(manifest, run)
+    step = _judge_step(manifest, pipeline, run)
     with folder.locked(), ResponseStore(folder.path / "placements.sqlite") as store:
         placed = [
             PlacedModel(one.name, one.region, _answers(folder, pipeline, step, one, store, watch)) for one in candidates
@@ -62,12 +62,16 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
     return placement
 
 
-def _judge_step(manifest: Mapping[str, Any], run: Path) -> str:
+def _judge_step(manifest: Mapping[str, Any], pipeline: Pipeline, run: Path) -> str:
     """The step that asked for the run's judgments."""
     lineage = Lineage.of_manifest(manifest)
     step = lineage.judge_of(lineage.judgments) if lineage.judgments else None
     if step is None:
         raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
+    spec = pipeline.steps.get(step)
+    if spec is None or spec.asks() is None or {"items", "as"} - {key for key, _ in spec.reads()}:
+        raise FileError(f"{run}: its pipeline.yaml has no judge step {step!r}, and its manifest has",
+            fix="run the pipeline again; what was answered is kept")  # fmt: skip
     return step
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from prefgen.analysis.calibration import questions_of, read_survey_rows
-from prefgen.analysis.survey import SurveyAnswers, level_text
+from prefgen.analysis.survey import SurveyAnswers
 from prefgen.errors import UsageError, one_of
+from prefgen.personas.levels import texts_of
 from prefgen.spec.calibration import CalibrationSpec, read_calibration
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import Lineage
@@ -55,7 +56,7 @@ def _check(spec: CalibrationSpec, items: pl.DataFrame, personas: pl.DataFrame) -
                 f"the personas have no attribute {attribute!r}", fix=f"compare by one of {', '.join(personas.columns)}"
             )
         counts = answers.answers[column].value_counts().filter(pl.col("count") >= spec.least)
-        if level_text(personas[attribute]).is_in(counts[column].implode()).any():
+        if texts_of(personas[attribute]).is_in(counts[column].implode()).any():
             return
     raise UsageError(
         f"no level of {', '.join(spec.columns)} that the personas have was said by {spec.least} respondents",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from prefgen.analysis.survey import level_text
+from prefgen.personas.levels import texts_of
 
 
 def raked_weights(
@@ -57,7 +57,7 @@ def unlike(
 def _shares(survey: pl.DataFrame, column: str, weight: str | None) -> dict[str, float]:
     """Weighted share of every level among the respondents who told one."""
     w = survey[weight].fill_null(0).cast(pl.Float64) if weight else pl.repeat(1.0, survey.height, eager=True)
-    frame = pl.DataFrame({"level": level_text(survey[column]), "w": w}).drop_nulls("level")
+    frame = pl.DataFrame({"level": texts_of(survey[column]), "w": w}).drop_nulls("level")
     summed = dict(frame.group_by("level", maintain_order=True).agg(pl.col("w").sum()).iter_rows())
     total = sum(summed.values())
     return {level: share / total for level, share in summed.items()} if total > 0 else {}

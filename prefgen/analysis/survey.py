@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from prefgen.analysis.distance import Floats
 from prefgen.analysis.samples import Told
 from prefgen.errors import UsageError
+from prefgen.personas.levels import holds_levels, texts_of
+
+_MOST_WEIGHT = 1e100  # more cannot be squared and added up
 
 EVERYBODY = "(everybody)"
 """Attribute and level of the group that holds all respondents."""
@@ -79,11 +82,8 @@ class SurveyAnswers:
         """The survey, its columns checked; UsageError names one that is missing or says nothing."""
         wanted = dict.fromkeys([*by.values(), *(question.column for question in questions)])
         for column in [*wanted, *([weight] if weight else [])]:
-            if column not in survey.columns:
-                raise UsageError(
-                    f"the survey has no column {column!r}", fix=f"use one of {', '.join(survey.columns[:30])}"
-                )
-        answers = {column: level_text(survey[column]) for column in wanted}
+            _check_column(survey, column)
+        answers = {column: texts_of(survey[column]) for column in wanted}
         for question in questions:
             if not answers[question.column].is_in(question.levels).any():
                 seen = ", ".join(map(repr, answers[question.column].drop_nulls().unique().sort().head(8)))
@@ -91,18 +91,14 @@ class SurveyAnswers:
                     f"nobody in the survey answered {question.column!r} with one of {', '.join(map(repr, question.levels))}",
                     fix=f"the survey has {seen}",
                 )
-        weights = survey[weight].fill_null(0).cast(pl.Float64).to_numpy() if weight else np.ones(survey.height)
-        if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.sum() <= 0:
-            raise UsageError(
-                f"survey weights in {weight!r} must be 0 or more, and not all 0", fix="name another column"
-            )
+        weights = _weights(survey, weight)
         small = [
             f"{attribute} {level!r} has {count} respondents, fewer than {least}: not compared"
             for attribute, column in by.items()
             for level, count in answers[column].drop_nulls().value_counts(sort=True).iter_rows()
             if count < least
         ]
-        return cls(dict(by), np.asarray(weights, dtype=np.float64), answers, least, tuple(small))
+        return cls(dict(by), weights, answers, least, tuple(small))
 
     def groups(self, question: Question) -> Iterator[Group]:
         """Everybody, then every subgroup in which enough people answered the question."""
@@ -170,14 +166,22 @@ class SurveyAnswers:
         return np.asarray((self.codes(question) >= 0) & self.members(group), dtype=np.bool_)
 
 
-def level_text(column: pl.Series) -> pl.Series:
-    """Levels as text; whole floats without their `.0`; NaN is null.
+def _check_column(survey: pl.DataFrame, column: str) -> None:
+    if column not in survey.columns:
+        raise UsageError(f"the survey has no column {column!r}", fix=f"use one of {', '.join(survey.columns[:30])}")
+    if not holds_levels(survey.schema[column]):
+        raise UsageError(f"column {column!r} of the survey holds {survey.schema[column]}, not answers",
+            fix="use columns with one text, number or truth value in each row")  # fmt: skip
 
-    >>> level_text(pl.Series([1.0, None, -1.0])).to_list()
-    ['1', None, '-1']
-    """
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
-        if column.drop_nulls().is_empty() or (column.drop_nulls() == column.drop_nulls().round()).all():
-            column = column.cast(pl.Int64)
-    return column.cast(pl.String)
+
+def _weights(survey: pl.DataFrame, column: str | None) -> Floats:
+    if column is None:
+        return np.ones(survey.height)
+    if not survey.schema[column].is_numeric():
+        raise UsageError(f"column {column!r} of the survey holds {survey.schema[column]}, not weights",
+            fix="name a column of numbers")  # fmt: skip
+    weights = survey[column].cast(pl.Float64).fill_null(0.0).to_numpy()
+    if not ((weights >= 0) & (weights < _MOST_WEIGHT)).all() or not weights.any():
+        raise UsageError(f"survey weights in {column!r} must be 0 or more, not all 0, and less than {_MOST_WEIGHT:g}",
+            fix="name another column")  # fmt: skip
+    return np.asarray(weights, dtype=np.float64)

@@ -163,13 +163,17 @@ def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
     from prefgen.publish.report import write_report
     from prefgen.spec.calibration import read_calibration
     from prefgen.store.folder import RunFolder
+    from prefgen.store.manifest import check_files
 
     folder, spec = RunFolder(run), read_calibration(survey)
-    calibration = write_calibration(folder, spec, folder.read_manifest())
+    manifest = folder.read_manifest()
+    if has_card := folder.card_path.is_file():
+        check_files(folder, manifest)  # the card shows rows of them
+    calibration = write_calibration(folder, spec, manifest)
     write_findings(folder)
     write_report(folder)
-    if folder.card_path.is_file():
-        write_card(folder, folder.read_manifest())
+    if has_card:
+        write_card(folder, manifest)
     if as_json:
         print_json(calibration.to_json())
     else:

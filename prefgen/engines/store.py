@@ -16,13 +16,13 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Self
 
 import orjson
 
 from prefgen.engines.store_format import PUT, check_or_make
-from prefgen.errors import FileError
+from prefgen.errors import FileError, first_words
 from prefgen.records import Response
 
 NEVER_ASKED = "never asked"
@@ -105,7 +105,10 @@ class ResponseStore:
                 return {}
         names = {_key(name): name for name in request_ids}
         rows = self._look_up(list(names), f"id, {self._columns}", "")
-        return {(name := names[row[0]]): _to_response(name, row) for row in rows}
+        try:
+            return {(name := names[row[0]]): _to_response(name, row) for row in rows}
+        except (TypeError, ValueError) as error:
+            raise _broken(self.path, first_words(error)) from None
 
     def reopen(self, request_ids: Sequence[str]) -> None:
         """Let failures be asked again that were final: where nothing at all was answered, no failure is."""
@@ -209,6 +212,10 @@ def _file_error(path: Path, error: sqlite3.Error) -> FileError:
     if "unable to open" in words or "readonly" in words:
         return FileError(f"{path}: cannot be opened for writing ({words})",
             fix="check that the folder exists and can be written")  # fmt: skip
+    return _broken(path, words)
+
+
+def _broken(path: Path, words: str) -> FileError:
     return FileError(f"{path}: not a responses file, or a broken one ({words})",
         fix="restore it from a copy, or move it away to ask everything again")  # fmt: skip
 
@@ -243,11 +250,15 @@ def _to_json(alternatives: tuple[tuple[str, float], ...]) -> str:
 
 
 def _from_json(alternatives: str) -> tuple[tuple[str, float], ...]:
-    """JSON has no infinity: a token that cannot come is written as null."""
+    """JSON has no infinity: a token that cannot come is written as null. ValueError or TypeError where it is of another kind."""
     listed = orjson.loads(alternatives)
-    if "null" in alternatives:
-        listed = [(token, -math.inf if p is None else p) for token, p in listed]
-    return tuple(map(tuple, listed))
+    found = tuple([
+        (token, -math.inf if p is None else p) for token, p in listed
+        if type(token) is str and (type(p) is float or type(p) is int or p is None)
+    ])  # fmt: skip
+    if type(listed) is not list or len(found) < len(listed):
+        raise ValueError("alternatives that are not tokens and log-probabilities")
+    return found
 
 
 def _clean(text: str) -> str:
@@ -255,7 +266,17 @@ def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+_KINDS = frozenset(
+    (str, alternatives, str, str, int, int, int, failure, int, str, int)
+    for alternatives in (str, NoneType)
+    for failure in (str, NoneType)
+)
+"""Types of a row's columns, the id left out; SQLite takes any type into any column."""
+
+
 def _to_response(request_id: str, row: tuple[Any, ...]) -> Response:
+    if tuple(map(type, row[1:])) not in _KINDS:
+        raise TypeError(f"the response {request_id} has values of other types")
     _, text, alternatives, method, finish, prompt, completion, cached, failure, final, chosen, raw = row
     likely = None if alternatives is None else _from_json(alternatives)
     return Response(

@@ -48,8 +48,13 @@ def number_fix(text: str) -> str:
     return "write a plain number such as 0.8 or 1200"
 
 
+def holds_levels(dtype: pl.DataType) -> bool:
+    """Whether a column of this type has one text, number, truth value or time in each row."""
+    return not dtype.is_nested() and dtype not in (pl.Binary, pl.Object, pl.Unknown)
+
+
 def texts_of(column: pl.Series) -> pl.Series:
-    """The values of a column as levels are called: text as written without the spaces around it, `2020`, `true`."""
+    """The values of a column that `holds_levels` as levels are called: text without the spaces around it, `2020`, `true`."""
     if column.dtype == pl.String:
         return column.str.strip_chars()
     if column.dtype.is_float():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from prefgen.errors import Complaint, SpecError, one_of
 from prefgen.personas.cells import Shares
 from prefgen.personas.levels import (
+    holds_levels,
     missing_codes,
     number_fix,
     number_of,
@@ -106,7 +107,7 @@ def _read(population: Population, data: Microdata) -> tuple[pl.DataFrame, Places
             raise population.error(
                 at, f"{data.file.name} has no column {column!r}", f"use {one_of(column, frame.columns)}"
             )
-        if frame.schema[column].is_nested() or frame.schema[column] == pl.Binary:
+        if not holds_levels(frame.schema[column]):
             raise population.error(
                 ("microdata", "columns"),
                 f"column {column!r} holds {frame.schema[column]}, not levels",

@@ -12,7 +12,7 @@ import polars as pl
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Axis, Shares, Target
-from prefgen.personas.levels import number_fix, number_of, texts_of
+from prefgen.personas.levels import holds_levels, number_fix, number_of, texts_of
 from prefgen.spec.attribute import share_problem
 from prefgen.spec.document import Key
 from prefgen.spec.population import Population, TableSpec
@@ -63,6 +63,13 @@ def _from_file(population: Population, table: TableSpec, index: int) -> tuple[bo
             key,
             f"{table.file.name} has no column {lacks}, only {', '.join(map(repr, frame.columns[:12]))}",
             f"name the columns {', '.join(table.names)} and share (or count)",
+        )
+    odd = next((name for name in (*table.names, value) if not holds_levels(frame.schema[name])), None)
+    if odd is not None:
+        raise population.error(
+            key,
+            f"column {odd!r} of {table.file.name} holds {frame.schema[odd]}, not levels or numbers",
+            "use columns with one text, number or truth value in each row",
         )
     entries = []
     written = frame.select(texts_of(frame[name]) for name in (*table.names, value))

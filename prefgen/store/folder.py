@@ -19,7 +19,7 @@ import polars as pl
 from prefgen.errors import FileError, NotFinished, PrefgenError
 from prefgen.ids import file_sha256
 from prefgen.store.behind import behind
-from prefgen.store.shape import SEAL, sealed, wrong_manifest
+from prefgen.store.shape import SEAL, sealed, wrong_manifest, wrong_record
 from prefgen.store.table import PartFiles, Table
 
 
@@ -162,7 +162,7 @@ class RunFolder:
             done = orjson.loads(content)
         except (OSError, ValueError):
             return None
-        return done if isinstance(done, dict) and sealed(done) == done else None
+        return done if wrong_record(done) is None else None
 
     def _is_whole(self, step: str, done: Mapping[str, Any]) -> bool:
         """Whether the parts of a table are those that were written."""
@@ -239,11 +239,15 @@ def write_aside(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.aside")
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)  # half a file takes room on a disk that has none
+            raise
 
 
 def write_json(path: Path, content: object) -> None:

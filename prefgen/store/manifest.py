@@ -12,6 +12,7 @@ import polars as pl
 import yaml
 
 from prefgen import __version__
+from prefgen.errors import FileError
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import Pipeline
@@ -168,6 +169,14 @@ def is_as_listed(folder: RunFolder, entry: Mapping[str, Any]) -> bool:
         return bool(path.stat().st_size == entry["bytes"] and file_sha256(path) == entry["sha256"])
     except OSError:
         return False
+
+
+def check_files(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+    """FileError for a file that is not the one that the manifest describes."""
+    for entry in manifest["files"]:
+        if not is_as_listed(folder, entry):
+            raise FileError(f"{folder.path / entry['path']}: not the file that the manifest describes",
+                fix="run the pipeline again; the responses are kept, so nothing is asked twice")  # fmt: skip
 
 
 def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:

@@ -60,6 +60,9 @@ def read_parquet(path: Path) -> pl.DataFrame:
         with pq.ParquetFile(path) as file:
             table = file.read()
         table.validate(full=True)  # texts that are no UTF-8, say
+        wide = next((column for column in table.schema if "decimal256" in str(column.type)), None)
+        if wide is not None:
+            raise ValueError(f"column {wide.name!r} holds {wide.type}, which nothing here reads")
         frame = pl.from_arrow(table)
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise ValueError(first_words(error)) from None

@@ -102,6 +102,33 @@ def test_what_is_wrong_with_a_calibration_is_said_with_its_line(case, tmp_path):
         read_calibration(spec_file(tmp_path, text))
 
 
+ODD_COLUMNS = {
+    "lists": ("q0", pl.List(pl.String), r"column 'q0' of the survey holds List"), "bytes": ("party", pl.Binary, r"'party' of the survey holds Binary"),
+    "texts": ("w", pl.String, r"'w' of the survey holds String, not weights"), "truth values": ("w", pl.Boolean, "not weights"),
+    "infinite": ("w", float("inf"), "must be 0 or more, not all 0, and less than"), "too large": ("w", 1e300, "less than 1e[+]100"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD_COLUMNS)
+def test_a_survey_whose_columns_are_no_answers_or_no_weights_is_refused(case, tmp_path):
+    run = run_and_survey(tmp_path)
+    column, kind, sentence = ODD_COLUMNS[case]
+    survey = pl.read_parquet(tmp_path / "survey.parquet").with_columns(w=pl.lit(1.0))
+    value = pl.lit(kind) if isinstance(kind, float) else pl.lit(None, kind)
+    survey.with_columns(value.alias(column)).write_parquet(tmp_path / "survey.parquet")
+    with pytest.raises(UsageError, match=sentence):
+        calibrated(run, spec_file(tmp_path, SPEC + "weight: w\n"))
+
+
+def test_answers_that_are_fractions_or_huge_numbers_are_levels_as_in_a_csv(tmp_path):
+    run = run_and_survey(tmp_path)
+    survey = pl.read_parquet(tmp_path / "survey.parquet")
+    said = pl.when(pl.col("q1") == "first").then(1.0).otherwise(1e308)
+    survey.with_columns(q1=said).write_parquet(tmp_path / "survey.parquet")
+    with pytest.raises(UsageError, match=r"nobody in the survey answered 'q1' with one of 'first', 'second'"):
+        calibrated(run, spec_file(tmp_path))
+
+
 WRONG_RUN = {
     "step": ("answers: judged\n", r"the run has no step 'judged'"),
     "column": (SPEC.replace("asks", "question"), r"the items have no column 'question'"),

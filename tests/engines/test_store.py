@@ -248,3 +248,31 @@ def test_a_file_to_read_is_not_made_and_not_changed(tmp_path):
 def test_a_folder_that_is_not_there_is_an_error_with_a_fix(tmp_path):
     with pytest.raises(FileError, match="cannot be opened"):
         ResponseStore(Path(tmp_path) / "no" / "responses.sqlite")
+
+
+ODD_VALUES = {
+    "a number for a text": ("text", 3), "bytes for a text": ("text", b"A"), "no text": ("text", None), "a fraction of a token": ("prompt_tokens", 1.5),
+    "words for tokens": ("completion_tokens", "many"), "a number for a failure": ("failure", 0), "no way": ("method", None), "bytes": ("alternatives", b"[]"),
+    "no JSON": ("alternatives", '[["A", -0.1'), "an object": ("alternatives", '{"A": 1}'), "a number": ("alternatives", "3"), "one-sided": ("alternatives", '[["A"]]'),
+    "a word for a probability": ("alternatives", '[["A", "x"]]'), "a truth value": ("alternatives", '[["A", true]]'), "pairs of letters": ("alternatives", '["AB"]'),
+    "too deep": ("alternatives", "[" * 5000), "three": ("alternatives", '[["A", -1, 2]]'), "a number for a token": ("alternatives", "[[1, -1]]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD_VALUES)
+def test_a_response_whose_values_are_of_other_types_is_a_sentence(tmp_path, case):
+    path, (column, value) = tmp_path / "responses.sqlite", ODD_VALUES[case]
+    with ResponseStore(path) as store:
+        store.put(Response(_id(1), "A"))
+    with sqlite3.connect(path, isolation_level=None) as db:
+        columns = [name for _, name, *_ in db.execute("PRAGMA table_info(responses)")]
+        db.executescript("DROP VIEW answers; DROP VIEW failures; ALTER TABLE responses RENAME TO old;")
+        db.execute(f"CREATE TABLE responses ({', '.join(columns)})")
+        db.execute("INSERT INTO responses SELECT * FROM old")
+        db.execute(f"UPDATE responses SET {column} = ?", (value,))
+    db.close()
+    with (
+        ResponseStore(path, read_only=True) as store,
+        pytest.raises(FileError, match=r"a broken one .*\n  fix: restore it from a copy"),
+    ):
+        store.read([_id(1)])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from prefgen.cli import app
@@ -158,3 +159,30 @@ def test_no_damage_ends_in_a_traceback(whole: Path, tmp_path: Path, seed: int) -
         if not any("responses" in one or "pipeline.yaml" in one for one in done):
             assert code == 0, done
             assert data_of(run) == before, done
+
+
+def test_a_folder_in_the_place_of_a_figure_is_a_sentence(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (whole / "figures" / "position.png").mkdir(parents=True)
+    assert prefgen("report", whole) == 4
+    assert "position.png: Is a directory\n  fix: " in capsys.readouterr().err
+
+
+def test_a_card_shows_no_rows_of_damaged_data(whole: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {f"item-{k:05d}": ["yes", "no"] * 20 for k in range(4)}
+    pl.DataFrame({"vote": ["left", "right"] * 20, **said}).write_parquet(folder / "survey.parquet")
+    (folder / "survey.yaml").write_text("{survey: survey.parquet, by: [vote], levels: ['yes', 'no'], least: 5}")
+    (victim,) = whole.glob("data/judgments/train-*.parquet")
+    HARM["cut"](victim)
+    capsys.readouterr()
+    assert prefgen("calibrate", whole, "survey.yaml") == 4
+    assert "not the file that the manifest describes\n  fix: " in capsys.readouterr().err
+    assert not (whole / "calibration.json").exists()
+
+
+def test_models_are_not_placed_where_pipeline_and_manifest_do_not_fit(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = RunFolder(whole).pipeline_path.read_text()
+    RunFolder(whole).pipeline_path.write_text(said.replace("  answers:\n", "  asked:\n").replace("keep: answers", "keep: asked"))  # fmt: skip
+    assert prefgen("place", whole, "--model", "engine=openai,model=m,base_url=http://127.0.0.1:9/v1") == 4
+    assert "has no judge step 'answers'" in capsys.readouterr().err

@@ -267,3 +267,18 @@ def test_levels_that_nobody_has_are_fitted_and_stay_empty(tmp_path):
     people = draw(spec, n=11, seed=1)
     assert set(people["a"]) == {"x", "y"}
     assert set(people["b"]) == {"u"}
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"), [("vote", pl.List(pl.String)), ("share", pl.Struct({"x": pl.Int64})), ("age_band", pl.Binary)]
+)
+def test_a_table_in_a_file_whose_columns_hold_no_levels_is_refused(tmp_path, column, kind):
+    rows = pl.DataFrame({"age_band": ["18-34", "65-90"], "vote": ["left", "right"], "share": [0.5, 0.5]})
+    rows.with_columns(pl.lit(None, kind).alias(column)).write_parquet(tmp_path / "t.parquet")
+    attributes = {"age_band": list(AGES), "vote": list(VOTES)}
+    with pytest.raises(SpecError, match=rf"column '{column}' of t\.parquet holds .*, not levels or numbers"):
+        draw(
+            population(tmp_path, attributes=attributes, tables=[{"of": ["age_band", "vote"], "file": "t.parquet"}]),
+            n=5,
+            seed=1,
+        )

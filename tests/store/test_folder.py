@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 
 from prefgen.errors import FileError, NotFinished
 from prefgen.store.folder import RunFolder, write_aside, write_json
+from prefgen.store.shape import sealed
+from tests.analysis.planted import manifest_of, plant
 
 
 def frames(n: int, *, breaks: bool = False) -> Iterator[pl.DataFrame]:
@@ -60,3 +64,48 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="file"):
         write_aside(tmp_path / "file" / "below", b"x")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".aside")] == []
+
+
+def test_a_file_that_cannot_be_written_leaves_no_half_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.json" / "below").mkdir(parents=True)
+    with pytest.raises(FileError, match=r"a\.json"):
+        write_aside(tmp_path / "a.json", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+MISSING = ["seed", "seconds", "steps.0.kept", "steps.0.seconds", "steps.0.model", "configs.0.preset", "configs.0.steps", "files.0.rows", "publish.license", "publish.shard_mb"]  # fmt: skip
+RETYPED = {
+    "steps.0.reads": [["items"]], "steps.0.notes": [3], "steps.0.requests": {"planned": "many"}, "steps.0.dropped": {"x": -1}, "steps.0.name": "../x",
+    "configs.0.splits": {"train": None}, "models.judge": None, "models.judge.model": [], "publish.tags": "x", "seed": 2**63, "steps.0.cost_usd": "free",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [*((key, ...) for key in MISSING), *RETYPED.items()])
+def test_a_manifest_without_a_key_or_with_another_value_for_it_is_a_sentence(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    manifest = manifest_of(plant(), plant().judgments, name="x")
+    write_json(tmp_path / "manifest.json", manifest)
+    assert RunFolder(tmp_path).read_manifest() == orjson.loads(orjson.dumps(manifest))
+    *above, last = key.split(".")
+    place: Any = manifest
+    for name in above:
+        place = place[int(name) if name.isdigit() else name]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    write_json(tmp_path / "manifest.json", manifest)
+    with pytest.raises(FileError, match=r"damaged: .*\n  fix: run the pipeline again"):
+        RunFolder(tmp_path).read_manifest()
+
+
+def test_a_record_beside_a_table_that_is_none_is_no_table(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_table("t", frames(2), fingerprint="f", account=lambda _: {})
+    for parts in (3, [3], [{"name": "part-00000.parquet"}], None):
+        (folder.tables / "t" / "done.json").write_bytes(
+            orjson.dumps(sealed({"fingerprint": "f", "rows": 2, "account": {}, "parts": parts}))
+        )
+        with pytest.raises(FileError, match="there is no finished table"):
+            folder.table("t")

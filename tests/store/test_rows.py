@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,3 +170,12 @@ def test_a_path_is_a_path_and_no_pattern(tmp_path: Path) -> None:
         read_rows(path)
     pl.DataFrame({"a": [2]}).write_parquet(path)
     assert read_rows(path)["a"].to_list() == [2]
+
+
+def test_numbers_wider_than_anything_here_reads_are_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"x": pa.array([1, 2], pa.decimal256(60, 2))}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"column 'x' holds decimal256"):
+        read_parquet(tmp_path / "a.parquet")
+    assert capfd.readouterr().err == ""

@@ -13,7 +13,7 @@ import orjson
 from prefgen.errors import FileError, GateError, UsageError
 from prefgen.publish.public import public_manifest, public_page, public_pipeline, version_of
 from prefgen.store.folder import RunFolder
-from prefgen.store.manifest import is_as_listed
+from prefgen.store.manifest import check_files
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
 from prefgen.store.shape import wrong_manifest
 
@@ -86,10 +86,7 @@ def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
     if missed and not force:
         raise GateError(f"{folder.path}: {len(missed)} gate(s) missed: {', '.join(missed)}",
             fix="mend the data, or push with --force to publish them as they are")  # fmt: skip
-    for entry in manifest["files"]:
-        if not is_as_listed(folder, entry):
-            raise FileError(f"{folder.path / entry['path']}: not the file that the manifest describes",
-                fix="run the pipeline again; the responses are kept, so nothing is asked twice")  # fmt: skip
+    check_files(folder, manifest)
     if not folder.card_path.is_file():
         raise FileError(f"{folder.card_path}: there is no card", fix="run the pipeline again")
     return manifest

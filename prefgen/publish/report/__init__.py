@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.public import shown_manifest
-from prefgen.store.folder import RunFolder, read_of_run, write_aside
+from prefgen.store.folder import RunFolder, file_errors, read_of_run, write_aside
 
 if TYPE_CHECKING:
     from prefgen.publish.report.canvas import Drawing, Print
@@ -39,8 +39,9 @@ def write_report(folder: RunFolder) -> ReportFiles:
     findings = read_findings(folder, manifest)
     prints = draw_figures(manifest, findings)
     page = render_page(folder, shown_manifest(manifest), findings, prints, read_judgments(folder, manifest))
-    for old in folder.figures.glob("*.png"):
-        old.unlink()
+    with file_errors(folder.figures):
+        for old in folder.figures.glob("*.png"):
+            old.unlink()
     paths = tuple(folder.figures / f"{one.key}.png" for one in prints)
     for path, one in zip(paths, prints, strict=True):
         write_aside(path, one.png)
