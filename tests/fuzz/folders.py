@@ -99,9 +99,13 @@ _CHECKED = ("manifest.json", "done.json", "audit.json")
 
 def above(said: Any, rng: random.Random) -> Any:
     """Changed anywhere but below the summaries of steps and the account of one."""
-    held = [step.pop("summary", {}) for step in said.get("steps", [])]
+    listed = said.get("steps")
+    steps = listed if isinstance(listed, list) else []  # another value where it was changed a moment ago
+    held = [step.pop("summary", {}) if isinstance(step, dict) else {} for step in steps]
     account = said.pop("account", None)
-    other = tree(said | {"steps": [step | {"summary": {}} for step in said["steps"]]} if held else said, rng)
+    if held:
+        said["steps"] = [step | {"summary": {}} if isinstance(step, dict) else step for step in steps]
+    other = tree(said, rng)
     steps = other.get("steps") if isinstance(other, dict) else None
     for step, summary in zip(steps if isinstance(steps, list) else [], held, strict=False):
         if isinstance(step, dict) and step.get("summary") == {}:

@@ -18,7 +18,7 @@ CHUNKS = 4
 
 @pytest.mark.parametrize("readout", ["logprobs", "certainty"])
 @pytest.mark.parametrize(
-    "numbers", [range(8), *(pytest.param(range(k, 500, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
+    "numbers", [range(8), *(pytest.param(range(k, 250, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
 )
 def test_no_file_of_responses_ends_in_a_traceback(folder: Path, endpoint, readout: str, numbers: range) -> None:
     path = write_pipeline(folder, endpoint().base_url, personas=2, items=3, readout=readout)

@@ -51,7 +51,7 @@ def people(folder: Path, keys: dict[str, object]) -> Path:
 
 @pytest.mark.parametrize("kind", ["respondents", "tables"])
 @pytest.mark.parametrize(
-    "numbers", [range(10), *(pytest.param(range(k, 800, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
+    "numbers", [range(10), *(pytest.param(range(k, 500, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
 )
 def test_no_parquet_file_of_people_ends_in_a_traceback(folder: Path, kind: str, numbers: range) -> None:
     whole, keys = (respondents(), FIT) if kind == "respondents" else (shares(), TABLE)
@@ -67,7 +67,7 @@ def test_no_parquet_file_of_people_ends_in_a_traceback(folder: Path, kind: str, 
 
 
 @pytest.mark.parametrize(
-    "numbers", [range(12), *(pytest.param(range(k, 600, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
+    "numbers", [range(12), *(pytest.param(range(k, 300, CHUNKS), marks=pytest.mark.slow) for k in range(CHUNKS))]
 )
 def test_no_survey_ends_a_calibration_in_a_traceback(folder: Path, endpoint, numbers: range) -> None:
     path = write_pipeline(folder, endpoint().base_url, personas=8, items=3)
