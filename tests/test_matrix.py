@@ -19,9 +19,9 @@ import yaml
 from pydantic import BaseModel
 
 from prefgen.errors import GateError, SpecError
-from prefgen.plan import foresee, load
+from prefgen.flow.plan import foresee, load
+from prefgen.flow.run import run
 from prefgen.publish.exports.presets import PRESETS
-from prefgen.run import run
 from prefgen.spec.calibration import CalibrationSpec
 from prefgen.spec.models import OpenAIModel
 from prefgen.spec.pipeline import Gate, Pipeline, Publish

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from prefgen.errors import EngineError
+from prefgen.flow.plan import load
 from prefgen.judging.silence import Silences
-from prefgen.plan import load
 from prefgen.records import Response
 from prefgen.spec.pipeline import Pipeline
 from tests.faults.pipelines import prefgen, write_pipeline

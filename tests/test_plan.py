@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from prefgen.cli.screen import plan_notes
 from prefgen.dispatch.speed import remember_speed, speed_of, speeds_path
 from prefgen.errors import SpecError
-from prefgen.plan import Plan, foresee, load
+from prefgen.flow.plan import Plan, foresee, load
+from prefgen.screen.console import plan_notes
 from prefgen.spec.models import EmbeddedModel, OpenAIModel
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import draw
@@ -124,7 +124,7 @@ def test_people_are_drawn_once_and_a_finished_run_plans_nothing(
     def nobody_plans(*_: object) -> Plan:
         raise AssertionError
 
-    monkeypatch.setattr("prefgen.run.foresee", nobody_plans)
+    monkeypatch.setattr("prefgen.flow.run.foresee", nobody_plans)
     assert not run(load(path), folder / "out", Nobody()).fresh
 
 

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from prefgen.errors import GateError, NotFinished, SpecError, UsageError
+from prefgen.flow.plan import Plan, foresee, load
+from prefgen.flow.run import Outcome
+from prefgen.flow.run import run as run_with_report
 from prefgen.ids import file_sha256
-from prefgen.plan import Plan, foresee, load
-from prefgen.run import Outcome
-from prefgen.run import run as run_with_report
 from prefgen.spec.pipeline import Pipeline, replaying
 from prefgen.store.folder import Account, RunFolder
 from tests.faults.pipelines import write_pipeline

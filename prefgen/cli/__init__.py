@@ -257,7 +257,7 @@ def doctor(
 @app.command()
 def version() -> None:
     """The version of prefgen."""
-    from prefgen import __version__
+    from prefgen.version import __version__
 
     typer.echo(__version__)
 

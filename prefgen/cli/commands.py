@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefgen.cli.screen import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.errors import Complaint, GateError, SpecError, UsageError
-from prefgen.plan import foresee, lighter, load
+from prefgen.flow.plan import foresee, lighter, load
+from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.spec.pipeline import check_model
 
 if TYPE_CHECKING:
-    from prefgen.place import Candidate
+    from prefgen.flow.place import Candidate
 
 
 def check_files(files: Sequence[Path]) -> int:
@@ -64,8 +64,8 @@ def run_pipeline(
     replay: Path | None, retry_failed: bool, report: bool, on: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
-    from prefgen.cli.watch import watcher_for
-    from prefgen.run import run
+    from prefgen.flow.run import run
+    from prefgen.screen.watch import watcher_for
     from prefgen.spec.pipeline import replaying
 
     if on != "local":
@@ -86,8 +86,8 @@ def run_pipeline(
 
 def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: bool) -> None:
     """Draw people into a file and print how well they fit."""
-    from prefgen.cli.audit import audit_lines
     from prefgen.personas.write import write_personas
+    from prefgen.screen.audit import audit_lines
 
     audit = write_personas(spec, n=n, seed=seed, out=out).to_json()
     if as_json:
@@ -135,8 +135,8 @@ def show_run_folder(run: Path, *, rows: int, as_json: bool) -> None:
 
 def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:
     """Place models among a run's personas and say whom they are nearest to."""
-    from prefgen.cli.watch import watcher_for
-    from prefgen.place import place
+    from prefgen.flow.place import place
+    from prefgen.screen.watch import watcher_for
 
     candidates = [candidate_of(text) for text in models]
     with watcher_for(people, as_json=False) as watcher:
@@ -190,7 +190,7 @@ def calibrate_against(run: Path, survey: Path, *, as_json: bool) -> None:
 
 def candidate_of(text: str) -> Candidate:
     """A `--model` of the command line: `engine=openai,model=NAME,base_url=URL,name=SHOWN,region=WHERE`."""
-    from prefgen.place import Candidate
+    from prefgen.flow.place import Candidate
 
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(equals and key.strip() for key, equals, _ in pairs):

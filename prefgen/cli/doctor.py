@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from prefgen import __version__
-from prefgen.cli.screen import people, print_json
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
-from prefgen.plan import load
+from prefgen.flow.plan import load
+from prefgen.screen.console import people, print_json
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.leakage import INSTALL, can_measure
+from prefgen.version import __version__
 
 LIBRARIES = (
     "polars",

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from prefgen.screen.unwritten import Unwritten
+
 _INTERRUPTED = 130
 _NOT_WRITTEN = 4
 _CLOSED = 141  # as a shell has it for a program whose reader went away
@@ -22,10 +24,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 
 class _Ended(Exception):  # noqa: N818 - carries what typer would turn into exits of its own
     pass
-
-
-class Unwritten(Exception):  # noqa: N818 - raised from the OSError that says why
-    """stdout or stderr cannot be written. No OSError, which whoever reads files would take for one of theirs."""
 
 
 class Commands(TyperGroup):

@@ -9,9 +9,9 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from prefgen.cli.screen import people, print_json
 from prefgen.errors import UsageError, one_of
 from prefgen.publish.hub import append_run, download, open_published, pull_rows, push_run, write_rows
+from prefgen.screen.console import people, print_json
 
 
 def push(run: Path, repo_id: str, *, private: bool, tag: str | None, force: bool, as_json: bool) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import polars as pl
 import yaml
 
-from prefgen import __version__
 from prefgen.errors import FileError
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import Account, RunFolder, write_aside, write_json
 from prefgen.store.table import Table
+from prefgen.version import __version__
 
 RUN = ""
 """Key of the whole run among the fingerprints; no step is named so."""

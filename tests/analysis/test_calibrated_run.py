@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import GateError
-from prefgen.plan import load
-from prefgen.run import run
+from prefgen.flow.plan import load
+from prefgen.flow.run import run
 from tests.faults.pipelines import write_pipeline
 from tests.test_run import Nobody
 

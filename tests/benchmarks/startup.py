@@ -21,7 +21,7 @@ models: {{}}
 steps: {{people: {{draw: {_PEOPLE}, n: PEOPLE}}}}
 publish: {{exports: [personas]}}
 """
-_IMPORTS = "import prefgen.cli.commands, prefgen.cli.watch, prefgen.run"
+_IMPORTS = "import prefgen.cli.commands, prefgen.screen.watch, prefgen.flow.run"
 
 
 def rows(repetitions: int = 11) -> list[Row]:

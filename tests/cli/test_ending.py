@@ -151,8 +151,8 @@ def test_a_flag_is_named_where_it_is_at_fault(folder: Path, flag: str, words: st
 def test_a_plan_can_be_read_on_a_narrow_screen(folder: Path, width: int) -> None:
     import io
 
-    from prefgen.cli.screen import PlanGrid, Screen
-    from prefgen.plan import foresee, load
+    from prefgen.flow.plan import foresee, load
+    from prefgen.screen.console import PlanGrid, Screen
 
     path = write_pipeline(
         folder, "http://127.0.0.1:9/v1", personas=300, items=400, model={"model": "a-model-of-a-long-name-70b-instruct"}

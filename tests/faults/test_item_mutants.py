@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from prefgen.errors import PrefgenError
-from prefgen.plan import foresee, load
+from prefgen.flow.plan import foresee, load
 
 _ROWS = [
     {

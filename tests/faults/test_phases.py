@@ -35,9 +35,9 @@ PHASES = {
     "last table": ("prefgen.store.folder", "_write_part", 5),
     "data": ("prefgen.store.shards", "_named", 0),
     "second export": ("prefgen.store.shards", "_named", 1),
-    "manifest": ("prefgen.run", "file_entries", 0),
-    "card": ("prefgen.run", "write_card", 0),
-    "report": ("prefgen.run", "write_report", 0),
+    "manifest": ("prefgen.flow.run", "file_entries", 0),
+    "card": ("prefgen.flow.run", "write_card", 0),
+    "report": ("prefgen.flow.run", "write_report", 0),
 }
 """Where a phase begins: module, function, and how many calls of it come before."""
 

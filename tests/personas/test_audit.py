@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefgen.cli.audit import audit_lines
 from prefgen.personas import draw_audited
 from prefgen.personas.audit import association_kept, cramers_v
+from prefgen.screen.audit import audit_lines
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, people_only, population
 from tests.personas.test_microdata import survey, town
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefgen.cli.audit import audit_lines
 from prefgen.errors import SpecError
 from prefgen.personas import draw, draw_audited
 from prefgen.personas.cells import tabulate
 from prefgen.personas.fit import fitted
 from prefgen.personas.targets import targets_of
+from prefgen.screen.audit import audit_lines
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, population, share
 
 LEVELS = {"a": ["a0", "a1", "a2"], "b": ["b0", "b1"], "c": ["c0", "c1", "c2", "c3"]}

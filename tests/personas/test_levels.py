@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.cli.audit import audit_lines
 from prefgen.errors import SpecError
 from prefgen.personas import draw, draw_audited
 from prefgen.personas.levels import MISSING_MARKS, missing_codes, number_of, oddities
+from prefgen.screen.audit import audit_lines
 from prefgen.spec.population import read_population
 from tests.personas.specs import population
 

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefgen.cli.audit import audit_lines
 from prefgen.errors import SpecError
 from prefgen.personas import draw_audited
 from prefgen.personas.network import mutual_information
+from prefgen.screen.audit import audit_lines
 from tests.personas.specs import population, share
 
 LEVELS = [f"l{i}" for i in range(20)]

@@ -19,9 +19,9 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError
-from prefgen.plan import load
+from prefgen.flow.plan import load
+from prefgen.flow.run import run as make
 from prefgen.publish.hub import append_run, download, open_published, push_run
-from prefgen.run import run as make
 from prefgen.store.folder import RunFolder, write_json
 from tests.publish import made
 from tests.servers.hub import Hub

@@ -13,11 +13,11 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.cli.watch import outcome_lines
+from prefgen.flow.run import Outcome
 from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain
-from prefgen.run import Outcome
+from prefgen.screen.watch import outcome_lines
 from prefgen.store.folder import RunFolder, write_json
 from prefgen.store.leakage import Leakage
 from tests.publish import made

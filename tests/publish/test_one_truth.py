@@ -15,7 +15,7 @@ import yaml
 
 from prefgen.analysis.findings import find
 from prefgen.errors import SpecError
-from prefgen.plan import foresee, load
+from prefgen.flow.plan import foresee, load
 from prefgen.publish.exports.one import export_run
 from prefgen.publish.report.headlines import judged
 from prefgen.publish.report.readings import read_judgments
@@ -195,7 +195,7 @@ def test_data_that_were_paid_for_are_finished_whether_or_not_a_card_can_be_writt
         raise ValueError("a bug of the card")
 
     with monkeypatch.context() as patched:
-        patched.setattr("prefgen.run.write_card", broken)
+        patched.setattr("prefgen.flow.run.write_card", broken)
         with pytest.raises(ValueError, match="a bug of the card"):
             run(load(path), folder / "out", Nobody())
     out = RunFolder(folder / "out")

@@ -163,7 +163,7 @@ def test_whatever_is_written_ends(pieces: list[str]) -> None:
 
 
 def test_a_template_that_does_not_end_is_a_complaint_at_its_line(tmp_path: Path) -> None:
-    from prefgen.plan import foresee, load
+    from prefgen.flow.plan import foresee, load
 
     (tmp_path / "p.yaml").write_text(
         "name: t\nmodels: {j: {engine: embedded}}\nsteps:\n  t:\n    table: [{a: 1}, {a: 2}]\n    set:\n"

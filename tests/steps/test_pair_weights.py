@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.plan import load
-from prefgen.run import run
+from prefgen.flow.plan import load
+from prefgen.flow.run import run
 from prefgen.steps.pair import _Weights
 from tests.faults.pipelines import write_pipeline
 from tests.steps.asking import context

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from prefgen.errors import FileError, SpecError
-from prefgen.plan import foresee, load
+from prefgen.flow.plan import foresee, load
+from prefgen.flow.run import run
 from prefgen.publish.hub import push_run
-from prefgen.run import run
 from prefgen.store.hub_rows import hub_rows
 from tests.publish import made
 from tests.servers.hub import Hub

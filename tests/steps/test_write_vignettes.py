@@ -13,16 +13,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.cli.screen import plan_notes
 from prefgen.errors import SpecError
+from prefgen.flow.plan import foresee, load
+from prefgen.flow.run import run
 from prefgen.ids import file_sha256
 from prefgen.judging.leaks import leaked, stem, telltale_words, without
 from prefgen.judging.presentations import LETTERS
 from prefgen.judging.prose import count_sentences, prose
 from prefgen.judging.vignettes import read_back_orders, read_back_slot
-from prefgen.plan import foresee, load
 from prefgen.records import Request, Response
-from prefgen.run import run
+from prefgen.screen.console import plan_notes
 from prefgen.spec.pipeline import replaying
 from prefgen.steps import judge, write
 from prefgen.steps.write import vignettes

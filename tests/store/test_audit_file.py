@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 import yaml
 
+from prefgen.flow.plan import load
+from prefgen.flow.run import run
 from prefgen.ids import file_sha256
-from prefgen.plan import load
-from prefgen.run import run
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import write_audit
 from tests.personas.specs import VOTES, population

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from prefgen.cli.ending import Unwritten
 from prefgen.dispatch.speed import ANSWER_S, EMBEDDED_PER_S
-from prefgen.plan import Plan, StepPlan
+from prefgen.flow.plan import Plan, StepPlan
+from prefgen.screen.unwritten import Unwritten
 from prefgen.steps.context import Bound
 
 

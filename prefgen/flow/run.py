@@ -14,13 +14,12 @@ from typing import Any
 
 import orjson
 
-from prefgen import __version__
 from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
 from prefgen.analysis.findings import write_findings
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.making import Making, Watcher, check_answered, unanswered
-from prefgen.plan import Made, Plan, foresee
+from prefgen.flow.making import Making, Watcher, check_answered, unanswered
+from prefgen.flow.plan import Made, Plan, foresee
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
 from prefgen.publish.report import write_report
@@ -38,6 +37,7 @@ from prefgen.store.manifest import (
     write_audit,
     write_resolved,
 )
+from prefgen.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

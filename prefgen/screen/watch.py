@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from prefgen.analysis.bias import PEOPLE
-from prefgen.cli.audit import audit_lines
-from prefgen.cli.ending import Unwritten
-from prefgen.cli.screen import PlanGrid, plan_notes, print_json, span
 from prefgen.engines.engine import Meter
-from prefgen.plan import Plan
+from prefgen.flow.plan import Plan
+from prefgen.flow.run import Outcome
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.report.words import interval, signed
-from prefgen.run import Outcome
+from prefgen.screen.audit import audit_lines
+from prefgen.screen.console import PlanGrid, plan_notes, print_json, span
+from prefgen.screen.unwritten import Unwritten
 from prefgen.store.finished import Lineage
 from prefgen.store.folder import Account, RunFolder
 from prefgen.store.leakage import INSTALL, Leakage
@@ -147,8 +147,10 @@ class Events(Lines):
 
 
 @contextlib.contextmanager
-def watcher_for(console: Console, *, as_json: bool) -> Iterator[Lines]:
+def watcher_for(console: Console, *, as_json: bool = False, silent: bool = False) -> Iterator[Lines]:
     """The watcher that fits the screen; its bar is taken down whatever happens."""
+    if silent:
+        console = Console(quiet=True)
     watcher = Events(console) if as_json else Lines(console)
     try:
         yield watcher

@@ -1,0 +1,213 @@
+"""What a program or a notebook calls; `import prefgen` gives it. The command line does the same with files and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from prefgen.errors import FileError
+from prefgen.flow import plan as planning
+from prefgen.flow.plan import Plan
+from prefgen.spec.pipeline import Pipeline
+from prefgen.store.finished import finished
+from prefgen.store.folder import RunFolder
+from prefgen.store.table import Table
+
+__all__ = ["Run", "draw", "export", "load", "open_run", "plan", "run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read where it lies. Frames are lazy: a run may be larger than the memory.
+
+    path        its folder
+    manifest    steps with rows, kept, dropped by reason; requests, tokens, cost, gates, files
+    fresh       False where it stood already and nothing was made
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    fresh: bool = False
+
+    @property
+    def judgments(self) -> pl.LazyFrame:
+        """One row per persona, item, order and repeat, dropped rows included with their `reject_reason`."""
+        return self._side("judgments")
+
+    @property
+    def personas(self) -> pl.LazyFrame:
+        """One row per persona: persona_id, text, weight, control, and the attributes drawn."""
+        return self._side("personas")
+
+    @property
+    def items(self) -> pl.LazyFrame:
+        """One row per item: item_id, prompt, options, and the user's own columns."""
+        return self._side("items")
+
+    @property
+    def preferences(self) -> pl.LazyFrame:
+        """One row per persona and item, over all orders: data/preferences. FileError where it was not published."""
+        return self.data("preferences")
+
+    def table(self, step: str) -> pl.LazyFrame:
+        """The table of one step. FileError where there is none of that name."""
+        names = [one["name"] for one in self.manifest["steps"]]
+        if step not in names:
+            raise FileError(f"{self.path}: no step {step!r}", fix=f"its steps: {', '.join(names)}")
+        return self._folder.table(step).scan()
+
+    def data(self, config: str, split: str | None = None) -> pl.LazyFrame:
+        """What was published under a name (`dpo`, `judgments`, ...), of one split or of all."""
+        found = sorted((self._folder.data / config).glob(f"{split or '*'}-*.parquet"))
+        if not found:
+            names = [one["name"] for one in self.manifest["configs"]]
+            what = config if split is None else f"{config}/{split}"
+            raise FileError(f"{self.path}: no data/{what}", fix=f"its data: {', '.join(names)}")
+        return pl.scan_parquet(found)
+
+    @cached_property
+    def _folder(self) -> RunFolder:
+        return RunFolder(self.path)
+
+    def _side(self, side: str) -> pl.LazyFrame:
+        found: Table | None = getattr(finished(self._folder, self.manifest), side)
+        if found is None:
+            raise FileError(f"{self.path}: the run has no {side}", fix="look at `run.manifest['steps']`")
+        return found.scan()
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it made, in one table. All text is data, and escaped."""
+        rows = "".join(
+            f"<tr><td>{escape(one['name'])}</td><td>{escape(one['kind'])}</td><td>{one['rows']:,}</td><td>{one['kept']:,}</td></tr>"
+            for one in self.manifest["steps"]
+        )
+        head = "<tr><th>step</th><th>kind</th><th>rows</th><th>kept</th></tr>"
+        return f"<p><b>{escape(self.manifest['name'])}</b> in {escape(str(self.path))}</p><table>{head}{rows}</table>"
+
+
+def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Pipeline:
+    """A pipeline from its YAML file.
+
+    settings    dotted keys and values written over the file's, e.g. `{"models.judge.base_url": "http://127.0.0.1:8000/v1"}`
+
+    Raises SpecError with every complaint: path:line: key: problem, and the fix.
+    """
+    overrides = [f"{key}={_as_yaml(value)}" for key, value in (settings or {}).items()]
+    return planning.load(Path(path), overrides)
+
+
+def plan(pipeline: Pipeline | str | Path) -> Plan:
+    """Rows, requests, tokens, cost and time of every step, before any call. Raises SpecError."""
+    return planning.foresee(_loaded(pipeline))
+
+
+def run(
+    pipeline: Pipeline | str | Path,
+    out: str | Path | None = None,
+    *,
+    budget_usd: float | None = None,
+    retry_failed: bool = False,
+    report: bool = True,
+    progress: bool = True,
+) -> Run:
+    """Make the dataset, going on wherever an earlier run of the same pipeline stopped.
+
+    out             folder; outputs/NAME if None, outputs/NAME-limit-N for a preview (`load(path, {"limit": N})`)
+    budget_usd      most money to be spent; NotFinished when it is reached, and the same call goes on
+    retry_failed    ask again what failed for a reason that may have passed
+    report          also write the report page and its figures
+    progress        a bar on a terminal or in a notebook, plain lines elsewhere, on stderr
+
+    A running event loop is no hindrance, and no signal handler is set. Raises SpecError before anything is asked;
+    EngineError, FileError and NotFinished with everything answered so far stored; GateError when the data misses what
+    `expect:` asks for.
+    """
+    from prefgen.flow.run import run as make
+    from prefgen.screen.console import people
+    from prefgen.screen.watch import watcher_for
+
+    loaded = _loaded(pipeline)
+    name = loaded.name if loaded.limit is None else f"{loaded.name}-limit-{loaded.limit}"
+    folder = Path(out) if out is not None else Path("outputs") / name
+    with watcher_for(people, silent=not progress) as watcher:
+        outcome = make(loaded, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
+        watcher.done(outcome)
+    return replace(open_run(folder), fresh=outcome.fresh)
+
+
+def open_run(path: str | Path) -> Run:
+    """A finished run, from its folder. FileError where there is none, or one that is not finished."""
+    folder = RunFolder(Path(path))
+    manifest = folder.read_manifest()
+    if manifest["status"] != "finished":
+        raise FileError(f"{path}: the run is not finished", fix="run its pipeline again: it goes on where it stopped")
+    return Run(Path(path), manifest)
+
+
+def draw(spec: str | Path, n: int | None = None, *, seed: int = 0) -> pl.DataFrame:
+    """People drawn from a population file: persona_id, text, weight, control, and the attributes. Raises SpecError.
+
+    n    how many; None for a population with portraits of its own, each once
+    """
+    from prefgen.personas import draw_audited
+    from prefgen.spec.population import read_population
+
+    return draw_audited(read_population(Path(spec)), n=n, seed=seed).people
+
+
+def export(
+    run: Run | str | Path,
+    preset: str,
+    out: str | Path,
+    *,
+    jsonl: bool = False,
+    template: str | None = None,
+    from_step: str | None = None,
+    shots: int = 4,
+    system_role: bool = True,
+) -> dict[str, int]:
+    """Write one more export of a finished run into a folder of its own; rows by split.
+
+    preset         dpo, margin, kto, ...: docs/reference.md names them all
+    jsonl          the same rows as JSONL beside every Parquet file
+    template       a chat template by name or file: conversations become texts
+    from_step      step to make it from; by default the one that the run would take
+    shots          earlier choices beside each row of `fewshot`
+    system_role    False: the portrait opens the user's message
+
+    UsageError for an unknown preset, FileError for a folder that is no finished run or an `out` that is not empty.
+    """
+    from prefgen.publish.exports.one import export_run
+
+    path = run.path if isinstance(run, Run) else Path(run)
+    config = export_run(
+        path,
+        preset,
+        Path(out),
+        jsonl=jsonl,
+        template=template,
+        from_step=from_step,
+        shots=shots,
+        system_role=system_role,
+    )
+    return dict(config["splits"])
+
+
+def _loaded(pipeline: Pipeline | str | Path) -> Pipeline:
+    return pipeline if isinstance(pipeline, Pipeline) else load(pipeline)
+
+
+def _as_yaml(value: object) -> str:
+    import yaml
+
+    return (
+        value
+        if isinstance(value, str)
+        else yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+    )
