@@ -44,8 +44,14 @@ ITEMS = """\
 """
 PAGE = "{{ item.prompt }}\n{% for slot, text in options %}{{ slot }}) {{ text }}\n{% endfor %}Answer with one letter."
 EVERY = {
-    "answers": "kept", "ordered": False, "weight": "w", "least": 20, "max_excess": 1.0, "min_gain": -99.0, "min_spread": 0.0,
-}  # fmt: skip
+    "answers": "kept",
+    "ordered": False,
+    "weight": "w",
+    "least": 20,
+    "max_excess": 1.0,
+    "min_gain": -99.0,
+    "min_spread": 0.0,
+}
 BASE: dict[str, Any] = {
     "name": "matrix",
     "models": {"m": {"engine": "openai", "model": "test-model"}},
@@ -54,7 +60,13 @@ BASE: dict[str, Any] = {
         "cells": {"product": {"area": ["parks", "roads", "schools"], "year": [1, 2]}},
         "items": {
             "table": "cells",
-            "forms": {"short": {"prompt": "{{ area }} in year {{ year }}?", "options": ["more money", "less money", "neither"], "neither": "C"}},
+            "forms": {
+                "short": {
+                    "prompt": "{{ area }} in year {{ year }}?",
+                    "options": ["more money", "less money", "neither"],
+                    "neither": "C",
+                }
+            },
         },
         "answers": {"judge": "pick", "items": "items", "as": "people", "model": "m"},
         "kept": {"keep": "answers", "where": "p_choice >= 0.3"},
@@ -63,7 +75,7 @@ BASE: dict[str, Any] = {
         "parts": {"split": "pairs", "by": ["item"], "test": 0.4},
     },
     "publish": {"exports": ["judgments", "dpo"]},
-}  # fmt: skip
+}
 Change = Mapping[str, Any]
 """Dotted keys and what stands there instead; None takes a key out."""
 
@@ -103,12 +115,26 @@ _VALUES: dict[str, list[Any]] = {
     "steps.items.drop": [["year"], []],
     "steps.items.set": [{"where": "{{ area }}!"}, {}],
     "steps.items.rename": [{}],
-    "steps.answers.orders": ["balanced", ["given"], ["given", "swapped"], ["cyclic"], ["balanced"], ["swapped"], {"prior": 0.5}, {"prior": 1.0}],
+    "steps.answers.orders": [
+        "balanced",
+        ["given"],
+        ["given", "swapped"],
+        ["cyclic"],
+        ["balanced"],
+        ["swapped"],
+        {"prior": 0.5},
+        {"prior": 1.0},
+    ],
     "steps.answers.repeats": [1, 3],
     "steps.answers.readout": ["logprobs", "text", "certainty", "reason"],
     "steps.answers.also": [[], ["tie"], ["na"], ["tie", "na"]],
     "steps.answers.template": ["page.jinja"],
-    "steps.kept.where": ["false", "order_agreement", {"unsure": "p_choice >= 0.6", "swayed": "order_agreement"}, "certainty > 5"],
+    "steps.kept.where": [
+        "false",
+        "order_agreement",
+        {"unsure": "p_choice >= 0.6", "swayed": "order_agreement"},
+        "certainty > 5",
+    ],
     "steps.weights.weigh": ["tier", "vote", "margin", "divergence"],
     "steps.weights.target": ["town-zahfzqayfavtd"],
     "steps.weights.alpha": [0, 0.5, 3],
@@ -145,7 +171,7 @@ _VALUES: dict[str, list[Any]] = {
         ["items"],
         ["personas"],
     ],
-}  # fmt: skip
+}
 _LIVES = {"steps.lives": {"write": "life", "as": "people", "model": "m"}, "steps.answers.as": "lives"}
 _SCENES = {
     "steps.scenes": {"write": "vignettes", "items": "items", "model": "m", "words": 20},
@@ -154,8 +180,18 @@ _SCENES = {
 }
 _TOGETHER: dict[str, Change] = {
     "as it is": {},
-    "an axis of another step": {"steps.first": {"table": [{"area": "parks"}, {"area": "roads"}]}, "steps.cells.product": {"area": {"step": "first"}, "year": [1]}},
-    "rows written here": {"steps.items": {"table": [{"prompt": "Tea?", "options": ["yes", "no"], "area": "a"}, {"prompt": "Cake?", "options": ["yes", "no"], "area": "b"}]}},
+    "an axis of another step": {
+        "steps.first": {"table": [{"area": "parks"}, {"area": "roads"}]},
+        "steps.cells.product": {"area": {"step": "first"}, "year": [1]},
+    },
+    "rows written here": {
+        "steps.items": {
+            "table": [
+                {"prompt": "Tea?", "options": ["yes", "no"], "area": "a"},
+                {"prompt": "Cake?", "options": ["yes", "no"], "area": "b"},
+            ]
+        }
+    },
     "rows of a file": {"steps.items": {"table": "items.jsonl"}},
     "items that are none": {"steps": {"rows": {"table": [{"a": 1}]}}, "models": {}, "publish.exports": ["items"]},
     "a survey about other things": {"calibrate": "calibration-other.json"},
@@ -163,18 +199,50 @@ _TOGETHER: dict[str, Change] = {
     "held against a survey, all keys": {"calibrate": "calibration-all.json", "steps.people.n": 30},
     "columns under other names": {"steps.items": {"table": "items.jsonl", "rename": {"area": "field", "year": "when"}}},
     "items elsewhere": {"expect.parts": {"rows": 1}, "limit": 2},
-    "two forms": {"steps.items.forms": {"a": {"prompt": "{{ area }}?", "options": ["yes", "no"]}, "b": {"prompt": "No {{ area }}?", "options": ["no", "yes"]}}},
+    "two forms": {
+        "steps.items.forms": {
+            "a": {"prompt": "{{ area }}?", "options": ["yes", "no"]},
+            "b": {"prompt": "No {{ area }}?", "options": ["no", "yes"]},
+        }
+    },
     "time": {"steps.parts": {"split": "pairs", "time": {"column": "year", "test": 2}}},
     "time and validation": {"steps.parts": {"split": "pairs", "time": {"column": "year", "validation": 1, "test": 2}}},
     "a share of the time": {"steps.parts": {"split": "pairs", "time": {"column": "year", "share": 0.5}}},
-    "time and people": {"steps.parts": {"split": "pairs", "by": ["persona"], "test": 0.5, "time": {"column": "year", "test": 2}}},
+    "time and people": {
+        "steps.parts": {"split": "pairs", "by": ["persona"], "test": 0.5, "time": {"column": "year", "test": 2}}
+    },
     "no splits, no weights": {"steps.parts": None, "steps.weights": None},
     "lives": _LIVES,
-    "lives, all keys": _LIVES | {"steps.lives": {"write": "life", "as": "people", "model": "m", "voice": "first", "facts": ["vote"], "words": 30, "tries": 2}},
-    "lives, second person": _LIVES | {"steps.lives": {"write": "life", "as": "people", "model": "m", "voice": "second"}},
+    "lives, all keys": _LIVES
+    | {
+        "steps.lives": {
+            "write": "life",
+            "as": "people",
+            "model": "m",
+            "voice": "first",
+            "facts": ["vote"],
+            "words": 30,
+            "tries": 2,
+        }
+    },
+    "lives, second person": _LIVES
+    | {"steps.lives": {"write": "life", "as": "people", "model": "m", "voice": "second"}},
     "scenes": _SCENES,
-    "scenes, all keys": _SCENES | {"steps.scenes": {"write": "vignettes", "items": "items", "model": "m", "prompt": "Which scene?", "leaks": ["area"], "words": 25, "sentences": [1, 9], "length_ratio": 10, "tries": 2}},
-}  # fmt: skip
+    "scenes, all keys": _SCENES
+    | {
+        "steps.scenes": {
+            "write": "vignettes",
+            "items": "items",
+            "model": "m",
+            "prompt": "Which scene?",
+            "leaks": ["area"],
+            "words": 25,
+            "sentences": [1, 9],
+            "length_ratio": 10,
+            "tries": 2,
+        }
+    },
+}
 
 
 def changed(change: Change) -> dict[str, Any]:
@@ -260,11 +328,21 @@ def test_what_check_passes_run_can_do(number: int, files: Path, tmp_path: Path) 
 
 
 FIELDS: dict[str, type[BaseModel]] = {
-    "steps.people": draw.Spec, "steps.cells": product.Spec, "steps.items": table.Spec, "steps.answers": judge.Spec,
-    "steps.kept": keep.Spec, "steps.weights": weigh.Spec, "steps.pairs": pair.Spec, "steps.parts": split.Spec,
-    "steps.lives": life.Spec, "steps.scenes": vignettes.Spec, "models.m": OpenAIModel, "publish": Publish,
-    "expect.answers": Gate, "": Pipeline,
-}  # fmt: skip
+    "steps.people": draw.Spec,
+    "steps.cells": product.Spec,
+    "steps.items": table.Spec,
+    "steps.answers": judge.Spec,
+    "steps.kept": keep.Spec,
+    "steps.weights": weigh.Spec,
+    "steps.pairs": pair.Spec,
+    "steps.parts": split.Spec,
+    "steps.lives": life.Spec,
+    "steps.scenes": vignettes.Spec,
+    "models.m": OpenAIModel,
+    "publish": Publish,
+    "expect.answers": Gate,
+    "": Pipeline,
+}
 _ELSEWHERE = {"api_key_env", "document", "parts"}  # secrets, and what no file says
 
 

@@ -29,9 +29,17 @@ def test_the_id_is_the_same_on_every_machine_and_in_every_version():
 
 def test_every_field_is_part_of_the_id():
     others = {
-        "model": "n", "revision": None, "messages": (("user", "B or A?"),), "readout": "text", "choices": ("B", "A"),
-        "temperature": 0.5, "top_p": 0.9, "max_tokens": 17, "seed": 1, "repeat": 1,
-    }  # fmt: skip
+        "model": "n",
+        "revision": None,
+        "messages": (("user", "B or A?"),),
+        "readout": "text",
+        "choices": ("B", "A"),
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 17,
+        "seed": 1,
+        "repeat": 1,
+    }
     assert set(others) == {each.name for each in fields(Request) if each.init}
     ids = {replace(ASKED, **{name: value}).request_id for name, value in others.items()}
     assert len(ids | {ASKED.request_id}) == len(others) + 1

@@ -84,7 +84,7 @@ def estimate_agreement(
         camps=camps,
         compared=tuple(sheet.personas[row] for row in compared),
         pairs=compare_pairs(sheet, compared, rng=rng, draws=draws),
-    )  # fmt: skip
+    )
 
 
 def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Generator, draws: int = 1000) -> Estimate:
@@ -120,8 +120,12 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
         np.concatenate([seen, np.zeros(len(fixed))]),
         np.concatenate([np.zeros(len(seen)), prior]),
         krippendorff_alpha,
-        rng=rng, draws=draws, units=asked, bias=variance.bias, shrink=shrinkage(_of_items(apart[paired]), variance),
-    )  # fmt: skip
+        rng=rng,
+        draws=draws,
+        units=asked,
+        bias=variance.bias,
+        shrink=shrinkage(_of_items(apart[paired]), variance),
+    )
 
 
 def _jackknife(without: Floats, value: float) -> tuple[float, float]:
@@ -236,10 +240,15 @@ def kappa_between(
     apart[both] = kappa_parts(table.reshape(o, o)).ravel()[cell]
     variance = units.variance(apart, both)
     return from_patterns(
-        np.eye(o * o), table, np.where(np.outer(used, used).ravel(), 2 / used.sum() ** 2, 0.0),
+        np.eye(o * o),
+        table,
+        np.where(np.outer(used, used).ravel(), 2 / used.sum() ** 2, 0.0),
         lambda sums: cohen_kappa(sums.reshape(-1, o, o)),
-        rng=rng, draws=draws, units=asked, shrink=shrinkage(_of_items(apart[both]), variance),
-    )  # fmt: skip
+        rng=rng,
+        draws=draws,
+        units=asked,
+        shrink=shrinkage(_of_items(apart[both]), variance),
+    )
 
 
 def mean_divergence(p: NDArray[np.float32], q: NDArray[np.float32], units: Units) -> Estimate:

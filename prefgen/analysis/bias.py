@@ -83,14 +83,16 @@ def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items
         position_bias=bias,
         people=PEOPLE,
         first_slot=slots.first_slot,
-        fair_first_slot=float((slots.verdicts * slots.fair).sum() / slots.verdicts.sum()) if slots.verdicts.any() else None,
+        fair_first_slot=float((slots.verdicts * slots.fair).sum() / slots.verdicts.sum())
+        if slots.verdicts.any()
+        else None,
         changes=changes,
         noise=_noise(changes, bias),
         by_persona=tuple(_of_persona(sheet, row) for row in range(len(sheet.personas))),
         items_by_bias=_in_steps(*_mean_of_items(sheet.bias)),
         items_by_chance=_by_chance(sheet.bias, rng),
         outlying_items=_outlying(sheet, most_items),
-    )  # fmt: skip
+    )
 
 
 def _of_persona(sheet: Sheet, row: int) -> PersonaBias:

@@ -101,10 +101,12 @@ class Calibration:
         raked = self.weights["raked_weight"].to_numpy()
         everybody = self.summary.filter(source=PERSONAS, attribute=EVERYBODY)["share_distance"]
         return {
-            "personas": len(raked), "effective_n": float(raked.sum() ** 2 / max(float((raked**2).sum()), 1e-300)),
-            "largest": float(raked.max(initial=0.0)), "share_distance": everybody[0] if len(everybody) else None,
+            "personas": len(raked),
+            "effective_n": float(raked.sum() ** 2 / max(float((raked**2).sum()), 1e-300)),
+            "largest": float(raked.max(initial=0.0)),
+            "share_distance": everybody[0] if len(everybody) else None,
             "reweighted": self.reweighted,
-        }  # fmt: skip
+        }
 
 
 def calibrate(

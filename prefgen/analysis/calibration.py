@@ -37,9 +37,15 @@ def calibrate_tables(
     answers = pl.concat(preferences(part) for part in judgments.frames())
     kept = answers.filter(pl.col("reject_reason").is_null())
     found = calibrate(
-        kept, personas, survey, questions=list(questions_of(items, survey, spec)), by=spec.columns,
-        weight=spec.weight, seed=seed, least=spec.least,
-    )  # fmt: skip
+        kept,
+        personas,
+        survey,
+        questions=list(questions_of(items, survey, spec)),
+        by=spec.columns,
+        weight=spec.weight,
+        seed=seed,
+        least=spec.least,
+    )
     read, left = (len(rows) - rows["p_choice"].null_count() for rows in (answers, kept))
     if read == left:
         return found
@@ -153,7 +159,7 @@ def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str,
         "max_excess": _difference(found.total_variation.value, found.floor.high),
         "min_gain": gain if found.gain.high is None else found.gain.high,
         "min_spread": None if spread is None else max(spread, 1.0) if _like_people(found) else spread,
-    }  # fmt: skip
+    }
     rows = []
     for gate, value in (("max_excess", excess), ("min_gain", gain), ("min_spread", spread)):
         wanted, sure = getattr(spec, gate), surely[gate]

@@ -75,10 +75,15 @@ def compared(question: Question, draws: Draws) -> tuple[Cells, list[dict[str, An
     found = {name: _apart(source, survey, question, rng) for name, source in sources.items()}
     said = draws.stand_ins.said(question, rng)
     cells = cells_of(
-        question, groups, survey, personas=personas, nobody=nobody, often=draws.often,
+        question,
+        groups,
+        survey,
+        personas=personas,
+        nobody=nobody,
+        often=draws.often,
         said={attribute: said[:, seats] for attribute, seats in draws.stand_ins.seats.items()},
         distance=_known(found[PERSONAS]["total_variation"]),
-    )  # fmt: skip
+    )
     rows = [
         row for name, source in sources.items() for row in _rows(name, source, found[name], cells=cells, survey=survey)
     ]
@@ -164,13 +169,21 @@ def _rows(
         }
         band = floor_over([cells], [group], n=1)
         yield {
-            "item_id": cells.item_id, "attribute": group.attribute, "level": group.level, "source": name,
-            "n_survey": int(survey.sizes[at]), "n_personas": int(source.n[at]), **numbers,
-            "floor_low": band.low, "floor_high": band.high,
-            "spread": _number(spread[at]), "survey_spread": _number(survey.spread[at]),
-            "shares": shares[at].tolist(), "survey_shares": survey.shares[at].tolist(),
+            "item_id": cells.item_id,
+            "attribute": group.attribute,
+            "level": group.level,
+            "source": name,
+            "n_survey": int(survey.sizes[at]),
+            "n_personas": int(source.n[at]),
+            **numbers,
+            "floor_low": band.low,
+            "floor_high": band.high,
+            "spread": _number(spread[at]),
+            "survey_spread": _number(survey.spread[at]),
+            "shares": shares[at].tolist(),
+            "survey_shares": survey.shares[at].tolist(),
             "answered": None if source.answered is None else float(source.answered[at]),
-        }  # fmt: skip
+        }
 
 
 def _number(value: float) -> float | None:

@@ -36,10 +36,15 @@ class Found:
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values, and `said`: the same in sentences."""
         told = sentences(
-            distance=self.total_variation, floor=self.floor, gain=self.gain, spread=self.spread,
-            spread_floor=self.spread_floor, coherence=self.coherence, coherence_floor=self.coherence_floor,
+            distance=self.total_variation,
+            floor=self.floor,
+            gain=self.gain,
+            spread=self.spread,
+            spread_floor=self.spread_floor,
+            coherence=self.coherence,
+            coherence_floor=self.coherence_floor,
             verdict=self.verdict,
-        )  # fmt: skip
+        )
         return asdict(self) | {"said": list(told)}
 
 

@@ -79,10 +79,23 @@ def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
     return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
 
 
-_CORE = frozenset({
-    "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "position_bias", "n_presentations",
-    "reject_reason", "p_tie", "p_na",
-})  # fmt: skip
+_CORE = frozenset(
+    {
+        "persona_id",
+        "item_id",
+        "order",
+        "repeat",
+        "choice",
+        "slot",
+        "status",
+        "item_choice",
+        "position_bias",
+        "n_presentations",
+        "reject_reason",
+        "p_tie",
+        "p_na",
+    }
+)
 
 
 def _wanted(schema: pl.Schema) -> list[str]:
@@ -95,16 +108,26 @@ def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
     rng = {name: rng_for(seed, "findings", name) for name in ("agreement", "control", "position")}
     return {
         "sheet": {
-            "personas": len(sheet.people), "controls": len(sheet.personas) - len(sheet.people),
-            "items": sheet.items.height, "drawn_from": list(sheet.drawn_from), "options": list(sheet.options),
-            "coordinates": {name: sheet.items[name].n_unique() for name in sheet.coordinates}, "main": named,
-            "sampled": list(sheet.sampled), "units": len(sheet.units), "twins": sheet.twins,
+            "personas": len(sheet.people),
+            "controls": len(sheet.personas) - len(sheet.people),
+            "items": sheet.items.height,
+            "drawn_from": list(sheet.drawn_from),
+            "options": list(sheet.options),
+            "coordinates": {name: sheet.items[name].n_unique() for name in sheet.coordinates},
+            "main": named,
+            "sampled": list(sheet.sampled),
+            "units": len(sheet.units),
+            "twins": sheet.twins,
         },
-        "agreement": plain(estimate_agreement(sheet, rng=rng["agreement"], draws=draws)) if len(sheet.people) > 1 else None,
+        "agreement": plain(estimate_agreement(sheet, rng=rng["agreement"], draws=draws))
+        if len(sheet.people) > 1
+        else None,
         "kept": _kept(sheet, seed=seed, draws=draws),
         "position_bias": plain(estimate_position_bias(sheet, rng=rng["position"])),
         "shares": plain(_shares(sheet, option, named)),
-        "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])] if named["dimension"] else None,
+        "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])]
+        if named["dimension"]
+        else None,
         "counterfactuals": [plain(one) for one in estimate_counterfactuals(sheet, option=option)],
         "forms": [plain(one) for one in estimate_form_consistency(sheet)],
         "wordings": plain(estimate_wording_sensitivity(sheet)),
@@ -112,7 +135,7 @@ def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
         "silence": [plain(one) for one in count_silence(sheet, sheet.coordinates)],
         "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"])],
         "map": plain(draw_map([*persona_answers(sheet), majority_answers(sheet)])),
-    }  # fmt: skip
+    }
 
 
 def main_coordinates(sheet: Sheet) -> dict[str, str | None]:

@@ -172,10 +172,13 @@ def _counterfactual(
         by_chance=_by_chance(counts),
         option=option,
         compared=len(gaps),
-        significant=sum(gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0) for gap in gaps),
+        significant=sum(
+            gap.difference.low is not None and (gap.difference.low > 0 or (gap.difference.high or 0) < 0)
+            for gap in gaps
+        ),
         gaps=tuple(sorted(gaps, key=lambda gap: -abs(gap.difference.value or 0.0))[:most_gaps]),
         deviations=_deviations(shares, matched, level),
-    )  # fmt: skip
+    )
 
 
 def _contexts(items: pl.DataFrame, held: tuple[str, ...]) -> NDArray[np.intp]:

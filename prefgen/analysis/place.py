@@ -163,16 +163,27 @@ def _slices_of(sheet: Sheet, by: Sequence[str]) -> list[tuple[str, str, NDArray[
 
 
 def _nearness(
-    model: Answers, target: Answers, items: NDArray[np.intp], units: Units, coordinate: str, level: str,
-    *, options: int, rng: np.random.Generator, draws: int,
-) -> Nearness:  # fmt: skip
+    model: Answers,
+    target: Answers,
+    items: NDArray[np.intp],
+    units: Units,
+    coordinate: str,
+    level: str,
+    *,
+    options: int,
+    rng: np.random.Generator,
+    draws: int,
+) -> Nearness:
     one, other = model.choice[items], target.choice[items]
     return Nearness(
-        model.name, target.name, coordinate, level,
+        model.name,
+        target.name,
+        coordinate,
+        level,
         same_share(one, other, units),
         kappa_between(one, other, options, units, rng=rng, draws=draws),
         mean_divergence(model.p[items], target.p[items], units),
-    )  # fmt: skip
+    )
 
 
 def draw_map(respondents: Sequence[Answers]) -> Map | None:

@@ -22,8 +22,17 @@ MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
 
 _JUDGMENT_COLUMNS = (
-    "persona_id", "item_id", "order", "repeat", "choice", "slot", "status", "item_choice", "position_bias", "n_presentations",
-)  # fmt: skip
+    "persona_id",
+    "item_id",
+    "order",
+    "repeat",
+    "choice",
+    "slot",
+    "status",
+    "item_choice",
+    "position_bias",
+    "n_presentations",
+)
 _BY_ITEM = ("choice", "p", "verdicts", "first", "bias", "pairs", "changed", "statuses", "kept")
 
 
@@ -118,13 +127,26 @@ def sheet_of(
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "changed")}
     sheet = Sheet(
-        personas=tuple(people["persona_id"]), controls=tuple(people["control"]),
-        control_of=tuple(people["control_of"]), told_as=tuple(people.select("person", "wording").iter_rows()), weights=people["weight"].to_numpy(),
-        items=asked, coordinates=coordinates, options=tuple(LETTERS[:o]), sampled=sampled, units=Units.over(unit_of, asked, sampled),
-        choice=np.full((k, i), -1, np.int8), p=np.full((k, i, o), np.nan, np.float32), bias=np.full((k, i), np.nan, np.float32),
-        statuses=np.zeros((k, i, len(STATUSES)), np.uint8), kept=np.ones((k, i), np.bool_), drawn_from=(personas.height, items.height),
-        twins=twins, slots=slots.slots(), **empty,
-    )  # fmt: skip
+        personas=tuple(people["persona_id"]),
+        controls=tuple(people["control"]),
+        control_of=tuple(people["control_of"]),
+        told_as=tuple(people.select("person", "wording").iter_rows()),
+        weights=people["weight"].to_numpy(),
+        items=asked,
+        coordinates=coordinates,
+        options=tuple(LETTERS[:o]),
+        sampled=sampled,
+        units=Units.over(unit_of, asked, sampled),
+        choice=np.full((k, i), -1, np.int8),
+        p=np.full((k, i, o), np.nan, np.float32),
+        bias=np.full((k, i), np.nan, np.float32),
+        statuses=np.zeros((k, i, len(STATUSES)), np.uint8),
+        kept=np.ones((k, i), np.bool_),
+        drawn_from=(personas.height, items.height),
+        twins=twins,
+        slots=slots.slots(),
+        **empty,
+    )
     at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
     at_item = slots.at.join(
         asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"

@@ -102,10 +102,15 @@ def estimate_profiles(sheet: Sheet, *, option: str, coordinate: str) -> tuple[Pe
     names, level_of = levels_of(sheet, coordinate)
     chose, choices = (sheet.choice == wanted).astype(np.int64), (sheet.choice >= 0).astype(np.int64)
     return tuple(
-        PersonaSlice(persona, sheet.controls[k], level, sheet.units.share(chose[k] * (level_of == at), choices[k] * (level_of == at)))
+        PersonaSlice(
+            persona,
+            sheet.controls[k],
+            level,
+            sheet.units.share(chose[k] * (level_of == at), choices[k] * (level_of == at)),
+        )
         for k, persona in enumerate(sheet.personas)
         for at, level in enumerate(names)
-    )  # fmt: skip
+    )
 
 
 def _weighted(sheet: Sheet, option: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

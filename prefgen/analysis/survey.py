@@ -170,18 +170,24 @@ def _check_column(survey: pl.DataFrame, column: str) -> None:
     if column not in survey.columns:
         raise UsageError(f"the survey has no column {column!r}", fix=f"use one of {', '.join(survey.columns[:30])}")
     if not holds_levels(survey.schema[column]):
-        raise UsageError(f"column {column!r} of the survey holds {survey.schema[column]}, not answers",
-            fix="use columns with one text, number or truth value in each row")  # fmt: skip
+        raise UsageError(
+            f"column {column!r} of the survey holds {survey.schema[column]}, not answers",
+            fix="use columns with one text, number or truth value in each row",
+        )
 
 
 def _weights(survey: pl.DataFrame, column: str | None) -> Floats:
     if column is None:
         return np.ones(survey.height)
     if not survey.schema[column].is_numeric():
-        raise UsageError(f"column {column!r} of the survey holds {survey.schema[column]}, not weights",
-            fix="name a column of numbers")  # fmt: skip
+        raise UsageError(
+            f"column {column!r} of the survey holds {survey.schema[column]}, not weights",
+            fix="name a column of numbers",
+        )
     weights = survey[column].cast(pl.Float64).fill_null(0.0).to_numpy()
     if not ((weights >= 0) & (weights < _MOST_WEIGHT)).all() or not weights.any():
-        raise UsageError(f"survey weights in {column!r} must be 0 or more, not all 0, and less than {_MOST_WEIGHT:g}",
-            fix="name another column")  # fmt: skip
+        raise UsageError(
+            f"survey weights in {column!r} must be 0 or more, not all 0, and less than {_MOST_WEIGHT:g}",
+            fix="name another column",
+        )
     return np.asarray(weights, dtype=np.float64)

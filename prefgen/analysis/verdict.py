@@ -65,9 +65,11 @@ def sentences(
 def _told(estimate: Estimate) -> str:
     if estimate.value is None:
         return "unknown"
-    ends = ", 95 % interval unknown" if estimate.low is None or estimate.high is None else (
-        f" ({_number(estimate.low)} to {_number(estimate.high)})"
-    )  # fmt: skip
+    ends = (
+        ", 95 % interval unknown"
+        if estimate.low is None or estimate.high is None
+        else (f" ({_number(estimate.low)} to {_number(estimate.high)})")
+    )
     return _number(estimate.value) + ends
 
 

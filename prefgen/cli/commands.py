@@ -60,9 +60,18 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
 
 
 def run_pipeline(
-    path: Path, out: Path | None, overrides: Sequence[str], *, limit: int | None, budget_usd: float | None,
-    replay: Path | None, retry_failed: bool, report: bool, on: str, as_json: bool,
-) -> None:  # fmt: skip
+    path: Path,
+    out: Path | None,
+    overrides: Sequence[str],
+    *,
+    limit: int | None,
+    budget_usd: float | None,
+    replay: Path | None,
+    retry_failed: bool,
+    report: bool,
+    on: str,
+    as_json: bool,
+) -> None:
     """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
     from prefgen.flow.run import run
     from prefgen.screen.watch import watcher_for
@@ -98,9 +107,16 @@ def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: b
 
 
 def export_preset(
-    run: Path, preset: str, out: Path, *, jsonl: bool, template: str | None, from_step: str | None, shots: int,
+    run: Path,
+    preset: str,
+    out: Path,
+    *,
+    jsonl: bool,
+    template: str | None,
+    from_step: str | None,
+    shots: int,
     system_role: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Write one export of a finished run."""
     from prefgen.publish.exports.one import export_run
 
@@ -194,8 +210,10 @@ def candidate_of(text: str) -> Candidate:
 
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(equals and key.strip() for key, equals, _ in pairs):
-        raise UsageError(f"--model {text!r} is not of the form key=value,key=value",
-            fix="write e.g. --model engine=openai,model=qwen3-8b,base_url=http://127.0.0.1:8000/v1,region=East Asia")  # fmt: skip
+        raise UsageError(
+            f"--model {text!r} is not of the form key=value,key=value",
+            fix="write e.g. --model engine=openai,model=qwen3-8b,base_url=http://127.0.0.1:8000/v1,region=East Asia",
+        )
     facts: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
     region, name = facts.pop("region", None), facts.pop("name", None)
     model = check_model(facts)

@@ -203,9 +203,16 @@ def _tried(model: OpenAIModel, url: str) -> str:
     )
     messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
     request = Request(
-        model.model, model.identity, messages, "logprobs", ("A", "B"), model.temperature, model.top_p,
-        model.max_tokens or 16, model.seed,
-    )  # fmt: skip
+        model.model,
+        model.identity,
+        messages,
+        "logprobs",
+        ("A", "B"),
+        model.temperature,
+        model.top_p,
+        model.max_tokens or 16,
+        model.seed,
+    )
     once = {"base_url": url, "concurrency": 1, "max_attempts": 2, "timeout_s": min(model.timeout_s, 30.0)}
     engine = OpenAIEngine(model.model_copy(update=once), patience=Patience(run_s=_TIMEOUT_S, throttled_s=_TIMEOUT_S))
 
@@ -220,6 +227,8 @@ def _tried(model: OpenAIModel, url: str) -> str:
     if response.failure is not None:
         raise EngineError(f"{url}: a small question was not answered: {response.failure}")
     if not response.text.strip():
-        raise EngineError(f"{url}: a small question was answered with nothing ({response.finish})",
-            fix="a model that thinks needs a larger `max_tokens`, or a switch in `extra_body` that stops it")  # fmt: skip
+        raise EngineError(
+            f"{url}: a small question was answered with nothing ({response.finish})",
+            fix="a model that thinks needs a larger `max_tokens`, or a switch in `extra_body` that stops it",
+        )
     return f"a small question is answered, by {response.method}"

@@ -29,8 +29,10 @@ class Budget:
     def check_can_be_kept(self, spec: ModelSpec, price: Price | None) -> None:
         """UsageError where a budget is to be kept and the model has no price."""
         if price is None and self.budget_usd is not None and isinstance(spec, OpenAIModel | BatchModel):
-            raise UsageError(f"--budget: nobody knows what {spec.model!r} costs, so no budget can be kept",
-                fix="add the model to your prices file (0 for a server of your own), or leave --budget out")  # fmt: skip
+            raise UsageError(
+                f"--budget: nobody knows what {spec.model!r} costs, so no budget can be kept",
+                fix="add the model to your prices file (0 for a server of your own), or leave --budget out",
+            )
 
     def allows(self, request: Request, spec: ModelSpec, price: Price | None, meter: Meter, *, out: int) -> bool:
         """Whether this request and the `out` ones under way will, as far as one can know, stay within the budget."""
@@ -55,7 +57,8 @@ class Budget:
         return NotFinished(
             f"the budget of {self.budget_usd:.2f} USD is reached: {self.spent_usd:.4f} USD spent, "
             f"{meter.stored + meter.answered + meter.failed} of {meter.planned} requests are answered",
-            fix="run the same command again to spend as much once more, or raise --budget")  # fmt: skip
+            fix="run the same command again to spend as much once more, or raise --budget",
+        )
 
 
 def _cost(spec: ModelSpec, price: Price, prompt: int, cached: int, completion: int) -> float:

@@ -36,8 +36,10 @@ class EarlyRefusals:
             return
         # "requested 312 tokens" and "requested 320 tokens" are the same complaint.
         if len({re.sub(r"\d+", "#", held.failure or "") for held in self._held}) == 1:
-            raise EngineError(f"all of the first {_ALL_REFUSED} requests were refused: {response.failure}",
-                fix="change the model's settings to what this server takes, then run the same command again")  # fmt: skip
+            raise EngineError(
+                f"all of the first {_ALL_REFUSED} requests were refused: {response.failure}",
+                fix="change the model's settings to what this server takes, then run the same command again",
+            )
         self.release()
 
     def answered(self) -> None:

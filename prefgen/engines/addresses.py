@@ -30,8 +30,10 @@ def _checked(url: str) -> str:
     except ValueError:
         raise EngineError(f"base_url {url!r} is not an address", fix=fix) from None
     if parsed.user or parsed.password:
-        raise EngineError("base_url holds a user name or password",
-            fix="put the key into the environment variable that `api_key_env` names")  # fmt: skip
+        raise EngineError(
+            "base_url holds a user name or password",
+            fix="put the key into the environment variable that `api_key_env` names",
+        )
     if parsed.scheme not in ("http", "https") or not parsed.host or not port:
         raise EngineError(f"base_url {url!r} is not an http or https address", fix=fix)
     return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
@@ -45,11 +47,15 @@ def key_of(spec: OpenAIModel | BatchModel, urls: list[str]) -> str | None:
     key = os.environ.get(spec.api_key_env, "").strip()
     hosted = [url for url in urls if not is_near(URL(url).host or "")]
     if not key and hosted:
-        raise EngineError(f"{hosted[0]}: no key: the environment variable {spec.api_key_env} is not set",
-            fix=f"export {spec.api_key_env}=..., or name another variable with `api_key_env`")  # fmt: skip
+        raise EngineError(
+            f"{hosted[0]}: no key: the environment variable {spec.api_key_env} is not set",
+            fix=f"export {spec.api_key_env}=..., or name another variable with `api_key_env`",
+        )
     if not key.isprintable() or not key.isascii():
-        raise EngineError(f"the key in {spec.api_key_env} holds characters that no header can carry",
-            fix=f"copy the key into {spec.api_key_env} again, without line breaks")  # fmt: skip
+        raise EngineError(
+            f"the key in {spec.api_key_env} holds characters that no header can carry",
+            fix=f"copy the key into {spec.api_key_env} again, without line breaks",
+        )
     return key or None
 
 

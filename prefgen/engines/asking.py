@@ -205,16 +205,20 @@ class Asking:
                 overloaded=status == HTTPStatus.SERVICE_UNAVAILABLE,
             )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise EngineError(f"{base_url}: {said}",
-                fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}")  # fmt: skip
+            raise EngineError(
+                f"{base_url}: {said}",
+                fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}",
+            )
 
     async def _raise_not_found(self, head: str, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
         names = found.names_of(await self._models(endpoint))
         listed = self._discreet(", ".join(repr(name[:80]) for name in names[:8]), request)
         there = f"this server has {listed}" if names else "is there a /v1 in base_url?"
         said = self._told(head, words, request)
-        raise EngineError(f"{endpoint.known.base_url}: model {self._spec.model!r}: {said}",
-            fix=f"check `model` and `base_url`; {there}")  # fmt: skip
+        raise EngineError(
+            f"{endpoint.known.base_url}: model {self._spec.model!r}: {said}",
+            fix=f"check `model` and `base_url`; {there}",
+        )
 
     def _refused(self, head: str, words: Words, request: Request) -> RefusedError:
         return RefusedError(self._told(head, words, request))

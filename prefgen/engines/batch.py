@@ -51,8 +51,10 @@ class BatchEngine:
         spec = self._spec
         url, *others = base_urls(spec)
         if others:
-            raise EngineError(f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
-                fix="name one `base_url`, or use `engine: openai`")  # fmt: skip
+            raise EngineError(
+                f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
+                fix="name one `base_url`, or use `engine: openai`",
+            )
         found.check_prefill(spec, url, URL(url).host)
         key = key_of(spec, [url])
         name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
@@ -76,8 +78,10 @@ def _on_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:  # those of the network have become EngineErrors
-        raise FileError(f"{folder}: {error.strerror or error}",
-            fix="free some space and run the same command again; nothing is submitted twice") from error  # fmt: skip
+        raise FileError(
+            f"{folder}: {error.strerror or error}",
+            fix="free some space and run the same command again; nothing is submitted twice",
+        ) from error
 
 
 def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: str) -> None:
@@ -101,8 +105,15 @@ class BatchSession:
     """One pass over the requests that have no stored response: each is answered, or waits in a batch."""
 
     def __init__(
-        self, spec: BatchModel, ledger: Ledger, submitter: Submitter, results: Results, meter: Meter, key: str | None, url: str
-    ) -> None:  # fmt: skip
+        self,
+        spec: BatchModel,
+        ledger: Ledger,
+        submitter: Submitter,
+        results: Results,
+        meter: Meter,
+        key: str | None,
+        url: str,
+    ) -> None:
         self._spec = spec
         self._ledger = ledger
         self._submitter = submitter
@@ -187,8 +198,10 @@ class BatchSession:
             return self._refused(request, request_id, chunk, failed.status, failed.head, failed.words)
         except NoLogprobsError as none:
             if none.at_all and self._spec.logprobs is True:
-                raise EngineError("`logprobs: true` was asked for, but the batch came back without log-probabilities",
-                    fix="write `logprobs: auto`") from None  # fmt: skip
+                raise EngineError(
+                    "`logprobs: true` was asked for, but the batch came back without log-probabilities",
+                    fix="write `logprobs: auto`",
+                ) from None
             if none.at_all:
                 self._learn(chunk, replace(features, top_logprobs=0))
             return to_response(request, request_id, raw, form.without_logprobs())
@@ -201,8 +214,10 @@ class BatchSession:
             raise _AgainError(said)
         if status in (401, 403, 404):
             self._doubtful[chunk.number] = chunk
-            raise EngineError(f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
-                    fix=f"check `model`, and what the key in {self._spec.api_key_env} may use")  # fmt: skip
+            raise EngineError(
+                f"batch {chunk.batch_id}: model {self._spec.model!r}: {said}",
+                fix=f"check `model`, and what the key in {self._spec.api_key_env} may use",
+            )
         features = self._features(chunk.features)
         form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)

@@ -70,24 +70,33 @@ class Ledger:
                 return cls(folder, secrets.token_hex(8), time.time())
             kept = orjson.loads(path.read_bytes())
             if kept["format"] != _FORMAT:
-                raise FileError(f"{path}: written by another version of prefgen (format {kept['format']!r})",
-                    fix="use that version, or move the folder away to submit everything again")  # fmt: skip
+                raise FileError(
+                    f"{path}: written by another version of prefgen (format {kept['format']!r})",
+                    fix="use that version, or move the folder away to submit everything again",
+                )
             chunks = [Chunk(**chunk) for chunk in kept["chunks"]]
             return cls(
                 folder, kept["run"], kept["began"], chunks, kept["features"], kept["most_active"], kept["gave_up"]
             )
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise FileError(f"{path}: not a ledger of batches ({error})",
-                fix="restore it from a copy; without it batches under way would be submitted again") from None  # fmt: skip
+            raise FileError(
+                f"{path}: not a ledger of batches ({error})",
+                fix="restore it from a copy; without it batches under way would be submitted again",
+            ) from None
         except OSError as error:
             raise FileError(f"{path}: {error.strerror}", fix="check that the folder can be written") from None
 
     def save(self) -> None:
         """Write all of it aside and put it in place."""
         kept: dict[str, Any] = {
-            "format": _FORMAT, "run": self.run, "began": self.began, "features": self.features,
-            "most_active": self.most_active, "gave_up": self.gave_up, "chunks": [asdict(chunk) for chunk in self.chunks],
-        }  # fmt: skip
+            "format": _FORMAT,
+            "run": self.run,
+            "began": self.began,
+            "features": self.features,
+            "most_active": self.most_active,
+            "gave_up": self.gave_up,
+            "chunks": [asdict(chunk) for chunk in self.chunks],
+        }
         path = self.folder / "ledger.json"
         try:
             write_aside(path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))

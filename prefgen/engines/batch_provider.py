@@ -47,11 +47,13 @@ class Provider:
         self._policy = Policy(_TRIES)
         self._sleep = sleep
         self._client = openai.OpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=0,
+            base_url=base_url,
+            api_key=key or "none",
+            max_retries=0,
             http_client=openai.DefaultHttpxClient(
                 follow_redirects=False, timeout=_TIMEOUT_S, trust_env=not is_near(URL(base_url).host or "")
             ),
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +139,10 @@ class Provider:
                 trouble = TroubleError(self.discreet(f"{type(error).__name__}: {error}"))
             tries.add(trouble)
             if self._policy.gives_up(tries):
-                raise EngineError(f"{self.base_url}: cannot {what}: {trouble.words}",
-                    fix="run the same command again later; nothing is submitted twice")  # fmt: skip
+                raise EngineError(
+                    f"{self.base_url}: cannot {what}: {trouble.words}",
+                    fix="run the same command again later; nothing is submitted twice",
+                )
             self._sleep(self._policy.wait_s(tries, trouble))
 
     def _trouble(self, what: str, error: openai.APIStatusError) -> TroubleError:

@@ -274,8 +274,10 @@ def _load(spec: EmbeddedModel) -> Any:
     try:
         return xllamacpp.Server(_params(xllamacpp, spec, path))
     except RuntimeError as error:
-        raise EngineError(f"{path}: llama.cpp cannot load these weights ({error})",
-            fix="check that the file is whole and its model is one that llama.cpp knows, and that memory suffices") from None  # fmt: skip
+        raise EngineError(
+            f"{path}: llama.cpp cannot load these weights ({error})",
+            fix="check that the file is whole and its model is one that llama.cpp knows, and that memory suffices",
+        ) from None
 
 
 def _params(xllamacpp: Any, spec: EmbeddedModel, path: Path) -> Any:

@@ -55,9 +55,19 @@ class Endpoint:
     """One address while it is being asked."""
 
     __slots__ = (
-        "chat_url", "failures", "in_flight", "known", "models_url", "outcomes", "pace", "pilot", "rest_until",
-        "resting", "rests", "throttled_share",
-    )  # fmt: skip
+        "chat_url",
+        "failures",
+        "in_flight",
+        "known",
+        "models_url",
+        "outcomes",
+        "pace",
+        "pilot",
+        "rest_until",
+        "resting",
+        "rests",
+        "throttled_share",
+    )
 
     def __init__(self, known: Known, pace: Pace) -> None:
         self.known = known
@@ -235,10 +245,14 @@ class Endpoints:
 
 
 def _down(endpoint: Endpoint, what: str, trouble: TroubleError) -> EngineError:
-    return EngineError(f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
-        fix="see that the endpoint runs and `base_url` is right, then run the same command again; what was answered is kept")  # fmt: skip
+    return EngineError(
+        f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
+        fix="see that the endpoint runs and `base_url` is right, then run the same command again; what was answered is kept",
+    )
 
 
 def _later(endpoint: Endpoint, what: str, trouble: TroubleError) -> NotFinished:
-    return NotFinished(f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
-        fix="run the same command again later; what was answered is kept")  # fmt: skip
+    return NotFinished(
+        f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
+        fix="run the same command again later; what was answered is kept",
+    )

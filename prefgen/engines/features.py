@@ -70,8 +70,10 @@ _NEVER_GOES_ON = ("api.openai.com",)
 _UNKNOWN = Features("json_schema")
 _BELOW: Mapping[Hold, Hold] = {"grammar": "json_schema", "structured_outputs": "json_schema", "json_schema": "none"}
 _KEY_OF: Mapping[Hold, str] = {
-    "grammar": "grammar", "structured_outputs": "structured_outputs", "json_schema": "response_format",
-}  # fmt: skip
+    "grammar": "grammar",
+    "structured_outputs": "structured_outputs",
+    "json_schema": "response_format",
+}
 _NOT_TAKEN = re.compile(
     r"unsupported|not supported|does ?n.t support|not support|unknown|unrecogni[sz]ed|unexpected|not (?:allowed|permitted)"
     r"|extra (?:inputs|fields)|invalid|incompatible|cannot|must be|greater than|at most|maximum|max allowed|not available"
@@ -176,10 +178,18 @@ def _named(words: Words, sent: Mapping[str, Any]) -> str | None:
 _REFUSABLE: Mapping[str, str] = {
     key: key
     for key in (
-        "top_logprobs", "logprobs", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed",
-        "response_format", "grammar", "structured_outputs",
+        "top_logprobs",
+        "logprobs",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "response_format",
+        "grammar",
+        "structured_outputs",
     )
-} | {"continue_final_message": "prefill", "add_generation_prompt": "prefill"}  # fmt: skip
+} | {"continue_final_message": "prefill", "add_generation_prompt": "prefill"}
 
 _SPOKEN = (
     (r"\btop_logprobs\b|sample logprobs of", "top_logprobs"),
@@ -204,8 +214,14 @@ def fact_key(base_url: str, model: str) -> str:
 
 def to_fact(features: Features) -> str:
     """Features as one line of JSON."""
-    kept = {"hold": features.hold, "top_logprobs": features.top_logprobs, "cap": features.cap,
-            "prefill": features.prefill, "thinks": features.thinks, "omit": sorted(features.omit)}  # fmt: skip
+    kept = {
+        "hold": features.hold,
+        "top_logprobs": features.top_logprobs,
+        "cap": features.cap,
+        "prefill": features.prefill,
+        "thinks": features.thinks,
+        "omit": sorted(features.omit),
+    }
     return orjson.dumps(kept).decode()
 
 
@@ -214,9 +230,14 @@ def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Features | No
     try:
         kept = orjson.loads(fact or "")
         found = Features(
-            kept["hold"], False, kept["top_logprobs"], kept["cap"], kept["prefill"], kept["thinks"],
+            kept["hold"],
+            False,
+            kept["top_logprobs"],
+            kept["cap"],
+            kept["prefill"],
+            kept["thinks"],
             frozenset(kept["omit"]),
-        )  # fmt: skip
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     return _as_told(spec, found)

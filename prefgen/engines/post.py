@@ -20,8 +20,11 @@ MOST_BYTES = 16 << 20
 
 _CONNECT_S = 15.0
 _NOT_REACHED = (
-    aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.ConnectionTimeoutError, aiohttp.ClientProxyConnectionError,
-)  # fmt: skip
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientSSLError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientProxyConnectionError,
+)
 
 
 class TooLongError(Exception):

@@ -26,9 +26,21 @@ _CUT = frozenset(
 )
 _STOPPED = frozenset(("stop", "end_turn", "stop_sequence", "eos", "eos_token", "end", "complete", "completed"))
 _BROKEN = frozenset(
-    ("error", "insufficient_system_resource", "network_error", "abort", "aborted", "cancelled", "canceled", "failed",
-     "internal_error", "server_error", "model_error", "timeout")
-)  # fmt: skip
+    (
+        "error",
+        "insufficient_system_resource",
+        "network_error",
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "failed",
+        "internal_error",
+        "server_error",
+        "model_error",
+        "timeout",
+    )
+)
 
 
 INSIDE = "HTTP 200 with an error inside"
@@ -146,9 +158,17 @@ def _response(request: Request, request_id: str, said: _Said, form: Form, usage:
     elif form.hold != "none" and not _keeps_to(text, request.choices):
         form = form.held_not()
     return Response(
-        request_id, text, None if likely is None else likely.tokens, form.method, said.finish, prompt, completion, cached,
-        chosen="" if likely is None else likely.chosen, raw=form.is_raw,
-    )  # fmt: skip
+        request_id,
+        text,
+        None if likely is None else likely.tokens,
+        form.method,
+        said.finish,
+        prompt,
+        completion,
+        cached,
+        chosen="" if likely is None else likely.chosen,
+        raw=form.is_raw,
+    )
 
 
 def _likely(said: _Said, text: str, form: Form) -> Likely | None:

@@ -28,9 +28,14 @@ class TroubleError(Exception):
     """
 
     def __init__(
-        self, words: str, *, wait_s: float | None = None, throttled: bool = False, overloaded: bool = False,
+        self,
+        words: str,
+        *,
+        wait_s: float | None = None,
+        throttled: bool = False,
+        overloaded: bool = False,
         unreached: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(words)
         self.words = words
         self.wait_s = wait_s

@@ -207,17 +207,22 @@ def _file_error(path: Path, error: sqlite3.Error) -> FileError:
     if "locked" in words or "busy" in words:
         return FileError(f"{path}: another process is writing to it", fix="wait until it is done, then run again")
     if "full" in words or "disk I/O" in words:
-        return FileError(f"{path}: the disk takes no more ({words})",
-            fix="free some space and run the same command again; what was committed is kept")  # fmt: skip
+        return FileError(
+            f"{path}: the disk takes no more ({words})",
+            fix="free some space and run the same command again; what was committed is kept",
+        )
     if "unable to open" in words or "readonly" in words:
-        return FileError(f"{path}: cannot be opened for writing ({words})",
-            fix="check that the folder exists and can be written")  # fmt: skip
+        return FileError(
+            f"{path}: cannot be opened for writing ({words})", fix="check that the folder exists and can be written"
+        )
     return _broken(path, words)
 
 
 def _broken(path: Path, words: str) -> FileError:
-    return FileError(f"{path}: not a responses file, or a broken one ({words})",
-        fix="restore it from a copy, or move it away to ask everything again")  # fmt: skip
+    return FileError(
+        f"{path}: not a responses file, or a broken one ({words})",
+        fix="restore it from a copy, or move it away to ask everything again",
+    )
 
 
 def _key(request_id: str) -> bytes:
@@ -252,10 +257,13 @@ def _to_json(alternatives: tuple[tuple[str, float], ...]) -> str:
 def _from_json(alternatives: str) -> tuple[tuple[str, float], ...]:
     """JSON has no infinity: a token that cannot come is written as null. ValueError or TypeError where it is of another kind."""
     listed = orjson.loads(alternatives)
-    found = tuple([
-        (token, -math.inf if p is None else p) for token, p in listed
-        if type(token) is str and (type(p) is float or type(p) is int or p is None)
-    ])  # fmt: skip
+    found = tuple(
+        [
+            (token, -math.inf if p is None else p)
+            for token, p in listed
+            if type(token) is str and (type(p) is float or type(p) is int or p is None)
+        ]
+    )
     if type(listed) is not list or len(found) < len(listed):
         raise ValueError("alternatives that are not tokens and log-probabilities")
     return found

@@ -68,8 +68,10 @@ def check_or_make(db: sqlite3.Connection, path: Path, *, read_only: bool) -> str
     if application == _APPLICATION_ID and version == _VERSION:
         return _COLUMNS
     if application == _APPLICATION_ID and version > _VERSION:
-        raise FileError(f"{path}: written by a newer prefgen (format {version}, this one reads {_VERSION})",
-            fix="update prefgen: pip install -U prefgen")  # fmt: skip
+        raise FileError(
+            f"{path}: written by a newer prefgen (format {version}, this one reads {_VERSION})",
+            fix="update prefgen: pip install -U prefgen",
+        )
     if application == _APPLICATION_ID and version == 1:
         if read_only:
             return f"{_COLUMNS_OF_1}, '', {_RAW_OF_1}"
@@ -77,8 +79,10 @@ def check_or_make(db: sqlite3.Connection, path: Path, *, read_only: bool) -> str
         return _COLUMNS
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if not empty or read_only:
-        raise FileError(f"{path}: not a responses file of prefgen",
-            fix="name the responses.sqlite that `prefgen run` wrote, or another --out folder")  # fmt: skip
+        raise FileError(
+            f"{path}: not a responses file of prefgen",
+            fix="name the responses.sqlite that `prefgen run` wrote, or another --out folder",
+        )
     db.executescript(
         f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
     )

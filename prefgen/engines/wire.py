@@ -146,5 +146,8 @@ def _schema(readout: Readout, choices: tuple[str, ...]) -> dict[str, Any]:
     elif readout == "certainty":
         properties = answer | {"certainty": {"type": "integer", "minimum": 1, "maximum": 100}}
     return {
-        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
-    }  # fmt: skip
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

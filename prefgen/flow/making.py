@@ -114,8 +114,10 @@ class Making:
                 continue
             dropped = sorted(account["dropped"].items(), key=lambda one: (-one[1], one[0]))
             said = ", ".join(f"{count:,} {reason}" for reason, count in dropped) or "it has no rows"
-            raise GateError(f"{read}: none of {account['rows']:,} rows was kept ({said}), so {name!r} has nothing to ask about",
-                fix=f"look at `tables/{read}/` in the folder of the run, and change what {read!r} checks or which model is asked; all answers are kept")  # fmt: skip
+            raise GateError(
+                f"{read}: none of {account['rows']:,} rows was kept ({said}), so {name!r} has nothing to ask about",
+                fix=f"look at `tables/{read}/` in the folder of the run, and change what {read!r} checks or which model is asked; all answers are kept",
+            )
 
     def _make(self, name: str) -> Account:
         step = self.pipeline.steps[name]
@@ -202,8 +204,10 @@ def check_answered(accounts: Iterable[Account]) -> None:
     for account in filter(unanswered, accounts):
         rows = sum(account["summary"]["statuses"].values())
         why = "; ".join(account["silence"]) or "no answer could be read"
-        raise EngineError(f"{account['name']}: nothing was answered; 0 of {rows:,} rows have an answer: {why}",
-            fix="mend the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here")  # fmt: skip
+        raise EngineError(
+            f"{account['name']}: nothing was answered; 0 of {rows:,} rows have an answer: {why}",
+            fix="mend the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here",
+        )
 
 
 def _asked(meter: Meter) -> dict[str, Any]:

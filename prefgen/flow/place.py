@@ -70,8 +70,10 @@ def _judge_step(manifest: Mapping[str, Any], pipeline: Pipeline, run: Path) -> s
         raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
     spec = pipeline.steps.get(step)
     if spec is None or spec.asks() is None or {"items", "as"} - {key for key, _ in spec.reads()}:
-        raise FileError(f"{run}: its pipeline.yaml has no judge step {step!r}, and its manifest has",
-            fix="run the pipeline again; what was answered is kept")  # fmt: skip
+        raise FileError(
+            f"{run}: its pipeline.yaml has no judge step {step!r}, and its manifest has",
+            fix="run the pipeline again; what was answered is kept",
+        )
     return step
 
 

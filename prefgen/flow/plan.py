@@ -187,9 +187,19 @@ class _Foreseen:
         prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
         cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
         plan = StepPlan(
-            name, kind_of(spec), forecast.rows, asked, forecast.requests, prompt_tokens, forecast.completion_tokens, cost,
-            batch, notes=forecast.notes, rows_are=rows_are, requests_are=weakest(rows_are, forecast.bound, written),
-        )  # fmt: skip
+            name,
+            kind_of(spec),
+            forecast.rows,
+            asked,
+            forecast.requests,
+            prompt_tokens,
+            forecast.completion_tokens,
+            cost,
+            batch,
+            notes=forecast.notes,
+            rows_are=rows_are,
+            requests_are=weakest(rows_are, forecast.bound, written),
+        )
         speed = speed_of(model, plan.task)
         if speed is None:
             return plan

@@ -194,8 +194,10 @@ def _past_gates(outcome: Outcome) -> Outcome:
             f"{gate['step']}.{gate['gate']}: found {_figure(gate['found'])}, wanted {_figure(gate['wanted'])}"
             for gate in missed
         )
-        raise GateError(f"{outcome.folder.path}: the data misses {len(missed)} gate(s): {said}",
-            fix="look at `prefgen show`; the data is written, and `expect:` says what it must reach")  # fmt: skip
+        raise GateError(
+            f"{outcome.folder.path}: the data misses {len(missed)} gate(s): {said}",
+            fix="look at `prefgen show`; the data is written, and `expect:` says what it must reach",
+        )
     return outcome
 
 

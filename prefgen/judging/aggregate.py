@@ -25,8 +25,19 @@ MEASURES = tuple(MEASURE_TYPES)
 """Measures besides `item_choice` and the `p_<option>` columns."""
 
 _OF_ONE_PRESENTATION = (
-    "judgment_id", "order", "repeat", "slot", "p", "p_read", "certainty", "reason", "readout", "model", "request_id", "failure",
-)  # fmt: skip
+    "judgment_id",
+    "order",
+    "repeat",
+    "slot",
+    "p",
+    "p_read",
+    "certainty",
+    "reason",
+    "readout",
+    "model",
+    "request_id",
+    "failure",
+)
 
 
 def answers_of(schema: pl.Schema) -> list[str]:
@@ -109,7 +120,7 @@ def _from_orders(rows: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         pl.col("_taken_out").any(),
         pl.col("_k").max(),
         pl.col("neither").first(),
-    )  # fmt: skip
+    )
     orders = orders.with_columns(_likeliest(answers).alias("order_choice"))
     by_item = orders.group_by("_group", maintain_order=True).agg(
         *(pl.col(name).mean() for name in columns),
@@ -263,5 +274,13 @@ def _status(answers: list[str]) -> pl.Expr:
 
 
 __all__ = [
-    "KEY", "LETTERS", "MEASURES", "MEASURE_TYPES", "answers_of", "letters_of", "measured", "preference_columns", "preferences",
-]  # fmt: skip
+    "KEY",
+    "LETTERS",
+    "MEASURES",
+    "MEASURE_TYPES",
+    "answers_of",
+    "letters_of",
+    "measured",
+    "preference_columns",
+    "preferences",
+]

@@ -40,9 +40,11 @@ def _longest(facts: pl.DataFrame) -> pl.DataFrame:
     real = options.with_columns(place=place).filter(pl.col("place") != pl.col("neither").fill_null(-1))
     top = pl.col("lengths") == pl.col("lengths").max()
     found = real.group_by("item_id", maintain_order=True).agg(
-        n=pl.len(), tops=top.sum(), first=pl.col("place").filter(top).first(),
+        n=pl.len(),
+        tops=top.sum(),
+        first=pl.col("place").filter(top).first(),
         stretch=pl.col("lengths").max() / pl.col("lengths").min().clip(1),
-    )  # fmt: skip
+    )
     return found.filter(pl.col("n") > 1).select(
         "item_id", pl.when(pl.col("tops") == 1).then("first").cast(pl.Int64).alias("longest"), "stretch"
     )

@@ -12,10 +12,22 @@ from prefgen.judging.judgments import RESERVED
 CORE = ("item_id", "prompt", "options", "neither")
 """Columns of every table of items; all others are coordinates, and travel with the judgments."""
 
-PAIR_COLUMNS = frozenset([
-    "pair_id", "persona_id", "item_id", "chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_margin",
-    "weight", "reject_reason", "split",
-])  # fmt: skip
+PAIR_COLUMNS = frozenset(
+    [
+        "pair_id",
+        "persona_id",
+        "item_id",
+        "chosen",
+        "rejected",
+        "chosen_text",
+        "rejected_text",
+        "p_chosen",
+        "p_margin",
+        "weight",
+        "reject_reason",
+        "split",
+    ]
+)
 """Columns that pairs have of their own, beside the coordinates."""
 
 _NEEDED = (RESERVED | PAIR_COLUMNS) - {*CORE}

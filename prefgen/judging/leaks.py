@@ -10,11 +10,38 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LINKS = frozenset(["and", "or", "of", "the", "a", "an", "to", "in", "for", "by", "on", "vs", "versus", "not"])
 # What makes a word of another: the longest first, with the fewest letters that must be left before it.
 _ENDINGS = sorted(
-    [("arianism", 4), ("arians", 4), ("arian", 4), ("isms", 4), ("ism", 4), ("ists", 4), ("ist", 4), ("istic", 4),
-     ("ities", 4), ("ity", 4), ("iness", 4), ("ness", 3), ("ful", 3), ("fully", 3), ("less", 3), ("ally", 4), ("al", 4),
-     ("als", 4), ("ly", 3), ("ies", 4), ("y", 5), ("es", 4), ("s", 3), ("ed", 4), ("ing", 4), ("er", 4), ("est", 4), ("e", 4)],
+    [
+        ("arianism", 4),
+        ("arians", 4),
+        ("arian", 4),
+        ("isms", 4),
+        ("ism", 4),
+        ("ists", 4),
+        ("ist", 4),
+        ("istic", 4),
+        ("ities", 4),
+        ("ity", 4),
+        ("iness", 4),
+        ("ness", 3),
+        ("ful", 3),
+        ("fully", 3),
+        ("less", 3),
+        ("ally", 4),
+        ("al", 4),
+        ("als", 4),
+        ("ly", 3),
+        ("ies", 4),
+        ("y", 5),
+        ("es", 4),
+        ("s", 3),
+        ("ed", 4),
+        ("ing", 4),
+        ("er", 4),
+        ("est", 4),
+        ("e", 4),
+    ],
     key=lambda ending: -len(ending[0]),
-)  # fmt: skip
+)
 _BEGINNINGS = ("un", "im", "in", "non")
 _LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 _END_OF_WORD = re.compile(r"[^\W\d_]+\Z")

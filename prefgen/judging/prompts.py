@@ -79,8 +79,14 @@ class Prompts:
         places = shown(order, len(options), item["neither"])
         slots = [(LETTERS[slot], options[option]) for slot, option in enumerate(places)]
         choices = (*(slot for slot, _ in slots), *self.extra)
-        facts = {"item": item, "options": slots, "choices": choices, "readout": self.readout, "order": order,
-            "listed": ", ".join(choices)}  # fmt: skip
+        facts = {
+            "item": item,
+            "options": slots,
+            "choices": choices,
+            "readout": self.readout,
+            "order": order,
+            "listed": ", ".join(choices),
+        }
         text = self.page.filled(facts)
         # A model that begins its own sentence hides the letter; one that goes on from `Answer:` says it first.
         begun = (("assistant", "Answer:"),) if self.readout in ("logprobs", "text") else ()

@@ -21,19 +21,37 @@ _STATUS = re.compile(r"\AHTTP \d{3}")
 _HELP = tuple(
     (re.compile(pattern, re.I), help_)
     for pattern, help_ in (
-        (r"system.{0,30}\brole|role.{0,30}system|system (?:message|prompt|instruction)", "write `system_role: false` under the model"),
+        (
+            r"system.{0,30}\brole|role.{0,30}system|system (?:message|prompt|instruction)",
+            "write `system_role: false` under the model",
+        ),
         (r"credit|balance|quota|billing|payment|HTTP 402", "see to the account's credit"),
-        (r"api.?key|unauthori[sz]ed|authenti|forbidden|permission|HTTP 40[13]", "put a key that may use this model into the variable that `api_key_env` names"),
-        (r"filter|moderat|content.?policy|safety|prohibited|sensitive|blocked", "the provider objects to these prompts: reword them, or ask another model"),
+        (
+            r"api.?key|unauthori[sz]ed|authenti|forbidden|permission|HTTP 40[13]",
+            "put a key that may use this model into the variable that `api_key_env` names",
+        ),
+        (
+            r"filter|moderat|content.?policy|safety|prohibited|sensitive|blocked",
+            "the provider objects to these prompts: reword them, or ask another model",
+        ),
         (r"log.?prob", "write `logprobs: false` under the model"),
-        (r"context.{0,20}(?:length|window|size)|too (?:long|many tokens)|maximum.{0,30}tokens", "shorten the texts, or take a model with a larger context"),
+        (
+            r"context.{0,20}(?:length|window|size)|too (?:long|many tokens)|maximum.{0,30}tokens",
+            "shorten the texts, or take a model with a larger context",
+        ),
         (r"model.{0,60}(?:not found|not exist|unknown|invalid)|no such model|HTTP 404", "check `model` and `base_url`"),
-        (r"stream|not JSON", "see that `base_url` is the `/v1` of an OpenAI-compatible server; one that streams unasked takes `extra_body: {stream: false}`"),
+        (
+            r"stream|not JSON",
+            "see that `base_url` is the `/v1` of an OpenAI-compatible server; one that streams unasked takes `extra_body: {stream: false}`",
+        ),
         (r"time[d ]?.?out|no answer within", "raise `timeout_s`, or lower `concurrency`"),
-        (r"\bHTTP 5\d\d|internal server error|error inside", "where only log-probabilities fail write `logprobs: false`; else run the same command again later"),
+        (
+            r"\bHTTP 5\d\d|internal server error|error inside",
+            "where only log-probabilities fail write `logprobs: false`; else run the same command again later",
+        ),
         (r"not in the (?:replayed )?file|replay", "replay the responses of a run with the same questions"),
     )
-)  # fmt: skip
+)
 _DECLINED = "reword these prompts, or ask another model"
 _THINKING = "give the answer room (`max_tokens` under the model), or turn thinking off (`extra_body`)"
 

@@ -63,10 +63,11 @@ class SlotCount:
         """
         once = 1 / pl.col("n_presentations")
         counted = rows.group_by("every").agg(
-            pl.col("slot").count(), (pl.col("slot") == "A").sum().alias("first"),
+            pl.col("slot").count(),
+            (pl.col("slot") == "A").sum().alias("first"),
             (pl.col("position_bias") * once).sum().alias("bias"),
             once.filter(pl.col("position_bias").is_not_null()).sum().alias("cells"),
-        )  # fmt: skip
+        )
         self._totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
 
     def slots(self) -> Slots:

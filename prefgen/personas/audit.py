@@ -203,10 +203,19 @@ def audit_of_people(
     associations = _associations(targets, cells, codes, weight)
     differences = [abs(one.target - one.realised) for one in associations]
     return Audit(
-        population.population, sources_of(population), len(weight), effective_n(weight), tuple(rows),
-        tuple(_margins(targets, cells, codes, weight / total)), tuple(associations),
-        float(np.mean(differences)) if differences else None, max(differences, default=None), _kept(associations), fit, privacy,
-    )  # fmt: skip
+        population.population,
+        sources_of(population),
+        len(weight),
+        effective_n(weight),
+        tuple(rows),
+        tuple(_margins(targets, cells, codes, weight / total)),
+        tuple(associations),
+        float(np.mean(differences)) if differences else None,
+        max(differences, default=None),
+        _kept(associations),
+        fit,
+        privacy,
+    )
 
 
 def _joint(target: Target, realised: Shares) -> Shares:

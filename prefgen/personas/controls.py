@@ -22,9 +22,12 @@ def none_control(people: pl.DataFrame) -> pl.DataFrame:
     """One row without a portrait: no attributes, text '', weight 1, standing beside nobody."""
     blank = people.head(1).select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in people.schema.items())
     return blank.with_columns(
-        pl.lit("none").alias("persona_id"), people["population"].head(1), pl.lit("none").alias("control"),
-        pl.lit(1.0).alias("weight"), pl.lit("").alias("text"),
-    )  # fmt: skip
+        pl.lit("none").alias("persona_id"),
+        people["population"].head(1),
+        pl.lit("none").alias("control"),
+        pl.lit(1.0).alias("weight"),
+        pl.lit("").alias("text"),
+    )
 
 
 def wrong_control(people: pl.DataFrame, *, seed: int) -> pl.DataFrame | None:

@@ -69,9 +69,16 @@ def drawn_codes(population: Population, targets: Targets, *, n: int, rng: np.ran
         counts, moved, short = np.bincount(repair.cell, minlength=len(counts)), repair.moved, repair.short
     cell, number = people_in_order(frame.drawn, phase, counts)
     facts = FitFacts(
-        "network" if large else "joint", fit.rounds, fit.residual, fit.converged, tuple(map(str, fit.disagreements)),
-        moved, short, (*said, *notes), levels,
-    )  # fmt: skip
+        "network" if large else "joint",
+        fit.rounds,
+        fit.residual,
+        fit.converged,
+        tuple(map(str, fit.disagreements)),
+        moved,
+        short,
+        (*said, *notes),
+        levels,
+    )
     filtered = population.keep is not None or population.oversample is not None
     wanted = Cells(cells.axes, cells.codes, frame.kept) if filtered or not large else None
     return DrawnCodes(tuple(code[cell] for code in cells.codes), frame.weight[cell], number, wanted, facts)

@@ -17,7 +17,9 @@ MISSING_MARKS = frozenset(
 _NUMBER = re.compile(r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$")
 _WHOLE = re.compile(r"^-?\d{1,15}$")
 _CODE = re.compile(r"^-?9*[789]$")
-_NO_ANSWER = frozenset({"don't know", "dont know", "dk", "refused", "no answer", "not applicable", "iap", "inap", "unknown", "missing"})  # fmt: skip
+_NO_ANSWER = frozenset(
+    {"don't know", "dont know", "dk", "refused", "no answer", "not applicable", "iap", "inap", "unknown", "missing"}
+)
 _TOTALS = frozenset({"total", "totals", "grand total", "subtotal", "sum", "overall"})
 _UNIT = re.compile(r"^(\(.*\)|\[.*\]|%|years?|(eur|usd|gbp|euros?|dollars?)(/\w+)?|numeric|string|integer|text)$")
 _LONG = 60  # characters; longer levels are rather the text of a question

@@ -160,9 +160,15 @@ def _checked(
     for row, text in enumerate(column):
         if text is None or numbers[text] is None:
             what = "an empty field" if text is None else repr(text)
-            raise SpecError(Complaint(
-                str(data.file), int(places.numbers[row]), column.name, f"{what} is no number", number_fix(text or "")
-            ))  # fmt: skip
+            raise SpecError(
+                Complaint(
+                    str(data.file),
+                    int(places.numbers[row]),
+                    column.name,
+                    f"{what} is no number",
+                    number_fix(text or ""),
+                )
+            )
     return {text: number for text, number in numbers.items() if number is not None}
 
 
@@ -172,11 +178,15 @@ def _check_respondents(data: Microdata, levels: pl.DataFrame, places: Places) ->
         ids = levels[name].str.starts_with(_IMPORT_ID).fill_null(value=False).arg_true()
         if len(ids):
             line = int(places.numbers[ids[0]])
-            raise SpecError(Complaint(
-                str(data.file), line, data.sources[name],
-                f"a row of the survey platform ({levels[name][ids[0]]!r:.50}), not a respondent",
-                "take the rows between the header and the first respondent out: question texts and import ids",
-            ))  # fmt: skip
+            raise SpecError(
+                Complaint(
+                    str(data.file),
+                    line,
+                    data.sources[name],
+                    f"a row of the survey platform ({levels[name][ids[0]]!r:.50}), not a respondent",
+                    "take the rows between the header and the first respondent out: question texts and import ids",
+                )
+            )
 
 
 def _declared(population: Population, data: Microdata, name: str) -> Sequence[str]:

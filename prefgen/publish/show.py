@@ -15,7 +15,8 @@ from rich.text import Text
 
 from prefgen.publish.report import read_findings
 from prefgen.publish.report.bars import flow_of
-from prefgen.publish.report.headlines import Headline, headlines
+from prefgen.publish.report.headline import Headline
+from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import Reading, read_judgments
 from prefgen.publish.report.words import Record, count, duration, interval, percent, short, signed
@@ -45,18 +46,38 @@ def summary_of(run: Path) -> dict[str, Any]:
         "unfinished": stopped_facts(folder) if stopped else None,
         "lead": next(stopped_lines(folder)) if stopped else lead_of(manifest, findings) if "steps" in manifest else "",
         "steps": [
-            {key: step.get(key) for key in ("name", "kind", "grain", "rows", "kept", "dropped", "requests", "tokens", "cost_usd", "seconds")}
+            {
+                key: step.get(key)
+                for key in (
+                    "name",
+                    "kind",
+                    "grain",
+                    "rows",
+                    "kept",
+                    "dropped",
+                    "requests",
+                    "tokens",
+                    "cost_usd",
+                    "seconds",
+                )
+            }
             for step in manifest.get("steps", [])
         ],
         "gates": manifest.get("gates", []),
         "exports": {config["name"]: config["splits"] for config in manifest.get("configs", [])},
-        "headlines": [{"about": one.key, "weight": one.weight, "says": one.sentence} for one in headlines(manifest, findings)],
-        "agreement": agreement and {"alpha": agreement["alpha"], "unanimous": agreement["unanimous"]},
-        "position_bias": bias and {key: bias[key] for key in ("position_bias", "people", "first_slot", "fair_first_slot", "changes", "noise")},
-        "controls": [
-            {key: one[key] for key in ("persona_id", "control", "differs", "changes_mind")} for one in findings.get("controls") or []
+        "headlines": [
+            {"about": one.key, "weight": one.weight, "says": one.sentence} for one in headlines(manifest, findings)
         ],
-    }  # fmt: skip
+        "agreement": agreement and {"alpha": agreement["alpha"], "unanimous": agreement["unanimous"]},
+        "position_bias": bias
+        and {
+            key: bias[key] for key in ("position_bias", "people", "first_slot", "fair_first_slot", "changes", "noise")
+        },
+        "controls": [
+            {key: one[key] for key in ("persona_id", "control", "differs", "changes_mind")}
+            for one in findings.get("controls") or []
+        ],
+    }
 
 
 def show_run(run: Path, console: Console, *, rows: int = 5) -> None:
@@ -146,9 +167,12 @@ def _personas(findings: Record) -> Grid:
         effect, near = effects.get(one["persona_id"]), nearest.get(one["persona_id"])
         label = short(one["persona_id"], 30) + (f" ({one['control']})" if one["control"] else "")
         cells = (
-            label, interval(one["position_bias"], told=signed), interval(effect["differs"]) if effect else "",
-            percent(near[0]) if near else "", short(near[1], 24) if near else "",
-        )  # fmt: skip
+            label,
+            interval(one["position_bias"], told=signed),
+            interval(effect["differs"]) if effect else "",
+            percent(near[0]) if near else "",
+            short(near[1], 24) if near else "",
+        )
         grid.add_row(*(Text(plain(cell)) for cell in cells))
     return grid
 

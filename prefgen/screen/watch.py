@@ -142,8 +142,15 @@ class Events(Lines):
         print_json({"event": "note", "text": sentence})
 
     def done(self, outcome: Outcome) -> None:
-        print_json({"event": "done", "folder": str(outcome.folder.path), "fresh": outcome.fresh, "configs": outcome.manifest["configs"],
-            "gates": outcome.manifest["gates"]})  # fmt: skip
+        print_json(
+            {
+                "event": "done",
+                "folder": str(outcome.folder.path),
+                "fresh": outcome.fresh,
+                "configs": outcome.manifest["configs"],
+                "gates": outcome.manifest["gates"],
+            }
+        )
 
 
 @contextlib.contextmanager

@@ -42,17 +42,22 @@ class CalibrationSpec(Spec):
     weight: str | None = Field(None, description="Column of survey weights.")
     least: int = Field(30, ge=2, description="Fewest respondents that make a subgroup.")
     max_excess: float | None = Field(
-        None, ge=-1, le=1,
+        None,
+        ge=-1,
+        le=1,
         description="Gate: most that the mean total variation may lie above the band of real respondents; 0 asks for real people.",
-    )  # fmt: skip
+    )
     min_gain: float | None = Field(
-        None, le=1,
+        None,
+        le=1,
         description="Gate: least gain over knowing only the whole survey (1 as real people, 0 as the whole survey); missed where the whole interval is below it.",
-    )  # fmt: skip
+    )
     min_spread: float | None = Field(
-        None, ge=0, le=1,
+        None,
+        ge=0,
+        le=1,
         description="Gate: how often two personas of a subgroup differ, over how often two people do; what real respondents reach passes.",
-    )  # fmt: skip
+    )
 
     @property
     def columns(self) -> dict[str, str]:

@@ -31,13 +31,102 @@ _PIECE = re.compile(
 _MOST_PARTS = 500  # words and signs; polars needs seconds for a chain of 400 ORs, and minutes for one of 2,000
 _MOST_CHARS = 200_000
 
-_ROW_WISE = frozenset(["abs", "acos", "acosd", "asin", "asind", "atan", "atand", "atan2", "atan2d", "cos", "cosd", "cot", "cotd", "degrees", "radians", "sin", "sind", "tan", "tand", "exp", "ln", "log", "log10", "log1p", "log2", "pow", "power", "sqrt", "cbrt", "pi", "sign", "mod", "div", "round", "floor", "ceil", "ceiling", "trunc", "truncate", "bit_and", "bit_or", "bit_xor", "bit_not", "bit_count", "bit_length", "char_length", "character_length", "length", "octet_length", "concat", "concat_ws", "lower", "upper", "initcap", "left", "right", "ltrim", "rtrim", "trim", "replace", "reverse", "substr", "substring", "split_part", "string_to_array", "strpos", "position", "starts_with", "ends_with", "regexp_like", "regexp_replace", "normalize", "date", "date_part", "extract", "strftime", "strptime", "timestamp", "year", "month", "day", "hour", "minute", "second", "quarter", "week", "dayofweek", "dayofyear", "coalesce", "ifnull", "nullif", "greatest", "least", "if", "cast", "try_cast", "array_contains", "array_get", "array_length", "array_lower", "array_upper", "array_mean", "array_sum", "array_reverse", "array_unique", "array_to_string"])  # fmt: skip
+_ROW_WISE = frozenset(
+    """
+    abs acos acosd asin asind atan atand atan2 atan2d cos cosd cot cotd degrees radians sin sind tan tand exp ln log
+    log10 log1p log2 pow power sqrt cbrt pi sign mod div round floor ceil ceiling trunc truncate bit_and bit_or
+    bit_xor bit_not bit_count bit_length char_length character_length length octet_length concat concat_ws lower
+    upper initcap left right ltrim rtrim trim replace reverse substr substring split_part string_to_array strpos
+    position starts_with ends_with regexp_like regexp_replace normalize date date_part extract strftime strptime
+    timestamp year month day hour minute second quarter week dayofweek dayofyear coalesce ifnull nullif greatest
+    least if cast try_cast array_contains array_get array_length array_lower array_upper array_mean array_sum
+    array_reverse array_unique array_to_string
+    """.split()  # noqa: SIM905 - a list has a line for every name
+)
 """Functions that look at one row. Left out: what makes texts of any length (lpad, rpad) or rows (unnest)."""
 
-_OF_ROWS = frozenset(["avg", "count", "sum", "min", "max", "median", "stddev", "stdev", "stddev_samp", "stdev_samp", "variance", "var", "var_samp", "first", "last", "first_value", "last_value", "quantile_cont", "quantile_disc", "corr", "covar", "covar_pop", "covar_samp", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value", "array_agg", "string_agg", "listagg", "group_concat"])  # fmt: skip
+_OF_ROWS = frozenset(
+    [
+        "avg",
+        "count",
+        "sum",
+        "min",
+        "max",
+        "median",
+        "stddev",
+        "stdev",
+        "stddev_samp",
+        "stdev_samp",
+        "variance",
+        "var",
+        "var_samp",
+        "first",
+        "last",
+        "first_value",
+        "last_value",
+        "quantile_cont",
+        "quantile_disc",
+        "corr",
+        "covar",
+        "covar_pop",
+        "covar_samp",
+        "row_number",
+        "rank",
+        "dense_rank",
+        "percent_rank",
+        "cume_dist",
+        "ntile",
+        "lag",
+        "lead",
+        "nth_value",
+        "array_agg",
+        "string_agg",
+        "listagg",
+        "group_concat",
+    ]
+)
 """Functions that look at other rows of the table too."""
 
-_BEFORE_BRACKETS = frozenset(["and", "or", "not", "in", "is", "between", "like", "ilike", "rlike", "regexp", "similar", "to", "when", "then", "else", "case", "end", "over", "filter", "where", "by", "any", "all", "distinct", "from", "as", "on", "varchar", "char", "decimal", "numeric", "float", "double", "time", "timestamp", "interval"])  # fmt: skip
+_BEFORE_BRACKETS = frozenset(
+    [
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "between",
+        "like",
+        "ilike",
+        "rlike",
+        "regexp",
+        "similar",
+        "to",
+        "when",
+        "then",
+        "else",
+        "case",
+        "end",
+        "over",
+        "filter",
+        "where",
+        "by",
+        "any",
+        "all",
+        "distinct",
+        "from",
+        "as",
+        "on",
+        "varchar",
+        "char",
+        "decimal",
+        "numeric",
+        "float",
+        "double",
+        "time",
+        "timestamp",
+        "interval",
+    ]
+)
 """Words of the language that may stand before a bracket and call nothing."""
 
 _CLOCK = frozenset(["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"])
@@ -94,8 +183,11 @@ def _placeholders(schema: pl.Schema) -> pl.DataFrame:
     columns = []
     for name, kind in schema.items():
         plain = kind.is_numeric() or kind.is_temporal() or kind == pl.Boolean
-        columns.append(pl.Series(name, [None, 0, 1] if plain else [None] * 3, pl.Int8).cast(pl.Int64).cast(kind)
-            if plain else pl.Series(name, [None] * 3, kind))  # fmt: skip
+        columns.append(
+            pl.Series(name, [None, 0, 1] if plain else [None] * 3, pl.Int8).cast(pl.Int64).cast(kind)
+            if plain
+            else pl.Series(name, [None] * 3, kind)
+        )
     return pl.DataFrame(columns)
 
 
@@ -105,17 +197,23 @@ def _called(text: str) -> Iterator[str]:
     for kind, piece in _pieces(text):
         parts += kind in ("name", "word") or (kind == "sign" and piece != ",")
         if parts > _MOST_PARTS:
-            raise ConditionError(f"{_short(text)} has more than {_MOST_PARTS} parts",
-                "write `column IN (...)` instead of many ORs, or bring a column that says it")  # fmt: skip
+            raise ConditionError(
+                f"{_short(text)} has more than {_MOST_PARTS} parts",
+                "write `column IN (...)` instead of many ORs, or bring a column that says it",
+            )
         word = piece.lower() if kind == "word" else ""
         if word in ("select", "with") or (before == "(" and word in _QUERIES):
-            raise ConditionError(f"{_short(text)} asks another table ({piece})",
-                f'write an expression over the columns alone; a column of this name is written "{piece}"')  # fmt: skip
+            raise ConditionError(
+                f"{_short(text)} asks another table ({piece})",
+                f'write an expression over the columns alone; a column of this name is written "{piece}"',
+            )
         if piece == "(" and before[:1] not in ("", "(") and (before[0] == '"' or before[0].isalpha()):
             yield from _known(text, before)
         elif word in _CLOCK:
-            raise ConditionError(f"{_short(text)} reads the clock ({piece})",
-                f'write the date itself, e.g. DATE \'2026-01-31\'; a column of this name is written "{piece}"')  # fmt: skip
+            raise ConditionError(
+                f"{_short(text)} reads the clock ({piece})",
+                f"write the date itself, e.g. DATE '2026-01-31'; a column of this name is written \"{piece}\"",
+            )
         before = piece
 
 
@@ -125,8 +223,9 @@ def _known(text: str, name: str) -> Iterator[str]:
     if function in _ROW_WISE or function in _OF_ROWS:
         yield function
     elif name[0] == '"' or function not in _BEFORE_BRACKETS:
-        raise ConditionError(f"{_short(text)} calls {function}(), which is not offered",
-            f"use {one_of(function, _ROW_WISE | _OF_ROWS)}")  # fmt: skip
+        raise ConditionError(
+            f"{_short(text)} calls {function}(), which is not offered", f"use {one_of(function, _ROW_WISE | _OF_ROWS)}"
+        )
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
@@ -137,8 +236,10 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
     while place < len(text):
         found = _PIECE.match(text, place)
         if found is None or text.startswith(("--", "/*"), place):
-            raise ConditionError(f"{_short(text)}: {text[place : place + 12]!r} is not understood",
-                "use '...' around texts and \"...\" around unusual names of columns; comments go above, behind a #")  # fmt: skip
+            raise ConditionError(
+                f"{_short(text)}: {text[place : place + 12]!r} is not understood",
+                "use '...' around texts and \"...\" around unusual names of columns; comments go above, behind a #",
+            )
         if found.lastgroup is not None:
             yield found.lastgroup, found.group()
         place = found.end()

@@ -36,7 +36,7 @@ _PLAIN = {
     "int": (re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789")),
     "float": (re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$"), list("-+.0123456789")),
     "merge": (re.compile(r"^<<$"), ["<"]),
-}  # fmt: skip
+}
 for _tag, (_pattern, _first) in _PLAIN.items():
     _Yaml12.add_implicit_resolver(_CORE + _tag, _pattern, _first)
 
@@ -135,9 +135,11 @@ def _read_text(path: Path) -> str:
             if len(content) > _MAX_BYTES:
                 size = max(path.stat().st_size, len(content)) / 1e6
                 raise _whole(
-                    path, 1, f"the file has {size:.1f} MB, a spec has at most {_MAX_BYTES / 1e6:.0f} MB",
+                    path,
+                    1,
+                    f"the file has {size:.1f} MB, a spec has at most {_MAX_BYTES / 1e6:.0f} MB",
                     "is this the right file? Rows belong into a table (jsonl, csv, parquet), which the spec names",
-                )  # fmt: skip
+                )
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
@@ -188,8 +190,15 @@ class _Walk:
                 raise _whole(self.path, line, "a key must be a plain word", "quote the key or write it plainly")
             name = name_node.value
             if name in seen:
-                raise SpecError(Complaint(str(self.path), line, dotted((*key, name)),
-                    f"written twice, first on line {seen[name]}", "keep one of the two"))  # fmt: skip
+                raise SpecError(
+                    Complaint(
+                        str(self.path),
+                        line,
+                        dotted((*key, name)),
+                        f"written twice, first on line {seen[name]}",
+                        "keep one of the two",
+                    )
+                )
             seen[name] = line
             # Keys are names: `18-34`, `2020` or `true` as a level stays the text that was written.
             if name_node.tag != "tag:yaml.org,2002:merge":

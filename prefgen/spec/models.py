@@ -180,5 +180,22 @@ class ReplayModel(_Model):
 
 ModelSpec = Annotated[EmbeddedModel | OpenAIModel | BatchModel | ReplayModel, Field(discriminator="engine")]
 
-TRANSPORT = frozenset({"engine", "base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts", "batch_size", "batch_bytes", "threads", "context", "responses", "gguf", "constrain", "logprobs"})  # fmt: skip
+TRANSPORT = frozenset(
+    {
+        "engine",
+        "base_url",
+        "api_key_env",
+        "concurrency",
+        "timeout_s",
+        "max_attempts",
+        "batch_size",
+        "batch_bytes",
+        "threads",
+        "context",
+        "responses",
+        "gguf",
+        "constrain",
+        "logprobs",
+    }
+)
 """Keys that say how an answer travels, not what it is: they may differ between runs that share answers."""

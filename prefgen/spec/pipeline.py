@@ -170,9 +170,11 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
         )
     complaints: list[Complaint] = []
     data["steps"] = dict(_steps(document, raw_steps, kinds, spec_of, complaints))
-    data["expect"] = {
-        name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()
-    } if isinstance(data.get("expect"), dict | None) else data["expect"]  # fmt: skip
+    data["expect"] = (
+        {name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()}
+        if isinstance(data.get("expect"), dict | None)
+        else data["expect"]
+    )
     data["document"] = document
     try:
         pipeline = validated(Pipeline, document, data, (), path.parent)

@@ -38,8 +38,9 @@ class TableSpec(Spec):
 
     of: list[Name] = Field(min_length=1, description="Attributes of the table.")
     given: list[Name] = Field(
-        default_factory=list, description="Attributes conditioned on: the shares of `of` sum to 1 for each of their combinations."
-    )  # fmt: skip
+        default_factory=list,
+        description="Attributes conditioned on: the shares of `of` sum to 1 for each of their combinations.",
+    )
     file: InputPath | None = Field(
         None, description="CSV or Parquet with a column for each attribute and one named `share` or `count`."
     )
@@ -78,15 +79,17 @@ class Microdata(Spec):
         description="Codes of a missing value, e.g. [-99, refused], for all columns or by attribute. Empty fields, NA, N/A, NaN, NULL and `.` are missing anyway, unless `attributes:` names them as levels.",
     )
     labels: dict[Name, dict[str, str]] = Field(
-        default_factory=dict, description="{attribute: {code: level}}: what the codes of the survey mean; several codes may mean one level."
-    )  # fmt: skip
+        default_factory=dict,
+        description="{attribute: {code: level}}: what the codes of the survey mean; several codes may mean one level.",
+    )
     tables: list[list[Name]] | Literal["pairs"] = Field(
         "pairs", description="Which tables to estimate: all pairs, or these."
     )
     min_cell: int = Field(1, ge=1, description="Least number of respondents behind a table cell that is not empty.")
     small: Literal["refuse", "merge"] = Field(
-        "refuse", description="Below `min_cell`: refuse, or merge the rarer level (a neighbour if ordered, else `other`)."
-    )  # fmt: skip
+        "refuse",
+        description="Below `min_cell`: refuse, or merge the rarer level (a neighbour if ordered, else `other`).",
+    )
 
     @property
     def sources(self) -> dict[str, str]:
@@ -218,8 +221,12 @@ def read_population(path: Path, *, above: tuple[Path, ...] = ()) -> Population:
 
 
 _LEVELS: tuple[tuple[str, ...], ...] = (
-    ("attributes", "*"), ("attributes", "*", "levels"), ("impossible",), ("microdata", "na"), ("microdata", "labels"),
-)  # fmt: skip
+    ("attributes", "*"),
+    ("attributes", "*", "levels"),
+    ("impossible",),
+    ("microdata", "na"),
+    ("microdata", "labels"),
+)
 """Where a persona spec lists levels."""
 
 

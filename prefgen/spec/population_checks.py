@@ -14,7 +14,9 @@ from prefgen.spec.template import template_complaints
 if TYPE_CHECKING:
     from prefgen.spec.population import Population
 
-RESERVED = frozenset({"persona_id", "population", "control", "control_of", "weight", "text", "portrait", "person", "wording"})  # fmt: skip
+RESERVED = frozenset(
+    {"persona_id", "population", "control", "control_of", "weight", "text", "portrait", "person", "wording"}
+)
 """Columns of the personas table that are not attributes."""
 
 
@@ -23,8 +25,11 @@ def complaints_about(population: Population) -> Iterator[Complaint]:
     say = population.document.complaint
     kinds = [bool(population.portraits), bool(population.attributes or population.microdata), bool(population.combine)]
     if sum(kinds) != 1:
-        yield say((), "a population has portraits, or attributes and microdata, or combines others",
-            "write exactly one of `portraits:`, `attributes:` (and/or `microdata:`), `combine:`")  # fmt: skip
+        yield say(
+            (),
+            "a population has portraits, or attributes and microdata, or combines others",
+            "write exactly one of `portraits:`, `attributes:` (and/or `microdata:`), `combine:`",
+        )
         return
     if not population.attributes and not population.microdata:
         for key in (

@@ -24,7 +24,53 @@ OFFERED: Mapping[str, Any] = {"range": safe_range}
 
 _MOST_CHARS = 200_000
 
-_TEXT_METHODS = frozenset(["capitalize", "casefold", "center", "count", "decode", "endswith", "find", "format", "format_map", "hex", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill"])  # fmt: skip
+_TEXT_METHODS = frozenset(
+    [
+        "capitalize",
+        "casefold",
+        "center",
+        "count",
+        "decode",
+        "endswith",
+        "find",
+        "format",
+        "format_map",
+        "hex",
+        "index",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "islower",
+        "isnumeric",
+        "isspace",
+        "istitle",
+        "isupper",
+        "join",
+        "ljust",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rfind",
+        "rindex",
+        "rjust",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "swapcase",
+        "title",
+        "upper",
+        "zfill",
+    ]
+)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -169,7 +215,11 @@ def template_complaints(document: Document, key: Key, template: str, allowed: se
         PLAIN.compile(template)
         wanted = names_in(template)
     except TemplateSyntaxError as error:
-        yield document.complaint(key, f"not a template: {error.message} (line {error.lineno} of the text)", "write {{ attribute }}, or {% raw %} around braces")  # fmt: skip
+        yield document.complaint(
+            key,
+            f"not a template: {error.message} (line {error.lineno} of the text)",
+            "write {{ attribute }}, or {% raw %} around braces",
+        )
         return
     for name in sorted(wanted - allowed - set(OFFERED)):
         fix = f"use {one_of(name, allowed)}" if allowed else "take it out"

@@ -131,8 +131,11 @@ def _leaves(tree: object, by: list[str], name: str, context: Context) -> Iterato
     if not by:
         values = tree if isinstance(tree, list) else None
         if values is None or not all(isinstance(value, Scalar) for value in values):
-            raise context.error(("product", name, "tree"), "the leaves must be lists of values",
-                "make the mappings as deep as `by` is long")  # fmt: skip
+            raise context.error(
+                ("product", name, "tree"),
+                "the leaves must be lists of values",
+                "make the mappings as deep as `by` is long",
+            )
         yield from ({name: value} for value in values)
         return
     if not isinstance(tree, dict):

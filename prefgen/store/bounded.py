@@ -65,8 +65,10 @@ class _Bounded(httpx2.SyncByteStream):
         for piece in self._stream:
             left -= len(piece)
             if left < 0:
-                raise FileError(f"{self._path}: the Hub sends more than the {self._most:,} bytes that it may have",
-                    fix="check HF_ENDPOINT and the name; what is sent is not what is listed there")  # fmt: skip
+                raise FileError(
+                    f"{self._path}: the Hub sends more than the {self._most:,} bytes that it may have",
+                    fix="check HF_ENDPOINT and the name; what is sent is not what is listed there",
+                )
             yield piece
 
     def close(self) -> None:

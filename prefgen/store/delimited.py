@@ -28,8 +28,12 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_OTHER_FORMATS = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "compressed (gzip)",
-                  b"PAR1": "Parquet", b"\xd0\xcf\x11\xe0": "an old Excel workbook"}  # fmt: skip
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"PAR1": "Parquet",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,11 @@ def read_delimited(path: Path, *, separator: str | None = None) -> Delimited:
     except UnicodeDecodeError as error:
         line = _undecodable_line(path, error.encoding)
         raise _complaint(
-            path, line, f"not {error.encoding.upper()} text",
-            "save the file as UTF-8 (Excel: `CSV UTF-8`; R: `fileEncoding = \"UTF-8\"`; pandas: `encoding=\"utf-8\"`)",
-        ) from None  # fmt: skip
+            path,
+            line,
+            f"not {error.encoding.upper()} text",
+            'save the file as UTF-8 (Excel: `CSV UTF-8`; R: `fileEncoding = "UTF-8"`; pandas: `encoding="utf-8"`)',
+        ) from None
 
 
 def _read(path: Path, dialect: _Dialect) -> Delimited:
@@ -98,9 +104,11 @@ def _read(path: Path, dialect: _Dialect) -> Delimited:
                 raise _ragged(path, line, fields, names, dialect)
         lines += [line for line, _ in chunk]
         columns = zip(*(fields for _, fields in chunk), strict=True)
-        chunks.append(pl.DataFrame(
-            [pl.Series(place, column, dtype=pl.String) for place, column in zip(places, columns, strict=True)]
-        ).with_columns(pl.all().replace("", None)))  # fmt: skip
+        chunks.append(
+            pl.DataFrame(
+                [pl.Series(place, column, dtype=pl.String) for place, column in zip(places, columns, strict=True)]
+            ).with_columns(pl.all().replace("", None))
+        )
     if not chunks:
         raise _complaint(path, at, "a header, but no row", "write at least one row")
     frame = pl.concat(chunks)
@@ -142,9 +150,11 @@ def _records(path: Path, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
                 return
             except csv.Error as error:
                 raise _complaint(
-                    path, line, f"a quotation mark is out of place: {error}",
+                    path,
+                    line,
+                    f"a quotation mark is out of place: {error}",
                     'put the whole field in quotation marks and double those inside: "He said ""yes"""',
-                ) from None  # fmt: skip
+                ) from None
             if fields:
                 yield line, fields
 

@@ -135,8 +135,10 @@ class RunFolder:
         done = self._done(step)
         if done is None or (check and not self._is_whole(step, done)):
             problem = "there is no finished table" if done is None else "the table is damaged"
-            raise FileError(f"{self.tables / step}: {problem}",
-                fix="run the pipeline again; what was answered is kept, and the table is made anew")  # fmt: skip
+            raise FileError(
+                f"{self.tables / step}: {problem}",
+                fix="run the pipeline again; what was answered is kept, and the table is made anew",
+            )
         return _table(step, self.tables / step, int(done["rows"]))
 
     def has_table(self, step: str) -> bool:
@@ -182,8 +184,10 @@ class RunFolder:
         try:
             manifest = orjson.loads(self.manifest_path.read_bytes())
         except FileNotFoundError:
-            raise FileError(f"{self.path} is not a run folder: it has no manifest.json",
-                fix="give the folder that `prefgen run` wrote, e.g. outputs/quickstart") from None  # fmt: skip
+            raise FileError(
+                f"{self.path} is not a run folder: it has no manifest.json",
+                fix="give the folder that `prefgen run` wrote, e.g. outputs/quickstart",
+            ) from None
         except (OSError, ValueError) as error:
             raise FileError(f"{self.manifest_path}: cannot be read ({type(error).__name__})", fix=again) from None
         problem = wrong_manifest(manifest)
@@ -293,5 +297,7 @@ def file_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         where = error.filename or path
-        raise FileError(f"{where}: {error.strerror or error}",
-            fix="free some space or choose another folder; what was answered so far is kept") from error  # fmt: skip
+        raise FileError(
+            f"{where}: {error.strerror or error}",
+            fix="free some space or choose another folder; what was answered so far is kept",
+        ) from error

@@ -32,8 +32,13 @@ _SHARD = re.compile(r"data/([^/]*)-\d{5}-of-\d{5}[^/]*\.[^/]*")
 _SPLIT = re.compile(r"\w+(\.\w+)*")
 _APART = r"[-._ 0-9]"
 _NO_DATA = {
-    "README.md", "config.json", "dataset_info.json", "dataset_infos.json", "dummy_data.zip", "dataset_dict.json",
-}  # fmt: skip
+    "README.md",
+    "config.json",
+    "dataset_info.json",
+    "dataset_infos.json",
+    "dummy_data.zip",
+    "dataset_dict.json",
+}
 _PLAIN = {"config_name", "data_files", "data_dir", "default", "version", "description", "features", "sep", "delimiter"}
 """Keys of a config that say where its rows are, or change nothing about them."""
 
@@ -84,14 +89,20 @@ class Layout:
         """Readable files by split, in the order in which they are read."""
         if config.unknown:
             said = ", ".join(f"`{key}`" for key in config.unknown)
-            raise self._error(f"reads the config {config.name!r} with {said}, which is not done here",
-                "load it with datasets.load_dataset and bring the rows as a file")  # fmt: skip
+            raise self._error(
+                f"reads the config {config.name!r} with {said}, which is not done here",
+                "load it with datasets.load_dataset and bring the rows as a file",
+            )
         base = posixpath.normpath(config.data_dir) if config.data_dir else ""
         patterns = self._written(config) if config.data_files is not None else None
-        found = self._by_name(base) if patterns is None else {
-            split: _unique(path for like in likes for path in self._matching(posixpath.join(base, like)))
-            for split, likes in patterns.items()
-        }  # fmt: skip
+        found = (
+            self._by_name(base)
+            if patterns is None
+            else {
+                split: _unique(path for like in likes for path in self._matching(posixpath.join(base, like)))
+                for split, likes in patterns.items()
+            }
+        )
         for split in found:
             if not _SPLIT.fullmatch(split):
                 raise self._error(f"has a split called {split!r:.60}", "name a `config` whose splits are words")
@@ -101,8 +112,10 @@ class Layout:
         """Patterns by split, as the card writes them."""
         said = config.data_files
         listed = [said] if isinstance(said, str) else said
-        wrong = self._error(f"has a card whose `data_files` of {config.name!r} cannot be read",
-            "name another `config`, or bring the rows as a file")  # fmt: skip
+        wrong = self._error(
+            f"has a card whose `data_files` of {config.name!r} cannot be read",
+            "name another `config`, or bring the rows as a file",
+        )
         if not isinstance(listed, list) or not listed:
             raise wrong
         if all(isinstance(one, str) for one in listed):
@@ -135,9 +148,12 @@ class Layout:
             for rest, path in inside.items():
                 parts = rest.split("/")
                 words = [
-                    split for split, names in _WORDS.items()
-                    if any(_is_called(part, names, folder=in_folder) for part in (parts[:-1] if in_folder else parts[-1:]))
-                ]  # fmt: skip
+                    split
+                    for split, names in _WORDS.items()
+                    if any(
+                        _is_called(part, names, folder=in_folder) for part in (parts[:-1] if in_folder else parts[-1:])
+                    )
+                ]
                 for split in words:
                     named[split].append(path)
             if any(named.values()):
@@ -148,11 +164,12 @@ class Layout:
         """Files that a pattern can mean: none that is hidden, or in a folder that begins with `__`, unless it says so."""
         name = posixpath.basename(pattern)
         return [
-            path for path in sorted(self.files)
+            path
+            for path in sorted(self.files)
             if (posixpath.basename(path) not in _NO_DATA or posixpath.basename(path) == name)
             and _count(path, ".") == _count(pattern, ".")
             and _count(posixpath.dirname(path), "__") == _count(posixpath.dirname(pattern), "__")
-        ]  # fmt: skip
+        ]
 
     def _matching(self, pattern: str) -> list[str]:
         pattern = posixpath.normpath(pattern)
@@ -168,8 +185,10 @@ class Layout:
         try:
             matches = re.compile(glob_translate(pattern)).match
         except (ValueError, re.error):
-            raise self._error(f"has a card that names files by {pattern!r:.80}, which is no pattern",
-                "name another `config`, or bring the rows as a file") from None  # fmt: skip
+            raise self._error(
+                f"has a card that names files by {pattern!r:.80}, which is no pattern",
+                "name another `config`, or bring the rows as a file",
+            ) from None
         return [path for path in self._visible(pattern) if matches(path)]
 
     def _readable(self, splits: dict[str, list[str]], config: Config) -> dict[str, list[str]]:
@@ -183,8 +202,10 @@ class Layout:
         odd = kinds - set(READABLE)
         if len(kinds) > 1 or odd:
             said = ", ".join(f"{split}: {kind or 'none'}" for split, kind in sorted(formats.items()))
-            raise self._error(f"has files of formats that cannot be read together, or at all ({said})",
-                f"name a `config` of {', '.join(READABLE)} files, or bring the rows as a file")  # fmt: skip
+            raise self._error(
+                f"has files of formats that cannot be read together, or at all ({said})",
+                f"name a `config` of {', '.join(READABLE)} files, or bring the rows as a file",
+            )
         (kind,) = kinds
         kept = {split: [path for path in paths if path.lower().endswith(f".{kind}")] for split, paths in splits.items()}
         bad = next((path for paths in kept.values() for path in paths if not is_inside(path)), None)

@@ -67,8 +67,10 @@ def _fetched(remote: Remote, commit: str, config: str | None, split: str | None)
     paths = [path for name in wanted for path in splits[name]]
     size = sum(state.files[path].size_bytes for path in paths)
     if size > MAX_BYTES:
-        raise FileError(f"{remote.repo_id}: its {len(paths):,} files have {size / 1e9:.0f} GB, at most {MAX_BYTES / 1e9:.0f} are read",
-            fix="name a `config` or a `split`, or bring some of its rows as a file")  # fmt: skip
+        raise FileError(
+            f"{remote.repo_id}: its {len(paths):,} files have {size / 1e9:.0f} GB, at most {MAX_BYTES / 1e9:.0f} are read",
+            fix="name a `config` or a `split`, or bring some of its rows as a file",
+        )
     with tempfile.TemporaryDirectory(prefix="prefgen-hub-") as folder:
         local = [remote.download(path, state, Path(folder)) for path in paths]
         try:

@@ -71,9 +71,18 @@ def _said_model(pipeline: Pipeline, name: str) -> dict[str, Any]:
 
 
 def step_account(
-    *, name: str, kind: str, grain: str, fingerprint: str, rows_in: int, table: Table, summary: Mapping[str, Any],
-    model: str | None, asked: Mapping[str, Any], seconds: float,
-) -> Account:  # fmt: skip
+    *,
+    name: str,
+    kind: str,
+    grain: str,
+    fingerprint: str,
+    rows_in: int,
+    table: Table,
+    summary: Mapping[str, Any],
+    model: str | None,
+    asked: Mapping[str, Any],
+    seconds: float,
+) -> Account:
     """One entry of the manifest's `steps`."""
     dropped: dict[str, int] = {}
     if table.parts and "reject_reason" in table.schema:
@@ -175,8 +184,10 @@ def check_files(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
     """FileError for a file that is not the one that the manifest describes."""
     for entry in manifest["files"]:
         if not is_as_listed(folder, entry):
-            raise FileError(f"{folder.path / entry['path']}: not the file that the manifest describes",
-                fix="run the pipeline again; the responses are kept, so nothing is asked twice")  # fmt: skip
+            raise FileError(
+                f"{folder.path / entry['path']}: not the file that the manifest describes",
+                fix="run the pipeline again; the responses are kept, so nothing is asked twice",
+            )
 
 
 def write_resolved(pipeline: Pipeline, folder: RunFolder) -> None:

@@ -25,6 +25,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from prefgen.errors import FileError, PrefgenError, UsageError
 from prefgen.ids import file_sha256
 from prefgen.store.bounded import SLACK_BYTES, at_most
+from prefgen.store.hub_errors import is_transport, may_pass, origin, status
 from prefgen.store.shape import is_inside
 
 T = TypeVar("T")
@@ -120,10 +121,11 @@ class Remote:
         operations = [CommitOperationAdd(path, content) for path, content in changed.items()]
         gone = [CommitOperationDelete(path) for path in deleted]
         try:
-            self.api.create_commit(self.repo_id, [*operations, *gone], commit_message=message, repo_type="dataset",
-                                   parent_commit=parent)  # fmt: skip
+            self.api.create_commit(
+                self.repo_id, [*operations, *gone], commit_message=message, repo_type="dataset", parent_commit=parent
+            )
         except HfHubHTTPError as error:
-            if _status(error) == 412:
+            if status(error) == 412:
                 raise StaleError from None
             raise
 
@@ -152,9 +154,17 @@ class Remote:
         Raises FileError where more is sent than was listed.
         """
         most = state.files[path].size_bytes + SLACK_BYTES
-        fetched = self.calls(lambda: self.api.hf_hub_download(
-            self.repo_id, path, repo_type="dataset", revision=state.commit, local_dir=folder, force_download=again,
-        ), most=most)  # fmt: skip
+        fetched = self.calls(
+            lambda: self.api.hf_hub_download(
+                self.repo_id,
+                path,
+                repo_type="dataset",
+                revision=state.commit,
+                local_dir=folder,
+                force_download=again,
+            ),
+            most=most,
+        )
         return Path(fetched)
 
     def files(self) -> HfFileSystem:
@@ -171,16 +181,18 @@ class Remote:
         most    bytes of one answer
         """
         tries = Retrying(
-            stop=stop_after_attempt(ATTEMPTS), wait=wait_random_exponential(0.5, WAIT_S),
-            retry=retry_if_exception(_may_pass), reraise=True,
-        )  # fmt: skip
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(0.5, WAIT_S),
+            retry=retry_if_exception(may_pass),
+            reraise=True,
+        )
         try:
             with at_most(most):
                 return tries(call)
         except (PrefgenError, StaleError):
             raise
         except Exception as raised:
-            error = _origin(raised)
+            error = origin(raised)
             translated = self._translated(error, revision)
             if translated is None:
                 raise
@@ -188,28 +200,40 @@ class Remote:
 
     def _translated(self, error: BaseException, revision: str | None) -> FileError | None:
         place = f"{self.repo_id} on {self.endpoint}"
-        status = _status(error)
+        code = status(error)
         if isinstance(error, RevisionNotFoundError):
             return FileError(f"{place}: no revision {revision!r}", fix="give a branch, a tag or a commit that it has")
-        if isinstance(error, GatedRepoError) or status == 403:
-            return FileError(f"{place}: this token may not do that (HTTP 403)",
-                fix="use a token with write access to this namespace, or ask its owner")  # fmt: skip
+        if isinstance(error, GatedRepoError) or code == 403:
+            return FileError(
+                f"{place}: this token may not do that (HTTP 403)",
+                fix="use a token with write access to this namespace, or ask its owner",
+            )
         if isinstance(error, RepositoryNotFoundError):
-            return FileError(f"{place}: no such dataset, or one that this token cannot see",
-                fix="check the name; for a private dataset set HF_TOKEN or log in with `hf auth login`")  # fmt: skip
-        if status == 401:
-            return FileError(f"{place}: the token is missing or not accepted (HTTP 401)",
-                fix="set HF_TOKEN, or log in with `hf auth login`")  # fmt: skip
-        if status is not None:
+            return FileError(
+                f"{place}: no such dataset, or one that this token cannot see",
+                fix="check the name; for a private dataset set HF_TOKEN or log in with `hf auth login`",
+            )
+        if code == 401:
+            return FileError(
+                f"{place}: the token is missing or not accepted (HTTP 401)",
+                fix="set HF_TOKEN, or log in with `hf auth login`",
+            )
+        if code is not None:
             said = self._masked(getattr(error, "server_message", None) or "")
-            return FileError(f"{place}: HTTP {status}{f' ({said})' if said else ''}",
-                fix="run the same command again; what was uploaded is not uploaded twice")  # fmt: skip
-        if _is_transport(error):
-            return FileError(f"{place}: cannot be reached ({type(error).__name__})",
-                fix="check the network and HF_ENDPOINT, then run the same command again")  # fmt: skip
+            return FileError(
+                f"{place}: HTTP {code}{f' ({said})' if said else ''}",
+                fix="run the same command again; what was uploaded is not uploaded twice",
+            )
+        if is_transport(error):
+            return FileError(
+                f"{place}: cannot be reached ({type(error).__name__})",
+                fix="check the network and HF_ENDPOINT, then run the same command again",
+            )
         if isinstance(error, _NO_ANSWER):
-            return FileError(f"{place}: its answer cannot be read ({type(error).__name__})",
-                fix="check HF_ENDPOINT, then run the same command again")  # fmt: skip
+            return FileError(
+                f"{place}: its answer cannot be read ({type(error).__name__})",
+                fix="check HF_ENDPOINT, then run the same command again",
+            )
         return None
 
     def _masked(self, text: str) -> str:
@@ -227,13 +251,16 @@ def who_am_i(*, endpoint: str | None = None) -> str:
     except FileError:
         raise
     except Exception as error:
-        if _status(error) == 401:
-            raise FileError(f"{address}: the token is not accepted (HTTP 401)",
-                fix="set HF_TOKEN, or log in with `hf auth login`") from None  # fmt: skip
-        if _status(error) is None and not _is_transport(error) and not isinstance(error, _NO_ANSWER):
+        if status(error) == 401:
+            raise FileError(
+                f"{address}: the token is not accepted (HTTP 401)", fix="set HF_TOKEN, or log in with `hf auth login`"
+            ) from None
+        if status(error) is None and not is_transport(error) and not isinstance(error, _NO_ANSWER):
             raise
-        raise FileError(f"{address}: cannot be reached ({_status(error) or type(error).__name__})",
-            fix="check the network and HF_ENDPOINT") from None  # fmt: skip
+        raise FileError(
+            f"{address}: cannot be reached ({status(error) or type(error).__name__})",
+            fix="check the network and HF_ENDPOINT",
+        ) from None
     auth = found.get("auth") if isinstance(found, dict) else None
     token = auth.get("accessToken") if isinstance(auth, dict) else None
     role = token.get("role") if isinstance(token, dict) else None
@@ -262,26 +289,3 @@ def connect(repo_id: str, *, endpoint: str | None = None) -> Remote:
 
 def _address(endpoint: str | None) -> str:
     return (endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def _origin(error: BaseException) -> BaseException:
-    """What went wrong in truth: the client wraps a failed upload in a RuntimeError."""
-    while type(error) is RuntimeError and error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _status(error: BaseException) -> int | None:
-    response: Any = getattr(error, "response", None)
-    return getattr(response, "status_code", None)
-
-
-def _is_transport(error: BaseException) -> bool:
-    """Whether the network failed: connection refused, reset, timed out. The client wraps its HTTP library's errors rarely."""
-    return isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore2", "httpcore")  # fmt: skip
-
-
-def _may_pass(error: BaseException) -> bool:
-    error = _origin(error)
-    status = _status(error)
-    return (status is not None and (status >= 500 or status == 429)) or (status is None and _is_transport(error))

@@ -31,8 +31,9 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The same, and what is unusual about the file, in sentences."""
     suffix = path.suffix.lower().lstrip(".")
     if suffix not in (*_READ, *_DELIMITED):
-        raise _complaint(path, 1, f"rows cannot be read from a {path.suffix or 'nameless'} file",
-            f"bring {one_of(suffix, _READ)}")  # fmt: skip
+        raise _complaint(
+            path, 1, f"rows cannot be read from a {path.suffix or 'nameless'} file", f"bring {one_of(suffix, _READ)}"
+        )
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "no such file"
         raise _complaint(path, 1, what, "check the path; it is relative to the YAML file that names it")

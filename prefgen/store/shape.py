@@ -18,23 +18,52 @@ _ANY = "*"  # whatever key
 _COUNTS = {_ANY: int}
 _FILE = {"path": str, "bytes": int, "sha256": str, "rows": (int, _NONE)}
 _STEP = {
-    "name": str, "kind": str, "grain": str, "model": (str, _NONE), "rows": int, "kept": int, "dropped": _COUNTS,
-    "seconds": _NUMBER, "summary": dict,
-}  # fmt: skip
+    "name": str,
+    "kind": str,
+    "grain": str,
+    "model": (str, _NONE),
+    "rows": int,
+    "kept": int,
+    "dropped": _COUNTS,
+    "seconds": _NUMBER,
+    "summary": dict,
+}
 _GATE = {"step": str, "gate": str, "wanted": _NUMBER, "found": (*_NUMBER, _NONE), "passed": bool}
 _CONFIG = {"name": str, "preset": str, "step": str, "steps": [str], "splits": _COUNTS}
 _PUBLISH = {"license": str, "shard_mb": _NUMBER}
 _MANIFEST: Mapping[str, Any] = {
-    "format": int, "name": str, "fingerprint": str, "seed": int, "status": str, "seconds": _NUMBER, "publish": _PUBLISH,
-    "models": {_ANY: {"engine": str, "model": str}}, "steps": [_STEP], "gates": [_GATE], "configs": [_CONFIG], "files": [_FILE],
-}  # fmt: skip
+    "format": int,
+    "name": str,
+    "fingerprint": str,
+    "seed": int,
+    "status": str,
+    "seconds": _NUMBER,
+    "publish": _PUBLISH,
+    "models": {_ANY: {"engine": str, "model": str}},
+    "steps": [_STEP],
+    "gates": [_GATE],
+    "configs": [_CONFIG],
+    "files": [_FILE],
+}
 _MAYBE: Mapping[str, Any] = {
-    "steps": {"reads": [[str]], "requests": _COUNTS, "tokens": _COUNTS, "cost_usd": (*_NUMBER, _NONE), "notes": [str], "silence": [str]},
+    "steps": {
+        "reads": [[str]],
+        "requests": _COUNTS,
+        "tokens": _COUNTS,
+        "cost_usd": (*_NUMBER, _NONE),
+        "notes": [str],
+        "silence": [str],
+    },
     "publish": {"judgments": (str, _NONE), "title": (str, _NONE), "tags": [str]},
-}  # fmt: skip
+}
 """Keys that may be missing: of each step, and of `publish`."""
 
-_DONE = {"fingerprint": str, "rows": int, "account": dict, "parts": [{"name": str, "rows": int, "bytes": int, "sha256": str}]}  # fmt: skip
+_DONE = {
+    "fingerprint": str,
+    "rows": int,
+    "account": dict,
+    "parts": [{"name": str, "rows": int, "bytes": int, "sha256": str}],
+}
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,12 +202,21 @@ class _SplitWriter:
 
     def _begin(self, first: pa.Table) -> None:
         if self.dictionary is None:
-            self.dictionary = [path for name, column in zip(first.column_names, _arrays(first), strict=True)
-                               for path in _repeating(name, column)]  # fmt: skip
+            self.dictionary = [
+                path
+                for name, column in zip(first.column_names, _arrays(first), strict=True)
+                for path in _repeating(name, column)
+            ]
         self.open = pq.ParquetWriter(
-            self._aside(), self.schema, compression="zstd", compression_level=1, version="2.6",
-            use_dictionary=self.dictionary or False, write_statistics=True, write_page_index=True,
-        )  # fmt: skip
+            self._aside(),
+            self.schema,
+            compression="zstd",
+            compression_level=1,
+            version="2.6",
+            use_dictionary=self.dictionary or False,
+            write_statistics=True,
+            write_page_index=True,
+        )
         self.rows = self.content = 0
 
     def _finish(self) -> None:

@@ -66,14 +66,16 @@ def plant(truth: Truth | None = None, *, seed: int = 0, texts: dict[str, str] | 
     rng = np.random.default_rng(seed)
     items = _items(truth, texts)
     names = [*truth.camps, *(["none"] if truth.control else [])]
-    personas = pl.DataFrame({
-        "persona_id": names,
-        "population": "planted",
-        "control": [None if name != "none" else "none" for name in names],
-        "control_of": pl.Series([None] * len(names), dtype=pl.String),
-        "weight": [1.0] * len(names),
-        "text": ["" if name == "none" else texts.get(name, f"You are {name}.") for name in names],
-    })  # fmt: skip
+    personas = pl.DataFrame(
+        {
+            "persona_id": names,
+            "population": "planted",
+            "control": [None if name != "none" else "none" for name in names],
+            "control_of": pl.Series([None] * len(names), dtype=pl.String),
+            "weight": [1.0] * len(names),
+            "text": ["" if name == "none" else texts.get(name, f"You are {name}.") for name in names],
+        }
+    )
     camp_coin = rng.random((len(truth.lean), items.height))
     parts = [_of_persona(truth, name, items, camp_coin, rng) for name in names]
     judgments = pl.concat(parts).join(
@@ -162,22 +164,27 @@ def _of_order(
     p_first = np.where(slotted, (0.9 if slot_a == 0 else 0.1) + np.where(first, 0.02, -0.02), p_first)
     p = [{"A": float(a) * 0.98, "B": (1 - float(a)) * 0.98, "C": 0.02} for a in p_first]
     n = items.height
-    return pl.DataFrame({
-        "judgment_id": [content_id("jdg", (name, item, order)) for item in items["item_id"]],
-        "persona_id": [name] * n,
-        "item_id": items["item_id"],
-        "order": [order] * n,
-        "repeat": [0] * n,
-        "choice": [None if no else "AB"[c] for c, no in zip(chosen, refuses, strict=True)],
-        "status": ["refusal" if no else "ok" for no in refuses],
-        "slot": [None if no else ("A" if c == slot_a else "B") for c, no in zip(chosen, refuses, strict=True)],
-        "p": pl.Series([None if no else one for one, no in zip(p, refuses, strict=True)], dtype=pl.Struct({"A": pl.Float64, "B": pl.Float64, "C": pl.Float64})),
-        "certainty": pl.Series([None] * n, dtype=pl.Int64),
-        "readout": ["logprobs"] * n,
-        "model": ["planted-judge"] * n,
-        "request_id": [content_id("req", (name, item, order)) for item in items["item_id"]],
-        "failure": pl.Series([None] * n, dtype=pl.String),
-    })  # fmt: skip
+    return pl.DataFrame(
+        {
+            "judgment_id": [content_id("jdg", (name, item, order)) for item in items["item_id"]],
+            "persona_id": [name] * n,
+            "item_id": items["item_id"],
+            "order": [order] * n,
+            "repeat": [0] * n,
+            "choice": [None if no else "AB"[c] for c, no in zip(chosen, refuses, strict=True)],
+            "status": ["refusal" if no else "ok" for no in refuses],
+            "slot": [None if no else ("A" if c == slot_a else "B") for c, no in zip(chosen, refuses, strict=True)],
+            "p": pl.Series(
+                [None if no else one for one, no in zip(p, refuses, strict=True)],
+                dtype=pl.Struct({"A": pl.Float64, "B": pl.Float64, "C": pl.Float64}),
+            ),
+            "certainty": pl.Series([None] * n, dtype=pl.Int64),
+            "readout": ["logprobs"] * n,
+            "model": ["planted-judge"] * n,
+            "request_id": [content_id("req", (name, item, order)) for item in items["item_id"]],
+            "failure": pl.Series([None] * n, dtype=pl.String),
+        }
+    )
 
 
 def plant_run(folder: Path, planted: Planted, *, name: str = "planted") -> Path:
@@ -214,10 +221,22 @@ def manifest_of(planted: Planted, kept: pl.DataFrame, *, name: str) -> dict[str,
             dropped = dict(counts.iter_rows())
         none = {"planned": 0, "stored": 0, "sent": 0, "answered": 0, "failed": 0, "retries": 0, "throttled": 0}
         return {
-            "name": step_name, "kind": kind, "grain": grain, "fingerprint": step_name, "model": None, "rows_in": rows_in,
-            "rows": frame.height, "kept": frame.height - sum(dropped.values()), "dropped": dropped, "requests": none,
-            "tokens": {"prompt": 0, "cached": 0, "completion": 0}, "cost_usd": None, "seconds": 1.0, "summary": {}, **more,
-        }  # fmt: skip
+            "name": step_name,
+            "kind": kind,
+            "grain": grain,
+            "fingerprint": step_name,
+            "model": None,
+            "rows_in": rows_in,
+            "rows": frame.height,
+            "kept": frame.height - sum(dropped.values()),
+            "dropped": dropped,
+            "requests": none,
+            "tokens": {"prompt": 0, "cached": 0, "completion": 0},
+            "cost_usd": None,
+            "seconds": 1.0,
+            "summary": {},
+            **more,
+        }
 
     n = planted.judgments.height
     asked = {"planned": n, "stored": 0, "sent": n, "answered": n, "failed": 0, "retries": 0, "throttled": 0}
@@ -228,18 +247,51 @@ def manifest_of(planted: Planted, kept: pl.DataFrame, *, name: str) -> dict[str,
         "audit": [],
     }
     return {
-        "format": 1, "prefgen": "0.1.0", "name": name, "fingerprint": "planted", "seed": 7, "status": "finished",
-        "started": "2026-11-21T12:00:00Z", "seconds": 4.0, "versions": {"python": "3.11", "polars": "2.1.0"},
+        "format": 1,
+        "prefgen": "0.1.0",
+        "name": name,
+        "fingerprint": "planted",
+        "seed": 7,
+        "status": "finished",
+        "started": "2026-11-21T12:00:00Z",
+        "seconds": 4.0,
+        "versions": {"python": "3.11", "polars": "2.1.0"},
         "models": {"judge": {"engine": "replay", "model": "planted-judge"}},
         "publish": {"exports": ["judgments"], "license": "other", "shard_mb": 256},
         "steps": [
             step("personas", "draw", "personas", 0, planted.personas, summary=draw),
             step("items", "table", "items", 0, planted.items),
-            step("answers", "judge", "judgments", planted.items.height * planted.personas.height, planted.judgments,
-                 reads=[["items", "items"], ["as", "personas"]], model="judge", requests=asked, tokens={"prompt": n * 200, "cached": n * 150, "completion": n}, cost_usd=0.12),
+            step(
+                "answers",
+                "judge",
+                "judgments",
+                planted.items.height * planted.personas.height,
+                planted.judgments,
+                reads=[["items", "items"], ["as", "personas"]],
+                model="judge",
+                requests=asked,
+                tokens={"prompt": n * 200, "cached": n * 150, "completion": n},
+                cost_usd=0.12,
+            ),
             step("kept", "keep", "judgments", n, kept, reads=[["keep", "answers"]]),
         ],
         "gates": [{"step": "kept", "gate": "min_yield", "wanted": 0.5, "found": 0.8, "passed": True}],
-        "configs": [{"name": "judgments", "preset": "judgments", "grain": "judgments", "step": "kept", "steps": ["kept"], "splits": {"train": kept.height}}],
-        "files": [{"path": "data/judgments/train-00000-of-00001.parquet", "bytes": 1234567, "sha256": "0" * 64, "rows": kept.height}],
-    }  # fmt: skip
+        "configs": [
+            {
+                "name": "judgments",
+                "preset": "judgments",
+                "grain": "judgments",
+                "step": "kept",
+                "steps": ["kept"],
+                "splits": {"train": kept.height},
+            }
+        ],
+        "files": [
+            {
+                "path": "data/judgments/train-00000-of-00001.parquet",
+                "bytes": 1234567,
+                "sha256": "0" * 64,
+                "rows": kept.height,
+            }
+        ],
+    }

@@ -81,11 +81,18 @@ def draw(setting: Setting, rng: np.random.Generator) -> Sheet:
     )
     of_groups = rng.normal(0, setting.spread, setting.groups) if setting.groups > 5 else np.zeros(setting.groups)
     shared = rng.normal(0, setting.spread, setting.topics)[topic] + of_groups[group]
-    items = pl.DataFrame({
-        "item_id": [f"itm-{n}" for n in range(setting.items)], "n_options": 2, "neither": None, "longest": None, "stretch": None,
-        "topic": [f"topic {n}" for n in topic], "group": [f"group {n}" for n in group],
-        "dimension": [DIMENSIONS[n] for n in dimension],
-    })  # fmt: skip
+    items = pl.DataFrame(
+        {
+            "item_id": [f"itm-{n}" for n in range(setting.items)],
+            "n_options": 2,
+            "neither": None,
+            "longest": None,
+            "stretch": None,
+            "topic": [f"topic {n}" for n in topic],
+            "group": [f"group {n}" for n in group],
+            "dimension": [DIMENSIONS[n] for n in dimension],
+        }
+    )
     return sheet_with(items, answers(setting, shared, dimension, rng))
 
 
@@ -101,13 +108,36 @@ def sheet_with(items: pl.DataFrame, drawn: Drawn) -> Sheet:
     statuses[:, :, STATUSES.index("ok")] = 2
     first = (1 + drawn.bias).astype(np.uint8)
     return Sheet(
-        personas=tuple(f"p{n}" for n in range(k)), controls=(None,) * k, control_of=(None,) * k, told_as=tuple((f"p{n}", None) for n in range(k)),
-        weights=np.ones(k), items=items, coordinates=coordinates, options=("A", "B"), sampled=sampled, units=units,
-        choice=drawn.choice, p=np.stack([drawn.p, 1 - drawn.p], axis=2).astype(np.float32), verdicts=twice, first=first,
-        bias=drawn.bias.astype(np.float32), pairs=twice // 2, changed=(drawn.bias != 0).astype(np.uint8), statuses=statuses, kept=np.ones((k, i), bool),
-        drawn_from=(k, i), twins=0,
-        slots=Slots(units, twice.sum(axis=0, dtype=np.int64), first.sum(axis=0, dtype=np.int64), drawn.bias.sum(axis=0), cells, np.full(i, 0.5)),
-    )  # fmt: skip
+        personas=tuple(f"p{n}" for n in range(k)),
+        controls=(None,) * k,
+        control_of=(None,) * k,
+        told_as=tuple((f"p{n}", None) for n in range(k)),
+        weights=np.ones(k),
+        items=items,
+        coordinates=coordinates,
+        options=("A", "B"),
+        sampled=sampled,
+        units=units,
+        choice=drawn.choice,
+        p=np.stack([drawn.p, 1 - drawn.p], axis=2).astype(np.float32),
+        verdicts=twice,
+        first=first,
+        bias=drawn.bias.astype(np.float32),
+        pairs=twice // 2,
+        changed=(drawn.bias != 0).astype(np.uint8),
+        statuses=statuses,
+        kept=np.ones((k, i), bool),
+        drawn_from=(k, i),
+        twins=0,
+        slots=Slots(
+            units,
+            twice.sum(axis=0, dtype=np.int64),
+            first.sum(axis=0, dtype=np.int64),
+            drawn.bias.sum(axis=0),
+            cells,
+            np.full(i, 0.5),
+        ),
+    )
 
 
 def estimates(sheet: Sheet, rng: np.random.Generator, draws: int = 400) -> dict[str, Estimate]:
@@ -136,15 +166,25 @@ def truth(setting: Setting, *, n: int = 150_000) -> dict[str, float]:
     spread = setting.spread * (np.sqrt(2) if setting.groups > 5 else 1.0)
     dimension = np.arange(n) % 2
     drawn = answers(setting, rng.normal(0, spread, n), dimension, rng)
-    items = pl.DataFrame({
-        "item_id": pl.Series(range(n)).cast(pl.String), "n_options": 2, "neither": None, "longest": None, "stretch": None,
-        "dimension": [DIMENSIONS[at] for at in dimension],
-    })  # fmt: skip
+    items = pl.DataFrame(
+        {
+            "item_id": pl.Series(range(n)).cast(pl.String),
+            "n_options": 2,
+            "neither": None,
+            "longest": None,
+            "stretch": None,
+            "dimension": [DIMENSIONS[at] for at in dimension],
+        }
+    )
     sheet = replace(sheet_with(items, drawn), sampled=())
     found = estimates(sheet, rng, draws=2)
     by_dimension = [drawn.p[:, dimension == at].mean() for at in (0, 1)]
-    exact = {"share": drawn.p.mean(), "one persona": drawn.p[0].mean(), "position bias": setting.slot,
-             "difference": by_dimension[0] - by_dimension[1]}  # fmt: skip
+    exact = {
+        "share": drawn.p.mean(),
+        "one persona": drawn.p[0].mean(),
+        "position bias": setting.slot,
+        "difference": by_dimension[0] - by_dimension[1],
+    }
     return {name: float(exact[name]) if name in exact else float(one.value or 0.0) for name, one in found.items()}
 
 

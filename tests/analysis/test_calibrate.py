@@ -222,11 +222,17 @@ def test_distances_are_symmetric_zero_for_the_same_and_at_most_one(p, q):
 
 WRONG = {
     "column": ({"questions": [Question("i1", "q2", (("A", "more"),))]}, "the survey has no column 'q2'"),
-    "levels": ({"questions": [Question("i1", "q1", (("A", "yes"), ("B", "no")))]}, "nobody in the survey answered 'q1' with one of 'yes', 'no'"),
+    "levels": (
+        {"questions": [Question("i1", "q1", (("A", "yes"), ("B", "no")))]},
+        "nobody in the survey answered 'q1' with one of 'yes', 'no'",
+    ),
     "attribute": ({"by": {"region": "party"}}, "the personas have no attribute 'region'"),
-    "items": ({"questions": [Question("i9", "q1", QUESTION.options)]}, "no item was answered by personas of a subgroup"),
+    "items": (
+        {"questions": [Question("i9", "q1", QUESTION.options)]},
+        "no item was answered by personas of a subgroup",
+    ),
     "weight": ({"weight": "z"}, "the survey has no column 'z'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -91,7 +91,7 @@ WRONG_SPEC = {
     "no levels": (SPEC.replace("[first, second, null]", "[first, null]"), r":4: levels: fewer than two options"),
     "twice": (SPEC.replace("[party]", "[party, party]"), r"an attribute stands twice"),
     "list": ("- 1\n", r":1: a calibration is a mapping"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG_SPEC)
@@ -103,10 +103,13 @@ def test_what_is_wrong_with_a_calibration_is_said_with_its_line(case, tmp_path):
 
 
 ODD_COLUMNS = {
-    "lists": ("q0", pl.List(pl.String), r"column 'q0' of the survey holds List"), "bytes": ("party", pl.Binary, r"'party' of the survey holds Binary"),
-    "texts": ("w", pl.String, r"'w' of the survey holds String, not weights"), "truth values": ("w", pl.Boolean, "not weights"),
-    "infinite": ("w", float("inf"), "must be 0 or more, not all 0, and less than"), "too large": ("w", 1e300, "less than 1e[+]100"),
-}  # fmt: skip
+    "lists": ("q0", pl.List(pl.String), r"column 'q0' of the survey holds List"),
+    "bytes": ("party", pl.Binary, r"'party' of the survey holds Binary"),
+    "texts": ("w", pl.String, r"'w' of the survey holds String, not weights"),
+    "truth values": ("w", pl.Boolean, "not weights"),
+    "infinite": ("w", float("inf"), "must be 0 or more, not all 0, and less than"),
+    "too large": ("w", 1e300, "less than 1e[+]100"),
+}
 
 
 @pytest.mark.parametrize("case", ODD_COLUMNS)
@@ -134,7 +137,7 @@ WRONG_RUN = {
     "column": (SPEC.replace("asks", "question"), r"the items have no column 'question'"),
     "items": (SPEC.replace("asks", "theme"), r"no item has a 'theme' that is a column of survey\.parquet"),
     "options": (SPEC.replace("second, null]", "second]"), r"has 3 options, `levels` has 2"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG_RUN)

@@ -48,11 +48,16 @@ class World:
         n, items = p.shape[:2]
         ids = [f"p{at}" for at in range(n)]
         flat = p.reshape(n * items, -1)
-        said = pl.DataFrame({
-            "persona_id": np.repeat(ids, items), "item_id": np.tile(self.names, n),
-            "choice": np.array(list(LETTERS))[flat.argmax(axis=1)], "p_choice": flat.max(axis=1), "weight": 1.0,
-            **{f"p_{letter}": flat[:, at] for at, letter in enumerate(LETTERS)},
-        })  # fmt: skip
+        said = pl.DataFrame(
+            {
+                "persona_id": np.repeat(ids, items),
+                "item_id": np.tile(self.names, n),
+                "choice": np.array(list(LETTERS))[flat.argmax(axis=1)],
+                "p_choice": flat.max(axis=1),
+                "weight": 1.0,
+                **{f"p_{letter}": flat[:, at] for at, letter in enumerate(LETTERS)},
+            }
+        )
         nobody = pl.lit(None, dtype=pl.String)
         personas = pl.DataFrame({"persona_id": ids, "weight": 1.0, "party": np.array(GROUPS)[group]})
         personas = personas.with_columns(control=nobody, control_of=nobody)
@@ -131,9 +136,12 @@ def test_the_floor_is_what_other_people_score_in_a_simulation_of_its_own():
         world = World(seed)
         mine, theirs = world.people(n), world.people(respondents)
         gaps = [
-            np.abs(one_hot(mine[1][mine[0] == g]).mean(axis=0) - one_hot(theirs[1][theirs[0] == g]).mean(axis=0)).sum(axis=1) / 2
+            np.abs(one_hot(mine[1][mine[0] == g]).mean(axis=0) - one_hot(theirs[1][theirs[0] == g]).mean(axis=0)).sum(
+                axis=1
+            )
+            / 2
             for g in range(len(GROUPS))
-        ]  # fmt: skip
+        ]
         scored.append(np.mean(gaps))
     floors = [people(seed, n, respondents).found.floor for seed in range(8)]
     assert np.mean([floor.value for floor in floors]) == pytest.approx(np.mean(scored), rel=0.04)

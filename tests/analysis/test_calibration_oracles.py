@@ -59,10 +59,14 @@ def test_a_stand_in_has_the_attributes_of_the_persona_and_answers_every_question
     rows = 400
     rng = np.random.default_rng(0)
     tens = rng.integers(3, size=rows)
-    frame = pl.DataFrame({
-        "party": rng.choice(GROUPS[:2], rows), "sex": rng.choice(["w", "m"], rows),
-        "q0": np.array(LEVELS)[tens], "q1": np.array(LEVELS)[tens],
-    }).with_columns(q1=pl.when(pl.int_range(rows) % 4 == 0).then(None).otherwise("q1"))  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "party": rng.choice(GROUPS[:2], rows),
+            "sex": rng.choice(["w", "m"], rows),
+            "q0": np.array(LEVELS)[tens],
+            "q1": np.array(LEVELS)[tens],
+        }
+    ).with_columns(q1=pl.when(pl.int_range(rows) % 4 == 0).then(None).otherwise("q1"))
     questions = [Question(name, name, tuple(zip(LETTERS, LEVELS, strict=True))) for name in ("q0", "q1")]
     by = {"party": "party", "sex": "sex"}
     answers = SurveyAnswers.of(frame, questions, by, weight=None, least=30)
@@ -91,16 +95,23 @@ def test_shares_and_distances_of_a_published_survey_and_model_are_those_of_anoth
     asked = "ideo5"
     levels = told.filter(question=asked)["option"].unique(maintain_order=True).to_list()
     wide = [
-        frame.filter(question=asked).pivot("option", index="cell_id", values="share").select("cell_id", *levels).sort("cell_id")
+        frame.filter(question=asked)
+        .pivot("option", index="cell_id", values="share")
+        .select("cell_id", *levels)
+        .sort("cell_id")
         for frame in (told, model)
-    ]  # fmt: skip
+    ]
     both = wide[0].join(wide[1], on="cell_id", suffix="_said")
     rows = told.filter(question=asked).select("cell_id", answer="option", w=pl.col("share") * pl.col("n"))
     letters = "ABCDEFGH"[: len(levels)]
     said = both.select(
-        persona_id="cell_id", item_id=pl.lit("i"), choice=pl.lit("A"), p_choice=pl.lit(0.5), weight=pl.lit(1.0),
+        persona_id="cell_id",
+        item_id=pl.lit("i"),
+        choice=pl.lit("A"),
+        p_choice=pl.lit(0.5),
+        weight=pl.lit(1.0),
         **{f"p_{letter}": pl.col(f"{level}_said") for letter, level in zip(letters, levels, strict=True)},
-    )  # fmt: skip
+    )
     nobody = pl.lit(None, dtype=pl.String)
     personas = both.select(persona_id="cell_id", cell="cell_id", weight=pl.lit(1.0), control=nobody, control_of=nobody)
     question = Question("i", "answer", tuple(zip(letters, levels, strict=True)))

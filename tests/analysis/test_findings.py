@@ -50,10 +50,16 @@ def test_a_judge_who_never_answers_leaves_nothing_unsaid_but_crashes_nothing(tmp
     none = pl.lit(None)
     letters = planted.judgments.schema["p"]
     silent = planted.judgments.with_columns(
-        none.cast(pl.String).alias("choice"), none.cast(pl.String).alias("slot"), none.cast(pl.String).alias("item_choice"), none.cast(pl.Float64).alias("position_bias"),
-        none.cast(letters).alias("p"), *(none.cast(pl.Float64).alias(f"p_{letter}") for letter in "ABC"),
-        pl.lit("failed").alias("status"), pl.lit("failed").alias("reject_reason"), pl.lit("HTTP 500").alias("failure"),
-    )  # fmt: skip
+        none.cast(pl.String).alias("choice"),
+        none.cast(pl.String).alias("slot"),
+        none.cast(pl.String).alias("item_choice"),
+        none.cast(pl.Float64).alias("position_bias"),
+        none.cast(letters).alias("p"),
+        *(none.cast(pl.Float64).alias(f"p_{letter}") for letter in "ABC"),
+        pl.lit("failed").alias("status"),
+        pl.lit("failed").alias("reject_reason"),
+        pl.lit("HTTP 500").alias("failure"),
+    )
     run = RunFolder(plant_run(tmp_path / "a", type(planted)(planted.truth, planted.personas, planted.items, silent)))
     found = orjson.loads(write_findings(run, draws=10).read_bytes())
     assert found["agreement"]["alpha"]["value"] is None

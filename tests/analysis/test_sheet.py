@@ -22,15 +22,17 @@ from prefgen.publish.report.page import limits_of
 from prefgen.seeds import rng_for
 from tests.analysis.planted import plant, two_slots
 
-ITEMS = pl.DataFrame({
-    "item_id": ["w1", "m1", "w2", "m2"],
-    "prompt": ["?"] * 4,
-    "options": [["short", "rather longer", "neither"]] * 2 + [["a long option", "brief", "neither"]] * 2,
-    "neither": [2] * 4,
-    "group": ["women", "men", "women", "men"],
-    "topic": ["food", "food", "tax", "tax"],
-    "sort": ["good", "good", "burden", "burden"],
-})  # fmt: skip
+ITEMS = pl.DataFrame(
+    {
+        "item_id": ["w1", "m1", "w2", "m2"],
+        "prompt": ["?"] * 4,
+        "options": [["short", "rather longer", "neither"]] * 2 + [["a long option", "brief", "neither"]] * 2,
+        "neither": [2] * 4,
+        "group": ["women", "men", "women", "men"],
+        "topic": ["food", "food", "tax", "tax"],
+        "sort": ["good", "good", "burden", "burden"],
+    }
+)
 
 # For every persona: the option chosen on w1, m1, w2, m2, in the given and in the swapped order; R is a refusal.
 SAID = {"ada": ("ABAA", "ABAA"), "bea": ("ABBA", "ABAA"), "none": ("AACR", "BBCR")}
@@ -53,10 +55,18 @@ def sheet(said=SAID, items=ITEMS, weights=None, told=None, people=None):
     kinds = pl.Struct({"A": pl.Float64, "B": pl.Float64, "C": pl.Float64})
     names = ["persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p"]
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String) | {"repeat": pl.Int64, "p": kinds}, orient="row")
-    people = people if people is not None else pl.DataFrame({
-        "persona_id": list(said), "control": [None if name != "none" else "none" for name in said],
-        "control_of": pl.Series([None] * len(said), dtype=pl.String), "weight": [(weights or {}).get(name, 1.0) for name in said],
-    })  # fmt: skip
+    people = (
+        people
+        if people is not None
+        else pl.DataFrame(
+            {
+                "persona_id": list(said),
+                "control": [None if name != "none" else "none" for name in said],
+                "control_of": pl.Series([None] * len(said), dtype=pl.String),
+                "weight": [(weights or {}).get(name, 1.0) for name in said],
+            }
+        )
+    )
     if told is not None:
         person, wording = ([told[name][n] for name in said] for n in (0, 1))
         people = people.with_columns(
@@ -103,10 +113,14 @@ def test_the_first_slot_is_counted_over_every_judgment_also_of_personas_and_item
 def test_personas_with_one_portrait_are_one_respondent():
     said = {"ada": ("ABAA",) * 2, "twin": ("ABAA",) * 2, "bea": ("BBBA",) * 2, "none": ("AABB",) * 2}
     alone, twice = sheet({name: said[name] for name in ("ada", "bea", "none")}), sheet(said)
-    people = pl.DataFrame({
-        "persona_id": list(said), "control": [None, None, None, "none"], "control_of": pl.Series([None] * 4, dtype=pl.String),
-        "portrait": [7, 7, 8, 0],
-    })  # fmt: skip
+    people = pl.DataFrame(
+        {
+            "persona_id": list(said),
+            "control": [None, None, None, "none"],
+            "control_of": pl.Series([None] * 4, dtype=pl.String),
+            "portrait": [7, 7, 8, 0],
+        }
+    )
     told = sheet(said, people=people)
     assert (told.personas, told.twins, twice.twins) == (alone.personas, 1, 0)
     assert told.weights.tolist() == [2.0, 1.0, 1.0]
@@ -118,9 +132,10 @@ def test_personas_with_one_portrait_are_one_respondent():
 def test_what_is_on_tie_or_na_is_on_no_option():
     planted = plant()
     some = planted.judgments.with_columns(
-        pl.lit(0.3).alias("p_tie"), *((pl.col(f"p_{letter}") * 0.6).alias(f"p_{letter}") for letter in "ABC"),
+        pl.lit(0.3).alias("p_tie"),
+        *((pl.col(f"p_{letter}") * 0.6).alias(f"p_{letter}") for letter in "ABC"),
         pl.lit(0.1).alias("p_na"),
-    )  # fmt: skip
+    )
     found = sheet_of([some], item_facts(planted.items.lazy()), planted.personas)
     known = ~np.isnan(found.p).any(axis=2)
     assert found.p.shape[2] == len(found.options) + 1
@@ -255,9 +270,11 @@ def test_the_forms_of_one_question_are_one_unit():
     mixed = planted.items.sample(fraction=1.0, shuffle=True, seed=1)
     found = sheet_of([planted.judgments], item_facts(mixed.lazy()), planted.personas)
     assert found.units.of.tolist() == [n // 2 for n in range(288)]
-    forms = found.items.with_columns(unit=pl.Series(found.units.of)).group_by("unit").agg(
-        pl.col("form").n_unique(), pl.struct("topic", "group", "dimension").n_unique().alias("questions")
-    )  # fmt: skip
+    forms = (
+        found.items.with_columns(unit=pl.Series(found.units.of))
+        .group_by("unit")
+        .agg(pl.col("form").n_unique(), pl.struct("topic", "group", "dimension").n_unique().alias("questions"))
+    )
     assert forms["form"].unique().to_list() == [2]
     assert forms["questions"].unique().to_list() == [1]
     # whoever stands where, the answers are still those of the same items

@@ -13,10 +13,16 @@ from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.steady import draw_forms, draw_length, draw_wordings, forms_title, wordings_title
 from tests.analysis.test_sheet import ITEMS, sheet
 
-FORMS = pl.DataFrame({
-    "item_id": ["f1", "f2", "g1", "g2"], "prompt": ["?"] * 4, "options": [["yes", "no", "neither"]] * 4, "neither": [2] * 4,
-    "topic": ["food", "food", "tax", "tax"], "form": ["criterion", "explanation"] * 2,
-})  # fmt: skip
+FORMS = pl.DataFrame(
+    {
+        "item_id": ["f1", "f2", "g1", "g2"],
+        "prompt": ["?"] * 4,
+        "options": [["yes", "no", "neither"]] * 4,
+        "neither": [2] * 4,
+        "topic": ["food", "food", "tax", "tax"],
+        "form": ["criterion", "explanation"] * 2,
+    }
+)
 TOLD = {"ada-i": ("ada", "i"), "ada-you": ("ada", "you"), "bea-i": ("bea", "i"), "bea-you": ("bea", "you")}
 SAID = {"ada-i": ("ABAB",) * 2, "ada-you": ("ABBA",) * 2, "bea-i": ("AAAA",) * 2, "bea-you": ("AAAR",) * 2}
 
@@ -65,10 +71,14 @@ def test_people_told_in_one_way_have_no_wordings_to_compare():
 
 def test_a_draw_of_many_people_keeps_the_wordings_of_one_together():
     names = [f"p{n:02d}" for n in range(30)]
-    people = pl.DataFrame({
-        "persona_id": [f"{name}-{wording}" for wording in ("i", "you") for name in names],
-        "person": names * 2, "wording": ["i"] * 30 + ["you"] * 30, "weight": [1.0] * 60,
-    })  # fmt: skip
+    people = pl.DataFrame(
+        {
+            "persona_id": [f"{name}-{wording}" for wording in ("i", "you") for name in names],
+            "person": names * 2,
+            "wording": ["i"] * 30 + ["you"] * 30,
+            "weight": [1.0] * 60,
+        }
+    )
     seen = sheet_of([], item_facts(ITEMS.lazy()), people, seed=3, most_personas=10)
     assert sorted(seen.told_as) == sorted(
         (name, wording) for name in {p for p, _ in seen.told_as} for wording in ("i", "you")

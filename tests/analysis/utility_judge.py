@@ -41,9 +41,15 @@ DIMENSIONS = (
     "conscience or law",
 )
 CAMPS = {
-    "progressive_activists": "left", "civic_pragmatists": "left", "established_liberals": "left", "disengaged_battlers": "apart",
-    "loyal_nationals": "right", "disengaged_traditionalists": "right", "backbone_conservatives": "right", "none": "nobody",
-}  # fmt: skip
+    "progressive_activists": "left",
+    "civic_pragmatists": "left",
+    "established_liberals": "left",
+    "disengaged_battlers": "apart",
+    "loyal_nationals": "right",
+    "disengaged_traditionalists": "right",
+    "backbone_conservatives": "right",
+    "none": "nobody",
+}
 LEAN = {
     "left": (0.25, 0.4, 0.35, 0.2, 0.6),
     "right": (0.7, 0.65, 0.6, 0.7, 0.4),
@@ -58,9 +64,15 @@ LOYALTY = 0.9
 STEADY = 0.8
 """Chance that a cell is judged alike in both forms."""
 FOLLOWS = {
-    "progressive_activists": 0.02, "civic_pragmatists": 0.05, "established_liberals": 0.05, "disengaged_battlers": 0.25,
-    "loyal_nationals": 0.1, "disengaged_traditionalists": 0.15, "backbone_conservatives": 0.1, "none": 0.4,
-}  # fmt: skip
+    "progressive_activists": 0.02,
+    "civic_pragmatists": 0.05,
+    "established_liberals": 0.05,
+    "disengaged_battlers": 0.25,
+    "loyal_nationals": 0.1,
+    "disengaged_traditionalists": 0.15,
+    "backbone_conservatives": 0.1,
+    "none": 0.4,
+}
 """Chance that an item is answered by slot, the first in every order."""
 REFUSES = {"drug victims": 0.03}
 
@@ -176,10 +188,12 @@ class Judge:
         place, thing = _PLACES[number // len(_THINGS)], _THINGS[number % len(_THINGS)]
         turn = int(unit("names", *cell) * len(_NAMES))
         one, two = _NAMES[turn], _NAMES[(turn + 3) % len(_NAMES)]
-        lines = [f"One {'cold' if turn % 2 else 'bright'} morning {one} and {two} meet at the {place}, and {one} carries a {thing}.",
-                 f"{two} has heard the news already and tells it slowly, one hand on the gate.",
-                 f"{one} listens, nods and puts the {thing} down between them.",
-                 "Neither says much for a while, and then both begin to laugh from sheer relief."]  # fmt: skip
+        lines = [
+            f"One {'cold' if turn % 2 else 'bright'} morning {one} and {two} meet at the {place}, and {one} carries a {thing}.",
+            f"{two} has heard the news already and tells it slowly, one hand on the gate.",
+            f"{one} listens, nods and puts the {thing} down between them.",
+            "Neither says much for a while, and then both begin to laugh from sheer relief.",
+        ]
         if fault == "leak":
             lines[1] = f"{two} says that it is all about {self.names_pole[reason]}, one hand on the gate."
         return " ".join([lines[0]] if fault == "short" else lines * 2 if fault == "long" else lines)
@@ -213,8 +227,12 @@ class Judge:
             ranked = sorted(p.items(), key=lambda one: -one[1])
             text, finish = ranked[0][0], "stop"
         top = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in ranked]
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish,
-            "logprobs": {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") and top else None}  # fmt: skip
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": finish,
+            "logprobs": {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") and top else None,
+        }
         n = sum(len(one["content"]) for one in body["messages"]) // 4
         usage = {
             "prompt_tokens": n,

@@ -144,13 +144,29 @@ def rows(n_judgments: int = 10_000_000, repetitions: int = 3) -> list[Row]:
     weighed = filtered + stages["weights"]
     of = f"polars scan + sink {plain.wall_s:.1f} s, {plain.peak_mb:.0f} MB"
     return [
-        Row(f"filter {n_judgments:,} judgments and write them as shards", f"{filtered:.1f} s", of,
-            f"{filtered / plain.wall_s:.1f}", f"<= {_GOAL:g}", filtered / plain.wall_s <= _GOAL),
-        Row("the same, and weigh them", f"{weighed:.1f} s", of,
-            f"{weighed / plain.wall_s:.1f}", f"<= {_GOAL:g}", weighed / plain.wall_s <= _GOAL),
-        Row(f"the same, and weighted pairs as a table and as shards ({parts})", f"{mine.wall_s:.1f} s, {mine.peak_mb:.0f} MB",
-            of, f"{mine.wall_s / plain.wall_s:.1f}"),
-    ]  # fmt: skip
+        Row(
+            f"filter {n_judgments:,} judgments and write them as shards",
+            f"{filtered:.1f} s",
+            of,
+            f"{filtered / plain.wall_s:.1f}",
+            f"<= {_GOAL:g}",
+            filtered / plain.wall_s <= _GOAL,
+        ),
+        Row(
+            "the same, and weigh them",
+            f"{weighed:.1f} s",
+            of,
+            f"{weighed / plain.wall_s:.1f}",
+            f"<= {_GOAL:g}",
+            weighed / plain.wall_s <= _GOAL,
+        ),
+        Row(
+            f"the same, and weighted pairs as a table and as shards ({parts})",
+            f"{mine.wall_s:.1f} s, {mine.peak_mb:.0f} MB",
+            of,
+            f"{mine.wall_s / plain.wall_s:.1f}",
+        ),
+    ]
 
 
 def main() -> None:

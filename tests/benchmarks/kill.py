@@ -22,11 +22,17 @@ def rows(requests: int = 10_000) -> list[Row]:
     size = f"kill -9 after {after.sent_before:,} of {requests:,} requests"
     lost = requests - after.rows + after.unanswered
     return [
-        Row(f"sent again, {size}", f"{after.resent}", f"in flight: {_CONCURRENCY}", f"{after.resent / _CONCURRENCY:.2f}",
-            f"<= {_CONCURRENCY}", after.resent <= _CONCURRENCY),
+        Row(
+            f"sent again, {size}",
+            f"{after.resent}",
+            f"in flight: {_CONCURRENCY}",
+            f"{after.resent / _CONCURRENCY:.2f}",
+            f"<= {_CONCURRENCY}",
+            after.resent <= _CONCURRENCY,
+        ),
         Row(f"rows lost / doubled, {size}", f"{lost} / {after.doubled}", "", "", "0 / 0", lost == after.doubled == 0),
         Row("requests when everything is stored (third run)", f"{after.third_run}", "", "", "0", after.third_run == 0),
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

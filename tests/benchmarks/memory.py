@@ -33,16 +33,28 @@ def replay(n_judgments: int) -> Usage:
 def rows(n_judgments: int = 1_000_000, grow: int = 10) -> list[Row]:
     small = replay(n_judgments)
     found = [
-        Row(f"peak memory, {n_judgments:,} replayed judgments ({small.wall_s:.0f} s)", f"{small.peak_mb:.0f} MB", "", "",
-            f"<= {_LIMIT_MB} MB", small.peak_mb <= _LIMIT_MB),
-    ]  # fmt: skip
+        Row(
+            f"peak memory, {n_judgments:,} replayed judgments ({small.wall_s:.0f} s)",
+            f"{small.peak_mb:.0f} MB",
+            "",
+            "",
+            f"<= {_LIMIT_MB} MB",
+            small.peak_mb <= _LIMIT_MB,
+        ),
+    ]
     if grow > 1:
         large = replay(n_judgments * grow)
         ratio = large.peak_mb / small.peak_mb
         found.append(
-            Row(f"peak memory, {n_judgments * grow:,} replayed judgments ({large.wall_s:.0f} s)", f"{large.peak_mb:.0f} MB",
-                f"{n_judgments:,} judgments {small.peak_mb:.0f} MB", f"{ratio:.2f}", f"<= {_GROWTH}", ratio <= _GROWTH)
-        )  # fmt: skip
+            Row(
+                f"peak memory, {n_judgments * grow:,} replayed judgments ({large.wall_s:.0f} s)",
+                f"{large.peak_mb:.0f} MB",
+                f"{n_judgments:,} judgments {small.peak_mb:.0f} MB",
+                f"{ratio:.2f}",
+                f"<= {_GROWTH}",
+                ratio <= _GROWTH,
+            )
+        )
     return found
 
 

@@ -35,9 +35,15 @@ def rows(repetitions: int = 11) -> list[Row]:
     found = interleaved(repetitions, ours, nothing)
     seconds = found[0].wall_s
     return [
-        Row("`prefgen --help`", f"{seconds:.3f} s", f"`python -c pass` {found[1].wall_s:.3f} s",
-            f"{seconds / found[1].wall_s:.1f}", "<= 0.25 s", seconds <= 0.25),
-    ]  # fmt: skip
+        Row(
+            "`prefgen --help`",
+            f"{seconds:.3f} s",
+            f"`python -c pass` {found[1].wall_s:.3f} s",
+            f"{seconds / found[1].wall_s:.1f}",
+            "<= 0.25 s",
+            seconds <= 0.25,
+        ),
+    ]
 
 
 def finished_rows(repetitions: int = 5, people: int = 400_000) -> list[Row]:
@@ -57,9 +63,15 @@ def finished_rows(repetitions: int = 5, people: int = 400_000) -> list[Row]:
         found = interleaved(repetitions, again, imports)
     ours, bare = found[0].cpu_s, found[1].cpu_s
     return [
-        Row(f"CPU of a finished run, {people:,} people", f"{ours:.2f} s", f"its imports {bare:.2f} s; the fresh run {fresh.cpu_s:.2f} s",
-            f"{ours / bare:.2f}", "<= 0.5 s beyond the imports", ours - bare <= 0.5),
-    ]  # fmt: skip
+        Row(
+            f"CPU of a finished run, {people:,} people",
+            f"{ours:.2f} s",
+            f"its imports {bare:.2f} s; the fresh run {fresh.cpu_s:.2f} s",
+            f"{ours / bare:.2f}",
+            "<= 0.5 s beyond the imports",
+            ours - bare <= 0.5,
+        ),
+    ]
 
 
 def main() -> None:

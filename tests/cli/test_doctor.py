@@ -22,15 +22,23 @@ TEXT = {"choices": [{"message": {"content": "A"}, "finish_reason": "stop"}]}
 @pytest.mark.parametrize(
     ("reply", "code", "words"),
     [
-        (http("200 OK", json.dumps(TEXT).encode()), 0, "does not list its models; a small question is answered, by text"),
+        (
+            http("200 OK", json.dumps(TEXT).encode()),
+            0,
+            "does not list its models; a small question is answered, by text",
+        ),
         (http("200 OK", json.dumps(THOUGHT).encode()), 3, "needs a larger `max_tokens`"),
-        (http("200 OK", b'{"error": {"code": 402, "message": "Insufficient credits"}}'), 3, "HTTP 402: Insufficient credits"),
+        (
+            http("200 OK", b'{"error": {"code": 402, "message": "Insufficient credits"}}'),
+            3,
+            "HTTP 402: Insufficient credits",
+        ),
         (http("400 Oh", b'{"error": "System role not supported"}'), 3, "write `system_role: false`"),
         (http("400 Oh", b'{"error": "Invalid model name"}'), 3, "not answered: HTTP 400: Invalid model name"),
         (http("429 Slow", b"{}", "Retry-After: 9999"), 3, "asks for 9,999 s of patience"),
         (b"nothing like HTTP", 3, "what came is not HTTP"),
     ],
-)  # fmt: skip
+)
 def test_a_server_that_does_not_answer_is_a_finding_with_its_reason(tmp_path: Path, capsys, reply, code, words):
     with raw_server(lambda *_: reply) as server:
         path = write_pipeline(tmp_path, server.base_url, personas=1, items=1)

@@ -85,8 +85,10 @@ def test_a_full_disk_behind_the_screen_is_exit_4(endpoint: Start, folder: Path, 
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
         process = subprocess.Popen(
             command(pipeline, folder / "out", "--json" if stream == "stdout" else "--no-report"),
-            env=environment(), text=True, **streams,  # type: ignore[call-overload]
-        )  # fmt: skip
+            env=environment(),
+            text=True,
+            **streams,  # type: ignore[call-overload]
+        )
         _, said = process.communicate(timeout=60)
     assert process.returncode == 4
     assert stream == "stderr" or "No space left on device" in said
@@ -94,7 +96,9 @@ def test_a_full_disk_behind_the_screen_is_exit_4(endpoint: Start, folder: Path, 
     assert run(pipeline, folder / "out").code == 0
 
 
-@pytest.mark.parametrize("words", [["plan", "pipeline.yaml"], ["plan", "pipeline.yaml", "--json"], ["--help"], ["--version"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words", [["plan", "pipeline.yaml"], ["plan", "pipeline.yaml", "--json"], ["--help"], ["--version"]]
+)
 def test_whatever_is_printed_where_there_is_no_room_is_exit_4(endpoint: Start, folder: Path, words: list[str]) -> None:
     write_pipeline(folder, endpoint().base_url, personas=3, items=4)
     with Path("/dev/full").open("w") as full:
@@ -130,15 +134,24 @@ def test_the_version_and_completion_are_where_people_look() -> None:
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("steps.answers.modle=x", "--set steps.answers.modle=x: steps.answers.modle: unknown key\n  fix: use one of 'model'"),
-        ("modles.judge.temperature=1", "--set modles.judge.temperature=1: modles: unknown key\n  fix: use one of 'models'"),
-        ("models.judge.temperature=hot", "--set models.judge.temperature=hot: models.judge.temperature: 'hot' is not a number"),
+        (
+            "steps.answers.modle=x",
+            "--set steps.answers.modle=x: steps.answers.modle: unknown key\n  fix: use one of 'model'",
+        ),
+        (
+            "modles.judge.temperature=1",
+            "--set modles.judge.temperature=1: modles: unknown key\n  fix: use one of 'models'",
+        ),
+        (
+            "models.judge.temperature=hot",
+            "--set models.judge.temperature=hot: models.judge.temperature: 'hot' is not a number",
+        ),
         ("models.judge.engine=opnai", "--set models.judge.engine=opnai: models.judge"),
         ("seed=-1", "--set seed=-1: seed: -1 is too small"),
         ("name.x=1", "--set name.x=1: name is not a mapping"),
         ("name=[", "is not a YAML value"),
     ],
-)  # fmt: skip
+)
 def test_a_flag_is_named_where_it_is_at_fault(folder: Path, flag: str, words: str) -> None:
     path = write_pipeline(folder, "http://127.0.0.1:9/v1", personas=3, items=4)
     done = prefgen("plan", str(path), "--set", flag)

@@ -212,11 +212,17 @@ def test_errors_inside_answers_stop_the_run_or_are_asked_again_as_their_status_w
     ("inside", "told"),
     [
         ({"error": {"message": "upstream lost"}}, "HTTP 200 with an error inside: upstream lost"),
-        ({"error": {"code": 500, "message": "upstream lost"}}, "HTTP 200 with an error inside: HTTP 500: upstream lost"),
+        (
+            {"error": {"code": 500, "message": "upstream lost"}},
+            "HTTP 200 with an error inside: HTTP 500: upstream lost",
+        ),
         ({"error": {"code": 400, "message": "no such cup"}}, "HTTP 200 with an error inside: HTTP 400: no such cup"),
-        ({"choices": [{"finish_reason": "abort", "message": {"content": "A"}}]}, "HTTP 200 with an error inside: finish reason 'abort'"),
+        (
+            {"choices": [{"finish_reason": "abort", "message": {"content": "A"}}]},
+            "HTTP 200 with an error inside: finish reason 'abort'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_error_inside_an_answer_is_told_as_what_came_and_not_as_a_status_that_nobody_said(inside, told):
     page = json.dumps(inside).encode()
     responses, _, _ = answered(lambda number, *_: chat() if number == 0 else http("200 OK", page), 2, max_attempts=1)

@@ -408,8 +408,11 @@ def test_ctrl_c_stops_cleanly_with_everything_that_arrived():
     with serve({"latency_s": 0.02}) as server:
         process = subprocess.Popen(
             [sys.executable, "-c", _INTERRUPTED, server.base_url],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "go\n"
         process.send_signal(signal.SIGINT)

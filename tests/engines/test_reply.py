@@ -154,17 +154,38 @@ def test_a_thought_that_was_cut_is_no_answer_and_proves_no_log_probabilities():
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [
-        ({"prompt_tokens": 40, "completion_tokens": 30, "total_tokens": 70, "completion_tokens_details": {"reasoning_tokens": 29}}, (40, 30)),
-        ({"prompt_tokens": 40, "completion_tokens": 1, "total_tokens": 341, "completion_tokens_details": {"reasoning_tokens": 300}}, (40, 301)),
+        (
+            {
+                "prompt_tokens": 40,
+                "completion_tokens": 30,
+                "total_tokens": 70,
+                "completion_tokens_details": {"reasoning_tokens": 29},
+            },
+            (40, 30),
+        ),
+        (
+            {
+                "prompt_tokens": 40,
+                "completion_tokens": 1,
+                "total_tokens": 341,
+                "completion_tokens_details": {"reasoning_tokens": 300},
+            },
+            (40, 301),
+        ),
         ({"prompt_tokens": 40, "completion_tokens": 1, "total_tokens": 341}, (40, 301)),
-        ({"prompt_tokens": 40, "completion_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 300}}, (40, 301)),
+        (
+            {"prompt_tokens": 40, "completion_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 300}},
+            (40, 301),
+        ),
         ({"prompt_tokens": "12", "completion_tokens": None}, (12, 0)),
         ({"prompt_tokens": 12.0, "completion_tokens": 1.0}, (12, 1)),
         ({"prompt_tokens": 2**70, "completion_tokens": -1, "total_tokens": 2**64}, (0, 0)),
         ({"prompt_tokens": float("nan"), "completion_tokens": float("inf"), "completion_tokens_details": [1]}, (0, 0)),
-        (None, (0, 0)), ("none", (0, 0)), ([], (0, 0)),
+        (None, (0, 0)),
+        ("none", (0, 0)),
+        ([], (0, 0)),
     ],
-)  # fmt: skip
+)
 def test_thoughts_are_counted_and_numbers_that_can_be_none_are_not(usage, counted):
     found = told(chat("A", usage=usage), readout="text")
     assert (found.prompt_tokens, found.completion_tokens) == counted
@@ -222,9 +243,11 @@ def test_a_prompt_that_was_blocked_is_filtered():
         ({"code": "insufficient_quota", "message": "no"}, 402),
         ({"message": "upstream lost"}, 502),
         ("rate limit exceeded", 429),
-        (True, 502), ({"code": 7}, 502), ([1], 502),
+        (True, 502),
+        ({"code": 7}, 502),
+        ([1], 502),
     ],
-)  # fmt: skip
+)
 def test_an_error_inside_an_answer_is_the_error_it_would_have_been(error, status):
     for reply in (
         {"error": error},

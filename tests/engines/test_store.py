@@ -251,12 +251,25 @@ def test_a_folder_that_is_not_there_is_an_error_with_a_fix(tmp_path):
 
 
 ODD_VALUES = {
-    "a number for a text": ("text", 3), "bytes for a text": ("text", b"A"), "no text": ("text", None), "a fraction of a token": ("prompt_tokens", 1.5),
-    "words for tokens": ("completion_tokens", "many"), "a number for a failure": ("failure", 0), "no way": ("method", None), "bytes": ("alternatives", b"[]"),
-    "no JSON": ("alternatives", '[["A", -0.1'), "an object": ("alternatives", '{"A": 1}'), "a number": ("alternatives", "3"), "one-sided": ("alternatives", '[["A"]]'),
-    "a word for a probability": ("alternatives", '[["A", "x"]]'), "a truth value": ("alternatives", '[["A", true]]'), "pairs of letters": ("alternatives", '["AB"]'),
-    "too deep": ("alternatives", "[" * 5000), "three": ("alternatives", '[["A", -1, 2]]'), "a number for a token": ("alternatives", "[[1, -1]]"),
-}  # fmt: skip
+    "a number for a text": ("text", 3),
+    "bytes for a text": ("text", b"A"),
+    "no text": ("text", None),
+    "a fraction of a token": ("prompt_tokens", 1.5),
+    "words for tokens": ("completion_tokens", "many"),
+    "a number for a failure": ("failure", 0),
+    "no way": ("method", None),
+    "bytes": ("alternatives", b"[]"),
+    "no JSON": ("alternatives", '[["A", -0.1'),
+    "an object": ("alternatives", '{"A": 1}'),
+    "a number": ("alternatives", "3"),
+    "one-sided": ("alternatives", '[["A"]]'),
+    "a word for a probability": ("alternatives", '[["A", "x"]]'),
+    "a truth value": ("alternatives", '[["A", true]]'),
+    "pairs of letters": ("alternatives", '["AB"]'),
+    "too deep": ("alternatives", "[" * 5000),
+    "three": ("alternatives", '[["A", -1, 2]]'),
+    "a number for a token": ("alternatives", "[[1, -1]]"),
+}
 
 
 @pytest.mark.parametrize("case", ODD_VALUES)

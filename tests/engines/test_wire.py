@@ -251,21 +251,58 @@ def test_what_is_said_about_a_failure_holds_neither_key_nor_prompt():
 @pytest.mark.parametrize(
     ("words", "features", "lesser"),
     [
-        (Words("Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "max_tokens"),
-         Features(), Features(cap="max_completion_tokens")),
-        (Words("Invalid value for 'top_logprobs': must be less than or equal to 5, got 20.", "top_logprobs"), Features(), Features(top_logprobs=5)),
-        (Words("Requested sample logprobs of 20, which is greater than max allowed: 5"), Features(), Features(top_logprobs=5)),
+        (
+            Words(
+                "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+                "max_tokens",
+            ),
+            Features(),
+            Features(cap="max_completion_tokens"),
+        ),
+        (
+            Words("Invalid value for 'top_logprobs': must be less than or equal to 5, got 20.", "top_logprobs"),
+            Features(),
+            Features(top_logprobs=5),
+        ),
+        (
+            Words("Requested sample logprobs of 20, which is greater than max allowed: 5"),
+            Features(),
+            Features(top_logprobs=5),
+        ),
         (Words("You are not allowed to request logprobs from this model"), Features(), Features(top_logprobs=0)),
-        (Words("Unsupported value: 'temperature' does not support 0.0 with this model.", "temperature", "unsupported_value"),
-         Features(), Features(omit=frozenset({"temperature"}))),
+        (
+            Words(
+                "Unsupported value: 'temperature' does not support 0.0 with this model.",
+                "temperature",
+                "unsupported_value",
+            ),
+            Features(),
+            Features(omit=frozenset({"temperature"})),
+        ),
         (Words("Failed to parse grammar"), Features("grammar"), Features("json_schema")),
-        (Words("body.structured_outputs: Extra inputs are not permitted"), Features("structured_outputs"), Features("json_schema")),
-        (Words("Assistant response prefill is incompatible with enable_thinking."), Features("grammar"), Features("grammar", prefill="none")),
+        (
+            Words("body.structured_outputs: Extra inputs are not permitted"),
+            Features("structured_outputs"),
+            Features("json_schema"),
+        ),
+        (
+            Words("Assistant response prefill is incompatible with enable_thinking."),
+            Features("grammar"),
+            Features("grammar", prefill="none"),
+        ),
         (Words("This model's maximum context length is 128 tokens; 'max_tokens' is too large: 300"), Features(), None),
-        (Words("Invalid prompt: your prompt was flagged as potentially violating our usage policy.", "", "invalid_prompt"), Features(), None),
+        (
+            Words(
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+                "",
+                "invalid_prompt",
+            ),
+            Features(),
+            None,
+        ),
         (Words("messages: roles must alternate", "messages"), Features(), None),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_takes_away_what_it_names_and_nothing_else(words, features, lesser):
     sent = payload(request("logprobs", begun=True), features)
     assert without(features, words, sent) == lesser

@@ -21,9 +21,25 @@ TABLES = ROOT / "persona_specs" / "gss_2018"
 
 ATTRIBUTES = ("age", "sex", "race", "degree", "party", "views")
 SPENDING = (
-    "natspac", "natenvir", "natheal", "natcity", "natcrime", "natdrug", "nateduc", "natrace", "natarms", "nataid",
-    "natfare", "natroad", "natsoc", "natmass", "natpark", "natchld", "natsci", "natenrgy",
-)  # fmt: skip
+    "natspac",
+    "natenvir",
+    "natheal",
+    "natcity",
+    "natcrime",
+    "natdrug",
+    "nateduc",
+    "natrace",
+    "natarms",
+    "nataid",
+    "natfare",
+    "natroad",
+    "natsoc",
+    "natmass",
+    "natpark",
+    "natchld",
+    "natsci",
+    "natenrgy",
+)
 _SAID = {1.0: "too little", 0.0: "about right", -1.0: "too much"}
 _BANDS = ((29, "18-29"), (44, "30-44"), (59, "45-59"), (74, "60-74"), (200, "75-89"))
 _LEVELS = {

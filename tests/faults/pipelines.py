@@ -72,14 +72,18 @@ def write_pipeline(
             "personas": {"draw": "people.yaml", "n": personas},
             "items": {"table": "items.jsonl"},
             "answers": {
-                "judge": "pick", "items": "items", "as": "personas", "model": "judge",
-                "orders": list(orders), "readout": readout,
+                "judge": "pick",
+                "items": "items",
+                "as": "personas",
+                "model": "judge",
+                "orders": list(orders),
+                "readout": readout,
             },
             "kept": {"keep": "answers", "where": "order_agreement"},
             **(steps or {}),
         },
         "publish": {"exports": list(exports)},
-    }  # fmt: skip
+    }
     path = folder / "pipeline.yaml"
     path.write_text(yaml.safe_dump(pipeline, sort_keys=False))
     return path

@@ -32,9 +32,11 @@ def check_batches(endpoint: Start, folder: Path, script: dict[str, Any], *, requ
     server = endpoint({"key": KEY, "personality": "openai", **script}, process=True)
     personas = requests // 100
     pipeline = write_pipeline(
-        folder, personas=personas, items=50,
+        folder,
+        personas=personas,
+        items=50,
         model={"engine": "batch", "base_url": server.base_url, "batch_size": size},
-    )  # fmt: skip
+    )
     codes = by_cron(pipeline, folder / "run")
     assert codes[0] == 75
     assert codes[-1] == 0

@@ -101,9 +101,13 @@ def test_a_full_disk_is_said_at_any_moment_and_the_same_command_goes_on(
     out = tmp_path / "full"
     command = [COMMAND, "run", "pipeline.yaml", "--out", str(out), "--no-report", "--replay", str(whole)]
     found = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
+    )
     assert found.returncode in (0, 4), found.stderr
     assert "Traceback" not in found.stderr
     assert subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
@@ -183,6 +187,8 @@ def test_models_are_not_placed_where_pipeline_and_manifest_do_not_fit(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = RunFolder(whole).pipeline_path.read_text()
-    RunFolder(whole).pipeline_path.write_text(said.replace("  answers:\n", "  asked:\n").replace("keep: answers", "keep: asked"))  # fmt: skip
+    RunFolder(whole).pipeline_path.write_text(
+        said.replace("  answers:\n", "  asked:\n").replace("keep: answers", "keep: asked")
+    )
     assert prefgen("place", whole, "--model", "engine=openai,model=m,base_url=http://127.0.0.1:9/v1") == 4
     assert "has no judge step 'answers'" in capsys.readouterr().err

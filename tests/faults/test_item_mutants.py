@@ -27,9 +27,31 @@ _ROWS = [
 ]
 _CSV = "item_id,prompt,options,neither,topic\n" + "".join(f'{k:03d},"Q, {k}?",a | b | c,C,t\n' for k in range(6))
 _PUT_IN = [
-    b"null", b"NaN", b"1e999", b"{}", b"[]", b'""', b"\x00", b"\xff", b"\xef\xbb\xbf", b"\n", b"\r", b'"', b",", b";",
-    b"\t", b"|", b" | ", b"9" * 30, b"[[[[", b"true", b"\\ud800", b"-0", b"PAR1", b"\xed\xa0\x80",
-]  # fmt: skip
+    b"null",
+    b"NaN",
+    b"1e999",
+    b"{}",
+    b"[]",
+    b'""',
+    b"\x00",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\n",
+    b"\r",
+    b'"',
+    b",",
+    b";",
+    b"\t",
+    b"|",
+    b" | ",
+    b"9" * 30,
+    b"[[[[",
+    b"true",
+    b"\\ud800",
+    b"-0",
+    b"PAR1",
+    b"\xed\xa0\x80",
+]
 
 
 def parquet() -> bytes:

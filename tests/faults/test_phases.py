@@ -89,9 +89,12 @@ def unread(process: subprocess.Popen[str]) -> None:
 
 
 HARMS: dict[str, tuple[Callable[[Any], None] | None, int]] = {
-    "SIGTERM": (terminated, 130), "SIGHUP": (hung_up, 130), "SIGINT twice": (twice, 130), "stdout closed": (unread, 141),
+    "SIGTERM": (terminated, 130),
+    "SIGHUP": (hung_up, 130),
+    "SIGINT twice": (twice, 130),
+    "stdout closed": (unread, 141),
     "full": (None, 4),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +123,11 @@ def harmed(pipeline: Path, out: Path, phase: str, harm: str) -> tuple[int, str]:
     words = [word for word in command(pipeline, out, "--json")[1:] if phase != "report" or word != "--no-report"]
     process = subprocess.Popen(
         [sys.executable, "-c", _HELD, *map(str, PHASES[phase]), harm, str(mark), *words],
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         until = time.monotonic() + 60
         while do is not None and not mark.exists():
@@ -139,9 +145,7 @@ def harmed(pipeline: Path, out: Path, phase: str, harm: str) -> tuple[int, str]:
 
 FEW = {"last table": ("SIGTERM", "full"), "second export": ("SIGTERM", "full"), "manifest": ("SIGTERM", "full")}
 HUNG_UP = ("drawing", "asking", "data", "card")
-CASES = [
-    (phase, harm) for phase in PHASES for harm in FEW.get(phase, HARMS) if harm != "SIGHUP" or phase in HUNG_UP
-]  # fmt: skip
+CASES = [(phase, harm) for phase in PHASES for harm in FEW.get(phase, HARMS) if harm != "SIGHUP" or phase in HUNG_UP]
 
 
 @pytest.mark.parametrize(("phase", "harm"), CASES)

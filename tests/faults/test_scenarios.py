@@ -213,8 +213,12 @@ def test_a_full_disk_is_said_in_a_sentence_and_what_was_answered_is_kept(endpoin
 
 
 NO_CHOICE = {
-    "content_filter": "refusal", "refusal": "refusal", "wrong_option": "unparsed", "huge": "failed", "null_content": "unparsed",
-}  # fmt: skip
+    "content_filter": "refusal",
+    "refusal": "refusal",
+    "wrong_option": "unparsed",
+    "huge": "failed",
+    "null_content": "unparsed",
+}
 
 
 def test_an_answer_that_is_no_choice_is_a_row_of_its_own_kind(endpoint: Start, folder: Path) -> None:

@@ -58,7 +58,7 @@ STOPS = {
     "wrong key": lambda head: http("401 No", error(header(head))),
     "no money": lambda head: http("402 No", error(f"{FORMS[1]} {FORMS[3]}")),
     "no model": lambda head: http("404 No", error(header(head))),
-}  # fmt: skip
+}
 
 
 def searched(folder: Path, ran: Ran) -> None:

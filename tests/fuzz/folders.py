@@ -16,9 +16,40 @@ from prefgen.store.shape import SEAL, sealed
 from tests.fuzz.parquets import broken, changed, read
 
 JUNK: list[Any] = [
-    None, True, False, 0, -1, 1.5, 1e308, 2**63, 2**70, -(2**63), "", "x", "../../x", "/etc/passwd", "\x1b[31m", "\ud800", "a\0b", "z" * 100_000, "none", "judgments",
-    [], [None], [[]], [{}], ["x"] * 2000, {}, {"": None}, {"x": {}}, {"value": None}, {"x": [1]}, {"x": -1}, {"train": 2**70}, {"train": None},
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e308,
+    2**63,
+    2**70,
+    -(2**63),
+    "",
+    "x",
+    "../../x",
+    "/etc/passwd",
+    "\x1b[31m",
+    "\ud800",
+    "a\0b",
+    "z" * 100_000,
+    "none",
+    "judgments",
+    [],
+    [None],
+    [[]],
+    [{}],
+    ["x"] * 2000,
+    {},
+    {"": None},
+    {"x": {}},
+    {"value": None},
+    {"x": [1]},
+    {"x": -1},
+    {"train": 2**70},
+    {"train": None},
+]
 
 
 def change(run: Path, rng: random.Random) -> str:

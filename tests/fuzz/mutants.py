@@ -69,23 +69,126 @@ portraits:
 """
 
 ITEMS = [
-    {"item_id": f"i{n}", "prompt": f"Question {n}?", "options": ["yes", "no"], "topic": ["x", "y"][n % 2], "n": n, "neither": None}
+    {
+        "item_id": f"i{n}",
+        "prompt": f"Question {n}?",
+        "options": ["yes", "no"],
+        "topic": ["x", "y"][n % 2],
+        "n": n,
+        "neither": None,
+    }
     for n in range(4)
-]  # fmt: skip
+]
 CSV = 'prompt,options,neither,topic,n\nTea?,"[""yes"", ""no"", ""both""]",C,x,1\nCat?,yes | no | both,C,y,2\n'
 
 RAW = [
-    '!!int ""', "!!timestamp x", "!!binary x", "!!set {a, b}", "!!python/name:os.system", "!foo bar", ".nan", "-.inf", "1e999",
-    "2020-01-01", "12:30:45", "0x1F", "1_000", "&a [*a]", "&b {<<: *b}", "{<<: 3}", "{<<: [1]}", "*nope", "9" * 30, "-" + "9" * 5000, "[" * 80 + "]" * 80,
-    "{a: " * 70 + "1" + "}" * 70, '"\\ud83d"', '"\\0"', '"\\e[2J"', "? [1]\n", "|\n  text\n", "!!str", "~", "", "{}", "[]", "[[]]", "{a: {b: {}}}", "'" + "x" * 3000 + "'",
-]  # fmt: skip
+    '!!int ""',
+    "!!timestamp x",
+    "!!binary x",
+    "!!set {a, b}",
+    "!!python/name:os.system",
+    "!foo bar",
+    ".nan",
+    "-.inf",
+    "1e999",
+    "2020-01-01",
+    "12:30:45",
+    "0x1F",
+    "1_000",
+    "&a [*a]",
+    "&b {<<: *b}",
+    "{<<: 3}",
+    "{<<: [1]}",
+    "*nope",
+    "9" * 30,
+    "-" + "9" * 5000,
+    "[" * 80 + "]" * 80,
+    "{a: " * 70 + "1" + "}" * 70,
+    '"\\ud83d"',
+    '"\\0"',
+    '"\\e[2J"',
+    "? [1]\n",
+    "|\n  text\n",
+    "!!str",
+    "~",
+    "",
+    "{}",
+    "[]",
+    "[[]]",
+    "{a: {b: {}}}",
+    "'" + "x" * 3000 + "'",
+]
 JUNK: list[Any] = [
-    None, True, False, 0, 1, -1, 3, 10**6, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 0.0, -0.5, 1.5, 1e300, "", " ", "x", "none", "no", "ä" * 40, "🙂", "\u202e", "a\nb",
-    "{{", "{{ nope }}", "{% for i in range(10**9) %}x{% endfor %}", "{{ age.__class__ }}", "(((", "a IN (SELECT 1)", "p_choice >=", "now() > 1", "CAST(topic AS INT) > 1",
-    "../../etc/passwd", "/dev/null", "people.yaml", "items.jsonl", "items.csv", "nosuch.parquet", "questions", "answers", "embedded", "given", "A", "z" * 200, "item_id",
-    [], [None], [[]], ["x"], ["x", "x"], [1, "x", None], [{}], {}, {"": 1}, {"x": None}, {"x": {"y": []}}, {"by": ["a"], "tree": {}}, {"step": "mine"}, {"file": "items.csv"},
-    {"min": 5, "max": 1}, {"bins": {}}, {"given": "age"}, {"engine": "nope"}, {"hub": "a/b"}, {"from": "kept"}, {"prior": 0.1}, list(range(300)),
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    3,
+    10**6,
+    2**31,
+    2**53 + 1,
+    2**63 - 1,
+    -(2**63),
+    0.0,
+    -0.5,
+    1.5,
+    1e300,
+    "",
+    " ",
+    "x",
+    "none",
+    "no",
+    "ä" * 40,
+    "🙂",
+    "\u202e",
+    "a\nb",
+    "{{",
+    "{{ nope }}",
+    "{% for i in range(10**9) %}x{% endfor %}",
+    "{{ age.__class__ }}",
+    "(((",
+    "a IN (SELECT 1)",
+    "p_choice >=",
+    "now() > 1",
+    "CAST(topic AS INT) > 1",
+    "../../etc/passwd",
+    "/dev/null",
+    "people.yaml",
+    "items.jsonl",
+    "items.csv",
+    "nosuch.parquet",
+    "questions",
+    "answers",
+    "embedded",
+    "given",
+    "A",
+    "z" * 200,
+    "item_id",
+    [],
+    [None],
+    [[]],
+    ["x"],
+    ["x", "x"],
+    [1, "x", None],
+    [{}],
+    {},
+    {"": 1},
+    {"x": None},
+    {"x": {"y": []}},
+    {"by": ["a"], "tree": {}},
+    {"step": "mine"},
+    {"file": "items.csv"},
+    {"min": 5, "max": 1},
+    {"bins": {}},
+    {"given": "age"},
+    {"engine": "nope"},
+    {"hub": "a/b"},
+    {"from": "kept"},
+    {"prior": 0.1},
+    list(range(300)),
+]
 _MARK = "@@raw@@"
 
 
@@ -106,9 +209,12 @@ def mutants(seed: int, n: int, sources: dict[str, str]) -> Iterator[Mutant]:
 
 def mutant(rng: random.Random, sources: dict[str, str]) -> Mutant:
     right = {
-        "p.yaml": PIPELINE.encode(), "people.yaml": PEOPLE.encode(), "portraits.yaml": PORTRAITS.encode(),
-        "items.jsonl": b"".join(orjson.dumps(item) + b"\n" for item in ITEMS), "items.csv": CSV.encode(),
-    }  # fmt: skip
+        "p.yaml": PIPELINE.encode(),
+        "people.yaml": PEOPLE.encode(),
+        "portraits.yaml": PORTRAITS.encode(),
+        "items.jsonl": b"".join(orjson.dumps(item) + b"\n" for item in ITEMS),
+        "items.csv": CSV.encode(),
+    }
     files = right | {name: text.encode() for name, text in sources.items()}
     name = rng.choice([*["p.yaml"] * 6, *["people.yaml"] * 3, "portraits.yaml", "items.jsonl", "items.csv", *sources])
     change = {"yaml": _yaml, "jsonl": _jsonl, "csv": _csv}[name.rsplit(".", 1)[1]]
@@ -156,9 +262,13 @@ def _tree(data: Any, rng: random.Random) -> Any:
             lambda: _renamed(holder, key, rng),
             lambda: _swapped(holders, holder, key, rng),
             lambda: holder.__setitem__(key, -value * 10 if isinstance(value, int | float) else str(value) * 2),
-            lambda: holder.append(value) if isinstance(holder, list) else holder.__setitem__(rng.choice(["x", "text", "n", "where", "kind"]), value),
+            lambda: (
+                holder.append(value)
+                if isinstance(holder, list)
+                else holder.__setitem__(rng.choice(["x", "text", "n", "where", "kind"]), value)
+            ),
         ]
-    )  # fmt: skip
+    )
     act()
     return data
 
@@ -209,7 +319,11 @@ def _holders(data: Any) -> Iterator[tuple[Any, Any]]:
 
 def _renamed(holder: Any, key: Any, rng: random.Random) -> None:
     if isinstance(holder, dict):
-        holder[rng.choice([f"{key}s", str(key)[:-1], str(key).upper(), "", " ", "_id", "chosen", "prompt", "é", 7, None, True])] = holder.pop(key)  # fmt: skip
+        holder[
+            rng.choice(
+                [f"{key}s", str(key)[:-1], str(key).upper(), "", " ", "_id", "chosen", "prompt", "é", 7, None, True]
+            )
+        ] = holder.pop(key)
 
 
 def _swapped(holders: list[tuple[Any, Any]], holder: Any, key: Any, rng: random.Random) -> None:
@@ -250,12 +364,53 @@ def _csv(content: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice([1, 1, 2])):
         row = rng.choice(rows)
         cell = rng.randrange(len(row)) if row else 0
-        row[cell : cell + rng.choice([0, 1, 1, 2])] = rng.choice([[], [b""], [b'"'], [b"NA"], [b"007"], [b"x", b"y"], [b"\xff"], ["ä;ö".encode()], [b"1e999"], [b"item_id"], [b"prompt"]])  # fmt: skip
+        row[cell : cell + rng.choice([0, 1, 1, 2])] = rng.choice(
+            [
+                [],
+                [b""],
+                [b'"'],
+                [b"NA"],
+                [b"007"],
+                [b"x", b"y"],
+                [b"\xff"],
+                ["ä;ö".encode()],
+                [b"1e999"],
+                [b"item_id"],
+                [b"prompt"],
+            ]
+        )
     return rng.choice([b"\n", b"\r\n", b"\n\n"]).join(b",".join(row) for row in rows) + b"\n"
 
 
 def _bytes(content: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(content) + 1)
     until = min(len(content), at + rng.choice([0, 0, 1, 5, 40, 10_000]))
-    new = rng.choice([b"", b"", b"\x00", b"\xff\xfe", b"\t", b"\r", b"\n", b"\xef\xbb\xbf", b"---\n", b"...", b": ", b"- ", b"{", b"]", b'"', b"'", b"#", b"&a ", b"*a ", b"<<: ", b"%YAML 1.2\n", b"\xc2\x85", b"9" * 400, content[:50]])  # fmt: skip
+    new = rng.choice(
+        [
+            b"",
+            b"",
+            b"\x00",
+            b"\xff\xfe",
+            b"\t",
+            b"\r",
+            b"\n",
+            b"\xef\xbb\xbf",
+            b"---\n",
+            b"...",
+            b": ",
+            b"- ",
+            b"{",
+            b"]",
+            b'"',
+            b"'",
+            b"#",
+            b"&a ",
+            b"*a ",
+            b"<<: ",
+            b"%YAML 1.2\n",
+            b"\xc2\x85",
+            b"9" * 400,
+            content[:50],
+        ]
+    )
     return content[:at] + new + content[until:]

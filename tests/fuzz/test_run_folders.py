@@ -51,11 +51,16 @@ def whole(folder: Path, endpoint, served: Hub) -> Path:
 def commands(folder: Path, run: Path) -> list[tuple[object, ...]]:
     """Those that read a run folder."""
     return [
-        ("show", run), ("show", run, "--json"), ("export", run, "--to", "kto", "--out", folder / "out"),
-        ("export", run, "--to", "dpo", "--out", folder / "out", "--jsonl"), ("push", run, NAME, "--force"), ("append", run, NAME, "--force"),
-        ("calibrate", run, folder / "survey.yaml"), ("report", run),
+        ("show", run),
+        ("show", run, "--json"),
+        ("export", run, "--to", "kto", "--out", folder / "out"),
+        ("export", run, "--to", "dpo", "--out", folder / "out", "--jsonl"),
+        ("push", run, NAME, "--force"),
+        ("append", run, NAME, "--force"),
+        ("calibrate", run, folder / "survey.yaml"),
+        ("report", run),
         ("place", run, "--model", (folder / "model.txt").read_text()),
-    ]  # fmt: skip
+    ]
 
 
 def found_in(folder: Path, whole: Path, numbers: range) -> dict[str, list[int]]:

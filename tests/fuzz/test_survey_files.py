@@ -19,7 +19,10 @@ from tests.fuzz.ending import told, wrong_in, wrong_with
 from tests.fuzz.parquets import changed, parquet
 
 FIT = {"microdata": {"file": "rows.parquet", "columns": ["age", "vote"], "weight": "w", "missing": "drop"}}
-TABLE = {"attributes": {"age": ["young", "old"], "vote": ["left", "right"]}, "tables": [{"of": ["age", "vote"], "file": "rows.parquet"}]}  # fmt: skip
+TABLE = {
+    "attributes": {"age": ["young", "old"], "vote": ["left", "right"]},
+    "tables": [{"of": ["age", "vote"], "file": "rows.parquet"}],
+}
 PEOPLE = """\
 population: town
 source: made up

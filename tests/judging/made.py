@@ -26,21 +26,43 @@ def judgments(
         said = max(p, key=lambda name: p[name]) if p else None
         choice = said if said in set(LETTERS[:k]) else None
         place = shown(order, k, LETTERS.index(neither) if neither else None)
-        rows.append({
-            "judgment_id": f"{persona}/{item}/{order}/{repeat}", "persona_id": persona, "item_id": item, "order": order,
-            "repeat": repeat, "choice": choice,
-            "status": "unparsed" if said is None else said if said in also else "na" if choice == neither else "ok",
-            "slot": None if choice is None else LETTERS[place.index(LETTERS.index(choice))],
-            "p": None if p is None else {name: p.get(name, 0.0) for name in names},
-            "p_read": None, "certainty": None, "reason": None, "readout": readout, "model": "m", "request_id": "r", "failure": None, "control": control,
-            "weight": 1.0, "neither": neither, "topic": "bread", "reject_reason": "unparsed" if said is None else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "judgment_id": f"{persona}/{item}/{order}/{repeat}",
+                "persona_id": persona,
+                "item_id": item,
+                "order": order,
+                "repeat": repeat,
+                "choice": choice,
+                "status": "unparsed" if said is None else said if said in also else "na" if choice == neither else "ok",
+                "slot": None if choice is None else LETTERS[place.index(LETTERS.index(choice))],
+                "p": None if p is None else {name: p.get(name, 0.0) for name in names},
+                "p_read": None,
+                "certainty": None,
+                "reason": None,
+                "readout": readout,
+                "model": "m",
+                "request_id": "r",
+                "failure": None,
+                "control": control,
+                "weight": 1.0,
+                "neither": neither,
+                "topic": "bread",
+                "reject_reason": "unparsed" if said is None else None,
+            }
+        )
     schema = {
-        **dict.fromkeys(("judgment_id", "persona_id", "item_id", "order"), pl.String), "repeat": pl.Int64,
-        **dict.fromkeys(("choice", "status", "slot"), pl.String), "p": pl.Struct(dict.fromkeys(names, pl.Float64)),
-        "p_read": pl.Float64, "certainty": pl.Int64, "reason": pl.String, **dict.fromkeys(("readout", "model", "request_id", "failure", "control"), pl.String),
-        "weight": pl.Float64, **dict.fromkeys(("neither", "topic", "reject_reason"), pl.String),
-    }  # fmt: skip
+        **dict.fromkeys(("judgment_id", "persona_id", "item_id", "order"), pl.String),
+        "repeat": pl.Int64,
+        **dict.fromkeys(("choice", "status", "slot"), pl.String),
+        "p": pl.Struct(dict.fromkeys(names, pl.Float64)),
+        "p_read": pl.Float64,
+        "certainty": pl.Int64,
+        "reason": pl.String,
+        **dict.fromkeys(("readout", "model", "request_id", "failure", "control"), pl.String),
+        "weight": pl.Float64,
+        **dict.fromkeys(("neither", "topic", "reject_reason"), pl.String),
+    }
     return measured(pl.DataFrame(rows, schema=schema))
 
 

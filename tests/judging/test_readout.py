@@ -24,13 +24,32 @@ def said(text: str, **facts: object) -> Response:
 @pytest.mark.parametrize(
     ("text", "symbol"),
     [
-        ("A", "A"), (" b.", "B"), ("B.", "B"), ("(C)", "C"), ("**B**", "B"), ("Answer: B", "B"), ("The answer is C.", "C"),
-        ("I would choose B.", "B"), ("Option A", "A"), ("I prefer option B because it is fair", "B"), ("B) nobody ends up with less", "B"),
-        ("A\nbecause I like it", "A"), ("A, since it is fair", "A"), ("I pick A because it is mine", "A"),
-        ("A good question", None), ("A or B", None), ("Between A and B I choose B", "B"), ("Answer: A. Answer: B.", None),
-        ("", None), ("banana", None), ("ABBA", None), ("I am not sure", None), ("Both A and B are bad", None), ("D", None),
+        ("A", "A"),
+        (" b.", "B"),
+        ("B.", "B"),
+        ("(C)", "C"),
+        ("**B**", "B"),
+        ("Answer: B", "B"),
+        ("The answer is C.", "C"),
+        ("I would choose B.", "B"),
+        ("Option A", "A"),
+        ("I prefer option B because it is fair", "B"),
+        ("B) nobody ends up with less", "B"),
+        ("A\nbecause I like it", "A"),
+        ("A, since it is fair", "A"),
+        ("I pick A because it is mine", "A"),
+        ("A good question", None),
+        ("A or B", None),
+        ("Between A and B I choose B", "B"),
+        ("Answer: A. Answer: B.", None),
+        ("", None),
+        ("banana", None),
+        ("ABBA", None),
+        ("I am not sure", None),
+        ("Both A and B are bad", None),
+        ("D", None),
     ],
-)  # fmt: skip
+)
 def test_only_what_names_one_choice_is_read(text: str, symbol: str | None) -> None:
     assert parse_choice(text, Choices(ABC))[0] == symbol
 
@@ -160,29 +179,103 @@ def test_probabilities_sum_to_one(logprobs: list[tuple[str, float]]) -> None:
 
 SENTENCES = [
     # the letter alone, with its text, or the text
-    ("A", "A"), ("b", "B"), ("\uff21", "A"), ("A.", "A"), ("**B**", "B"), ("(C)", "C"), ("Option A", "A"), ("Option B.", "B"), ("B!!!", "B"), ('"B"', "B"), ("> B", "B"),
-    ("```\nB\n```", "B"), ("- B", "B"), ("A) It should be equal.", "A"), ("A: It should be equal.", "A"), ("It should be equal.", "A"), ("it should be EQUAL", "A"),
-    ("A) They are free to choose.", None), ("D", None), ("", None), ("banana", None), ("ABBA", None), ("\u0410", None),
+    ("A", "A"),
+    ("b", "B"),
+    ("\uff21", "A"),
+    ("A.", "A"),
+    ("**B**", "B"),
+    ("(C)", "C"),
+    ("Option A", "A"),
+    ("Option B.", "B"),
+    ("B!!!", "B"),
+    ('"B"', "B"),
+    ("> B", "B"),
+    ("```\nB\n```", "B"),
+    ("- B", "B"),
+    ("A) It should be equal.", "A"),
+    ("A: It should be equal.", "A"),
+    ("It should be equal.", "A"),
+    ("it should be EQUAL", "A"),
+    ("A) They are free to choose.", None),
+    ("D", None),
+    ("", None),
+    ("banana", None),
+    ("ABBA", None),
+    ("\u0410", None),
     # stated
-    ("Answer: B", "B"), ("**Answer:** B", "B"), ("The answer is C.", "C"), ("Final answer: **B**", "B"), ("Choice: A", "A"), ("the answer is clearly B", "B"),
-    ("Answer: They are free to choose.", "B"), ("Antwort: B", "B"), ("\u7b54\u6848\uff1aB", "B"), ("R\u00e9ponse : A", "A"), ("\u041e\u0442\u0432\u0435\u0442: B", "B"),
-    ("I would choose B.", "B"), ("I'd say B.", "B"), ("I'd go with B, since A is unfair.", "B"), ("I vote for B", "B"), ("I lean toward B.", "B"), ("Sure. My choice is B.", "B"),
-    ("I choose A over B.", "A"), ("Rather than A, I choose B.", "B"), ("Between A and B I choose B", "B"), ("**I choose option B.**", "B"), ("If I had to choose, I'd go with B.", "B"),
-    ("I would have to say A.", "A"), ("I pick A because it is mine", "A"), ("A because I was raised that way", "A"),
+    ("Answer: B", "B"),
+    ("**Answer:** B", "B"),
+    ("The answer is C.", "C"),
+    ("Final answer: **B**", "B"),
+    ("Choice: A", "A"),
+    ("the answer is clearly B", "B"),
+    ("Answer: They are free to choose.", "B"),
+    ("Antwort: B", "B"),
+    ("\u7b54\u6848\uff1aB", "B"),
+    ("R\u00e9ponse : A", "A"),
+    ("\u041e\u0442\u0432\u0435\u0442: B", "B"),
+    ("I would choose B.", "B"),
+    ("I'd say B.", "B"),
+    ("I'd go with B, since A is unfair.", "B"),
+    ("I vote for B", "B"),
+    ("I lean toward B.", "B"),
+    ("Sure. My choice is B.", "B"),
+    ("I choose A over B.", "A"),
+    ("Rather than A, I choose B.", "B"),
+    ("Between A and B I choose B", "B"),
+    ("**I choose option B.**", "B"),
+    ("If I had to choose, I'd go with B.", "B"),
+    ("I would have to say A.", "A"),
+    ("I pick A because it is mine", "A"),
+    ("A because I was raised that way", "A"),
     # explained first or after
-    ("A\nbecause I like it", "A"), ("A, since it is fair", "A"), ("B) nobody ends up with less", "B"), ("B. A would be unfair to those who worked.", "B"),
-    ("B\n\nExplanation: A ignores effort, so I reject A.", "B"), ("Both have merit. A honours effort; B honours need.\n\n**B**", "B"),
-    ("A) It should be equal.\nB) They are free to choose.\n\nI choose B.", "B"), ("I don't think A is right, I choose B.", "B"), ("I do not choose B; I choose A.", "A"),
+    ("A\nbecause I like it", "A"),
+    ("A, since it is fair", "A"),
+    ("B) nobody ends up with less", "B"),
+    ("B. A would be unfair to those who worked.", "B"),
+    ("B\n\nExplanation: A ignores effort, so I reject A.", "B"),
+    ("Both have merit. A honours effort; B honours need.\n\n**B**", "B"),
+    ("A) It should be equal.\nB) They are free to choose.\n\nI choose B.", "B"),
+    ("I don't think A is right, I choose B.", "B"),
+    ("I do not choose B; I choose A.", "A"),
     ("My first thought was A, but my final answer is B.", "B"),
     # contradicted, hedged, negated, quoted, conditional, somebody else's
-    ("Answer: A. Answer: B.", None), ("A\nB", None), ("A or B", None), ("A / B", None), ("A, B", None), ("A,B", None), ("A & B", None), ("A and B", None), ("Both A and B are bad", None),
-    ("A\n\nWait, no. My answer is B.", None), ("A) It should be equal.\nB) They are free to choose.", None), ("A... or perhaps B", None), ("A? No, B.", None),
-    ("I would not choose A", None), ("Neither A nor B", None), ("Not A.", None), ("The answer isn't B", None), ("I can't choose A", None), ("I refuse to pick A or B.", None),
-    ("I would never choose A.", None), ("My answer is neither A nor B", None), ("I would choose neither.", None), ("It is hard to say; I might choose A.", None),
-    ("If fairness mattered most, I would choose A.", None), ("I'd choose A only if it were cheaper.", None), ('He said "I choose A", which I find wrong.', None),
-    ("Is the answer A?", None), ("The answer is A?", None), ("Choose A? Never.", None), ("Some would choose A.", None), ("You should pick A.", None),
-    ("B is what my neighbours would say.", None), ("A good question", None), ("I choose a life of peace", None), ("I am not sure", None),
-]  # fmt: skip
+    ("Answer: A. Answer: B.", None),
+    ("A\nB", None),
+    ("A or B", None),
+    ("A / B", None),
+    ("A, B", None),
+    ("A,B", None),
+    ("A & B", None),
+    ("A and B", None),
+    ("Both A and B are bad", None),
+    ("A\n\nWait, no. My answer is B.", None),
+    ("A) It should be equal.\nB) They are free to choose.", None),
+    ("A... or perhaps B", None),
+    ("A? No, B.", None),
+    ("I would not choose A", None),
+    ("Neither A nor B", None),
+    ("Not A.", None),
+    ("The answer isn't B", None),
+    ("I can't choose A", None),
+    ("I refuse to pick A or B.", None),
+    ("I would never choose A.", None),
+    ("My answer is neither A nor B", None),
+    ("I would choose neither.", None),
+    ("It is hard to say; I might choose A.", None),
+    ("If fairness mattered most, I would choose A.", None),
+    ("I'd choose A only if it were cheaper.", None),
+    ('He said "I choose A", which I find wrong.', None),
+    ("Is the answer A?", None),
+    ("The answer is A?", None),
+    ("Choose A? Never.", None),
+    ("Some would choose A.", None),
+    ("You should pick A.", None),
+    ("B is what my neighbours would say.", None),
+    ("A good question", None),
+    ("I choose a life of peace", None),
+    ("I am not sure", None),
+]
 
 
 @pytest.mark.parametrize(("text", "symbol"), SENTENCES)
@@ -192,8 +285,13 @@ def test_natural_answers_are_read_right_or_not_at_all(text: str, symbol: str | N
 
 @pytest.mark.parametrize(
     ("text", "symbol"),
-    [("<think>A? No.</think>\nB", "B"), ("[THINK]I might choose A.[/THINK]B", "B"), ("<think>Answer: A", None), ("A is tempting.\n</think>\n\nB", "B")],
-)  # fmt: skip
+    [
+        ("<think>A? No.</think>\nB", "B"),
+        ("[THINK]I might choose A.[/THINK]B", "B"),
+        ("<think>Answer: A", None),
+        ("A is tempting.\n</think>\n\nB", "B"),
+    ],
+)
 def test_thoughts_are_no_answers(text: str, symbol: str | None) -> None:
     reading = read(said(text), AB, "text")
     assert (reading.symbol, reading.status) == (symbol, "ok" if symbol else "unparsed")
@@ -201,8 +299,17 @@ def test_thoughts_are_no_answers(text: str, symbol: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "certainty"),
-    [("B 80", 80), ("B\nCertainty: 80/100", 80), ("B, 8 out of 10", 80), ("B\nCertainty: 7%", 7), ("B (90 % sure)", 90), ("B 400", None), ("B", None), ("B 0", None)],
-)  # fmt: skip
+    [
+        ("B 80", 80),
+        ("B\nCertainty: 80/100", 80),
+        ("B, 8 out of 10", 80),
+        ("B\nCertainty: 7%", 7),
+        ("B (90 % sure)", 90),
+        ("B 400", None),
+        ("B", None),
+        ("B 0", None),
+    ],
+)
 def test_a_certainty_is_what_was_stated(text: str, certainty: int | None) -> None:
     reading = read(said(text), AB, "certainty")
     assert (reading.symbol, reading.certainty) == ("B", certainty)
@@ -216,8 +323,27 @@ def test_the_words_beside_a_verdict_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [" ", "answer ", "answer: ", "a.", "if i ", "(", "**", "I would ", "certainty ", "1 ", "sure 1", "not ", '"', "I choose ", "\n", "A) ", "<think>"]
-)  # fmt: skip
+    "piece",
+    [
+        " ",
+        "answer ",
+        "answer: ",
+        "a.",
+        "if i ",
+        "(",
+        "**",
+        "I would ",
+        "certainty ",
+        "1 ",
+        "sure 1",
+        "not ",
+        '"',
+        "I choose ",
+        "\n",
+        "A) ",
+        "<think>",
+    ],
+)
 def test_reading_takes_time_in_proportion_to_the_answer(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     begun = time.perf_counter()

@@ -33,9 +33,11 @@ def apart(wanted: dict[tuple[str, ...], float], found: dict[tuple[str, ...], flo
 @given(n=st.integers(1, 400), seed=st.integers(0, 99), oversample=st.sampled_from([None, BIASED]))
 def test_the_total_variation_is_that_of_the_people_counted_again(tmp_path, n, seed, oversample):
     spec = population(
-        tmp_path, attributes={"age": AGES, "vote": VOTES}, tables=[{"of": ["age", "vote"], "shares": AGE_BY_VOTE}],
+        tmp_path,
+        attributes={"age": AGES, "vote": VOTES},
+        tables=[{"of": ["age", "vote"], "shares": AGE_BY_VOTE}],
         oversample=oversample,
-    )  # fmt: skip
+    )
     drawn = draw_audited(spec, n=n, seed=seed)
     people = people_only(drawn.people)
     wanted = {(age, vote): share for age, inner in AGE_BY_VOTE.items() for vote, share in inner.items()}
@@ -71,8 +73,9 @@ def test_bars_are_shares_that_sum_to_one_and_keep_the_order_of_levels(tmp_path):
 def test_the_floor_under_cells_and_what_it_merged_stand_in_the_audit(tmp_path):
     audit = draw_audited(
         town(tmp_path, survey(rows=2000), columns=("sex", "region"), microdata={"min_cell": 100, "small": "merge"}),
-        n=200, seed=1,
-    ).audit  # fmt: skip
+        n=200,
+        seed=1,
+    ).audit
     assert (audit.privacy.min_cell, audit.privacy.merged) == (100, 1)
     assert audit.privacy.smallest_cell >= 100
     said = "\n".join(audit_lines(audit.to_json()))
@@ -81,9 +84,7 @@ def test_the_floor_under_cells_and_what_it_merged_stand_in_the_audit(tmp_path):
 
 
 def test_the_screen_has_tables_associations_effective_size_and_privacy(tmp_path):
-    spec = town(
-        tmp_path, survey(), columns=("age", "vote", "sex"), oversample={"by": "sex", "shares": {"woman": 0.8}}
-    )  # fmt: skip
+    spec = town(tmp_path, survey(), columns=("age", "vote", "sex"), oversample={"by": "sex", "shares": {"woman": 0.8}})
     lines = list(audit_lines(draw_audited(spec, n=500, seed=1).audit.to_json()))
     assert lines[0].startswith("town: 500 people, effective sample size ")
     assert lines[0].endswith("of them, for their weights)")

@@ -56,7 +56,15 @@ def test_attributes_become_typed_columns_and_a_text(tmp_path):
         text="{{ age }} {{ age_band }} {{ children + 1 }} {{ zip }} {% if member %}in{% else %}out{% endif %} {{ height }}",
     )
     people = draw(spec, n=2000, seed=1)
-    kinds = {"age": pl.Int64, "age_band": pl.String, "children": pl.Int64, "zip": pl.String, "member": pl.Boolean, "height": pl.Int64, "wealth": pl.Float64}  # fmt: skip
+    kinds = {
+        "age": pl.Int64,
+        "age_band": pl.String,
+        "children": pl.Int64,
+        "zip": pl.String,
+        "member": pl.Boolean,
+        "height": pl.Int64,
+        "wealth": pl.Float64,
+    }
     assert {name: people.schema[name] for name in kinds} == kinds
     for row in people.head(50).iter_rows(named=True):
         low, high = map(int, row["age_band"].split("-"))

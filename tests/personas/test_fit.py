@@ -173,9 +173,19 @@ TABLES = {
     "level": ({"counts": {"18-35": {"left": 1}}}, r"tables\[0\]\.counts\.18-35: 'age' has no level '18-35'"),
     "flat": ({"counts": {"18-34": 1}}, r"levels of 'vote' are wanted here"),
     "absent": ({"counts": {"18-34": dict.fromkeys(VOTES, 1)}}, r"no cell for age '35-64', '65-90'"),
-    "given": ({"given": ["age"], "of": ["vote"], "shares": {**dict.fromkeys(AGES, VOTES), "18-34": dict.fromkeys(VOTES, 0.3)}}, r"given age '18-34': shares sum to 0\.9"),
-    "given zero": ({"given": ["age"], "of": ["vote"], "counts": {**dict.fromkeys(AGES, VOTES), "18-34": dict.fromkeys(VOTES, 0)}}, r"given age '18-34': all shares are zero"),
-}  # fmt: skip
+    "given": (
+        {
+            "given": ["age"],
+            "of": ["vote"],
+            "shares": {**dict.fromkeys(AGES, VOTES), "18-34": dict.fromkeys(VOTES, 0.3)},
+        },
+        r"given age '18-34': shares sum to 0\.9",
+    ),
+    "given zero": (
+        {"given": ["age"], "of": ["vote"], "counts": {**dict.fromkeys(AGES, VOTES), "18-34": dict.fromkeys(VOTES, 0)}},
+        r"given age '18-34': all shares are zero",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", TABLES)
@@ -243,8 +253,10 @@ def test_tables_of_few_respondents_are_met_though_their_solution_has_more_empty_
     place = [[by_name[name][0].levels.index(level) for level in frame[name]] for name in "abcd"]
     plain = np.ones(sizes)
     pairs = list(combinations(range(4), 2))
-    wanted = {pair: np.histogram2d(place[pair[0]], place[pair[1]], [np.arange(sizes[at] + 1) - 0.5 for at in pair])[0] / rows
-              for pair in pairs}  # fmt: skip
+    wanted = {
+        pair: np.histogram2d(place[pair[0]], place[pair[1]], [np.arange(sizes[at] + 1) - 0.5 for at in pair])[0] / rows
+        for pair in pairs
+    }
     for _ in range(4000):
         for pair in pairs:
             others = tuple(at for at in range(4) if at not in pair)
@@ -259,9 +271,12 @@ def test_tables_of_few_respondents_are_met_though_their_solution_has_more_empty_
 
 def test_levels_that_nobody_has_are_fitted_and_stay_empty(tmp_path):
     spec = population(
-        tmp_path, attributes={"a": {"x": 0.5, "y": 0.5, "z": 0.0}, "b": {"u": 1.0, "v": 0.0}},
-        tables=[{"of": ["a", "b"], "shares": {"x": {"u": 0.5, "v": 0}, "y": {"u": 0.5, "v": 0}, "z": {"u": 0, "v": 0}}}],
-    )  # fmt: skip
+        tmp_path,
+        attributes={"a": {"x": 0.5, "y": 0.5, "z": 0.0}, "b": {"u": 1.0, "v": 0.0}},
+        tables=[
+            {"of": ["a", "b"], "shares": {"x": {"u": 0.5, "v": 0}, "y": {"u": 0.5, "v": 0}, "z": {"u": 0, "v": 0}}}
+        ],
+    )
     fit = fitted(spec, targets_of(spec))
     assert fit.converged
     people = draw(spec, n=11, seed=1)

@@ -89,9 +89,16 @@ def test_codes_of_missing_values_are_declared_for_all_or_by_attribute(tmp_path):
         town(tmp_path, text, na={"party": [1]})
 
 
-@pytest.mark.parametrize(("values", "code"), [
-    ((34, 51, -99), "-99"), ((34, 51, -9), "-9"), ((1200, 900, 99999), "99999"), ((34, 51, 999), "999"), ((34, 51, -7), "-7"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ((34, 51, -99), "-99"),
+        ((34, 51, -9), "-9"),
+        ((1200, 900, 99999), "99999"),
+        ((34, 51, 999), "999"),
+        ((34, 51, -7), "-7"),
+    ],
+)
 def test_an_undeclared_code_is_refused_with_the_key_that_declares_it(tmp_path, values, code):
     text = "region,vote\n" + "".join(f"{value},left\n" for value in values)
     with pytest.raises(SpecError, match=rf"(?s)'region' has '{code}'.*na: \[{code}\]"):
@@ -121,10 +128,15 @@ def test_rows_of_a_survey_platform_are_refused(tmp_path):
     assert "question texts" in str(found.value)
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ("Total,left", "a row of totals"), ("(years),left", "a row of units"), ("Where do you live?,left", "the text of a question"),
-    ("don't know,left", "a missing value"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("Total,left", "a row of totals"),
+        ("(years),left", "a row of units"),
+        ("Where do you live?,left", "the text of a question"),
+        ("don't know,left", "a missing value"),
+    ],
+)
 def test_levels_that_look_unlike_the_others_are_said_with_their_line(tmp_path, row, words):
     text = "region,vote\n" + "north,left\nsouth,right\n" * 5 + row + "\n"
     drawn = draw_audited(town(tmp_path, text), n=22, seed=1).audit
@@ -145,10 +157,19 @@ def test_a_word_among_numbers_and_a_code_above_them_are_odd():
     assert dict(oddities({"-1": 5, "0": 4, "1": 3})) == {}
 
 
-@pytest.mark.parametrize(("weight", "fix"), [
-    ("", "give every row a number"), ("NA", "give every row a number"), ('"0,8"', "decimal point: 0.8"), (" 0.8", "spaces"),
-    ('"1,204.5"', "thousands"), ("inf", "plain number"), ("1_000", "plain number"), ("heavy", "plain number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("weight", "fix"),
+    [
+        ("", "give every row a number"),
+        ("NA", "give every row a number"),
+        ('"0,8"', "decimal point: 0.8"),
+        (" 0.8", "spaces"),
+        ('"1,204.5"', "thousands"),
+        ("inf", "plain number"),
+        ("1_000", "plain number"),
+        ("heavy", "plain number"),
+    ],
+)
 def test_a_weight_that_is_no_number_is_refused_with_its_line(tmp_path, weight, fix):
     text = f"region,vote,w\nnorth,left,1\nsouth,right,{weight}\n"
     with pytest.raises(SpecError, match=r"survey\.csv:3: w: .* is no number") as found:
@@ -156,9 +177,15 @@ def test_a_weight_that_is_no_number_is_refused_with_its_line(tmp_path, weight, f
     assert fix in str(found.value)
 
 
-@pytest.mark.parametrize(("weights", "left"), [
-    ((0, 1, 2, 0), 33), ((0, 0, 2, 1), 0), ((1e-320,) * 2 + (1e-320,) * 2, 50), (("1.2E+03", 0, "8.0E+02", 0), 60),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("weights", "left"),
+    [
+        ((0, 1, 2, 0), 33),
+        ((0, 0, 2, 1), 0),
+        ((1e-320,) * 2 + (1e-320,) * 2, 50),
+        (("1.2E+03", 0, "8.0E+02", 0), 60),
+    ],
+)
 def test_weights_as_surveys_ship_them(tmp_path, weights, left):
     people = zip(("left", "left", "right", "right"), ("young", "old", "young", "old"), weights, strict=True)
     text = "vote,region,w\n" + "".join(f"{vote},{region},{weight}\n" for vote, region, weight in people)
@@ -173,22 +200,34 @@ def test_weights_that_cannot_be_are_refused(tmp_path, weights):
         draw(town(tmp_path, text, weight="w"), n=9, seed=0)
 
 
-@pytest.mark.parametrize("content", [
-    "region;vote\nnorth;left\nsouth;right\n", "region\tvote\nnorth\tleft\nsouth\tright\n", "region, vote\nnorth, left\nsouth, right\n",
-    "\ufeffregion,vote\r\nnorth,left\r\nsouth,right\r\n\r\n", "region\tvote\nnorth\tleft\nsouth\tright\n".encode("utf-16"),
-    "region ,vote\n north,left \nsouth,right\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        "region;vote\nnorth;left\nsouth;right\n",
+        "region\tvote\nnorth\tleft\nsouth\tright\n",
+        "region, vote\nnorth, left\nsouth, right\n",
+        "\ufeffregion,vote\r\nnorth,left\r\nsouth,right\r\n\r\n",
+        "region\tvote\nnorth\tleft\nsouth\tright\n".encode("utf-16"),
+        "region ,vote\n north,left \nsouth,right\n",
+    ],
+)
 def test_dialects_of_survey_files_are_read_right(tmp_path, content):
     spec = town(tmp_path, content)
     assert levels(spec, "region") == {"north", "south"}
     assert levels(spec, "vote") == {"left", "right"}
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    ("Region,Vote\nnorth,left\n", "has no column 'region'.*'Region'"), ("region,vote\nnorth,left,x\n", "survey.csv:2: 3 fields"),
-    ("region,vote,vote\nnorth,left,right\n", "survey.csv:1: columns 2, 3 are all called 'vote'"),
-    ("region,vote\n", "a header, but no row"), ("", "the file is empty"), ("region,vote\nS\xe3o,left\n".encode("latin-1"), "not UTF-8"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("Region,Vote\nnorth,left\n", "has no column 'region'.*'Region'"),
+        ("region,vote\nnorth,left,x\n", "survey.csv:2: 3 fields"),
+        ("region,vote,vote\nnorth,left,right\n", "survey.csv:1: columns 2, 3 are all called 'vote'"),
+        ("region,vote\n", "a header, but no row"),
+        ("", "the file is empty"),
+        ("region,vote\nS\xe3o,left\n".encode("latin-1"), "not UTF-8"),
+    ],
+)
 def test_files_that_cannot_be_read_right_are_refused(tmp_path, content, words):
     with pytest.raises(SpecError) as found:
         draw(town(tmp_path, content), n=9, seed=0)

@@ -51,8 +51,14 @@ def test_a_checker_says_kept_omitted_contradicted_or_nothing():
 
 @pytest.mark.parametrize(
     ("life", "telling"),
-    [("You are 34 and tired.", "kept"), ("At thirty-four you moved.", "kept"), ("You have a dog.", "omitted"), ("You are 43 years old, with 34 sheep.", "contradicted"), ("A woman aged 34.", "kept")],
-)  # fmt: skip
+    [
+        ("You are 34 and tired.", "kept"),
+        ("At thirty-four you moved.", "kept"),
+        ("You have a dog.", "omitted"),
+        ("You are 43 years old, with 34 sheep.", "contradicted"),
+        ("A woman aged 34.", "kept"),
+    ],
+)
 def test_an_age_is_read_from_the_text_itself(life, telling):
     assert number_told_in(Fact("age", ()), 34, life) == telling
 

@@ -116,16 +116,36 @@ def test_ordered_levels_merge_with_a_neighbour(tmp_path):
 
 
 WRONG = {
-    "column": (lambda f: f, {"columns": ["age", "party"]}, r"microdata\.columns: survey\.parquet has no column 'party'"),
+    "column": (
+        lambda f: f,
+        {"columns": ["age", "party"]},
+        r"microdata\.columns: survey\.parquet has no column 'party'",
+    ),
     "no weight": (lambda f: f, {"weight": "weight"}, r"microdata\.weight: survey\.parquet has no column 'weight'"),
     "text weight": (lambda f: f, {"weight": "vote"}, r"microdata\.weight: column 'vote' holds text, not weights"),
-    "negative weight": (lambda f: f.with_columns(wt=-pl.col("wt")), {"weight": "wt"}, r"missing, negative or only zero weights"),
+    "negative weight": (
+        lambda f: f.with_columns(wt=-pl.col("wt")),
+        {"weight": "wt"},
+        r"missing, negative or only zero weights",
+    ),
     "zero weight": (lambda f: f.with_columns(wt=0.0), {"weight": "wt"}, r"missing, negative or only zero weights"),
-    "outside": (lambda f: f.with_columns(age=pl.col("age") + 10), {}, r"attributes\.age: \d+ survey values lie outside all bins, e\.g\. \d+"),
+    "outside": (
+        lambda f: f.with_columns(age=pl.col("age") + 10),
+        {},
+        r"attributes\.age: \d+ survey values lie outside all bins, e\.g\. \d+",
+    ),
     "empty": (lambda f: f.head(0), {}, r"survey\.parquet has no rows"),
-    "all missing": (lambda f: f.with_columns(vote=pl.lit(None, dtype=pl.String)), {"missing": "drop"}, r"no row is complete"),
-    "bins of text": (lambda f: f.with_columns(age=pl.lit("old")), {}, r"attributes\.age: column 'age' holds text, which bins cannot order"),
-}  # fmt: skip
+    "all missing": (
+        lambda f: f.with_columns(vote=pl.lit(None, dtype=pl.String)),
+        {"missing": "drop"},
+        r"no row is complete",
+    ),
+    "bins of text": (
+        lambda f: f.with_columns(age=pl.lit("old")),
+        {},
+        r"attributes\.age: column 'age' holds text, which bins cannot order",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

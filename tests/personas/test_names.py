@@ -115,9 +115,10 @@ def test_units_are_spread_evenly_and_independently_by_name(n):
 
 def test_a_draw_of_numbers_grows_too(tmp_path):
     spec = population(
-        tmp_path, attributes={"age": {"bins": AGES}, "vote": VOTES, "iq": {"normal": {"mean": 100, "sd": 15, "decimals": 2}}},
+        tmp_path,
+        attributes={"age": {"bins": AGES}, "vote": VOTES, "iq": {"normal": {"mean": 100, "sd": 15, "decimals": 2}}},
         tables=[{"of": ["age", "vote"], "shares": AGE_BY_VOTE}],
-    )  # fmt: skip
+    )
     assert kept(spec, 50, 200) == 1.0
     people = draw(spec, n=2000, seed=1)
     assert people["iq"].mean() == pytest.approx(100, abs=0.2)

@@ -149,8 +149,13 @@ def kept(answers: pl.DataFrame, least: float = 0.6) -> pl.DataFrame:
 
 
 def tables(
-    n_people: int = 4, n_items: int = 6, *, least: float = 0.6, with_pairs: bool = False, columns: Mapping[str, Any] | None = None,
-) -> dict[str, Table]:  # fmt: skip
+    n_people: int = 4,
+    n_items: int = 6,
+    *,
+    least: float = 0.6,
+    with_pairs: bool = False,
+    columns: Mapping[str, Any] | None = None,
+) -> dict[str, Table]:
     """The tables of `pipeline_in`, judgments in several parts."""
     personas, items = people(n_people), questions(n_items, columns)
     answers = judgments(personas, items)
@@ -203,12 +208,22 @@ def run_in(
     configs = write_exports(pipeline, {name: run.table(name) for name in kinds}, GRAINS, run.data)
     write_resolved(pipeline, run)
     manifest = {
-        "format": 1, "prefgen": "0.1.0", "name": "town", "fingerprint": f"run-{offset}", "seed": 3, "status": "finished",
-        "finished": "2026-11-21T12:00:00+00:00", "publish": pipeline.publish.model_dump(mode="json"), "seconds": 1.0,
-        "models": {"judge": {"engine": "replay", "model": "tiny"}}, "versions": {"polars": "2.1.0"}, "steps": accounts,
-        "gates": [], "configs": configs,
+        "format": 1,
+        "prefgen": "0.1.0",
+        "name": "town",
+        "fingerprint": f"run-{offset}",
+        "seed": 3,
+        "status": "finished",
+        "finished": "2026-11-21T12:00:00+00:00",
+        "publish": pipeline.publish.model_dump(mode="json"),
+        "seconds": 1.0,
+        "models": {"judge": {"engine": "replay", "model": "tiny"}},
+        "versions": {"polars": "2.1.0"},
+        "steps": accounts,
+        "gates": [],
+        "configs": configs,
         "files": file_entries(run, [*run.data.rglob("*.parquet"), run.pipeline_path]),
-    }  # fmt: skip
+    }
     write_card(run, manifest)
     write_json(run.manifest_path, manifest)
     return run
@@ -217,15 +232,37 @@ def run_in(
 def _account(name: str, kind: str, table: Table) -> dict[str, object]:
     summaries = {
         "people": {
-            "population": "town", "source": ["town survey 2025, table 3"], "n": table.n_rows - 1, "effective_n": 4.0,
+            "population": "town",
+            "source": ["town survey 2025, table 3"],
+            "n": table.n_rows - 1,
+            "effective_n": 4.0,
             "audit": [{"table": "age", "cells": 4, "total_variation": 0.01, "largest_count_error": 0.5}],
         },
-        "answers": {"position_bias": {"value": 0.25, "low": 0.1, "high": 0.4, "n": 6}, "order_agreement": 0.7, "repeat_agreement": None,
-                    "first_slot": {"value": 0.62, "low": 0.5, "high": 0.7, "n": 6}, "p_read": 0.93, "notes": ["orders do not balance"],
-                    "example": [["system", "You are person 0, and stern."], ["user", "Question 0: which is fairer?\n\nA) by need"], ["assistant", "Answer:"]],
-                    "statuses": {"ok": table.n_rows}, "readouts": {"logprobs": table.n_rows}},
-    }  # fmt: skip
+        "answers": {
+            "position_bias": {"value": 0.25, "low": 0.1, "high": 0.4, "n": 6},
+            "order_agreement": 0.7,
+            "repeat_agreement": None,
+            "first_slot": {"value": 0.62, "low": 0.5, "high": 0.7, "n": 6},
+            "p_read": 0.93,
+            "notes": ["orders do not balance"],
+            "example": [
+                ["system", "You are person 0, and stern."],
+                ["user", "Question 0: which is fairer?\n\nA) by need"],
+                ["assistant", "Answer:"],
+            ],
+            "statuses": {"ok": table.n_rows},
+            "readouts": {"logprobs": table.n_rows},
+        },
+    }
     return step_account(
-        name=name, kind=kind, grain=GRAINS[name], fingerprint=name, rows_in=0, table=table,
-        summary=summaries.get(name, {}), model="judge" if kind == "judge" else None, asked={}, seconds=0.5,
-    )  # fmt: skip
+        name=name,
+        kind=kind,
+        grain=GRAINS[name],
+        fingerprint=name,
+        rows_in=0,
+        table=table,
+        summary=summaries.get(name, {}),
+        model="judge" if kind == "judge" else None,
+        asked={},
+        seconds=0.5,
+    )

@@ -11,9 +11,48 @@ _row _first _group _split _there p_rejected p_tie2 rejected_text n n_all agree_s
 sources retold_ no pair_id chosen_text"""
 _SQL = """select from where group order_ by join on table column index primary key values null true false and or not in is case when
 then else end distinct count sum max min avg limit offset union all as with date timestamp interval row rows user_"""
-_ODD = ["", " ", "a b", "a.b", "a:b", "item:x", "item:", "item_", "**", "^x", "x$", "$", "%", '"', "'", "`", "\\", "/", "../x", "a\tb",
-        "a\nb", "é", "名前", "🙂", "👩\u200d👧", "\u202ex", "A", "Topic", "TOPIC", "0", "1e3", "-1", "None", "nan", "__index_level_0__",
-        "Unnamed: 0", "len", "literal", "struct", "x" * 200]  # fmt: skip
+_ODD = [
+    "",
+    " ",
+    "a b",
+    "a.b",
+    "a:b",
+    "item:x",
+    "item:",
+    "item_",
+    "**",
+    "^x",
+    "x$",
+    "$",
+    "%",
+    '"',
+    "'",
+    "`",
+    "\\",
+    "/",
+    "../x",
+    "a\tb",
+    "a\nb",
+    "é",
+    "名前",
+    "🙂",
+    "👩\u200d👧",
+    "\u202ex",
+    "A",
+    "Topic",
+    "TOPIC",
+    "0",
+    "1e3",
+    "-1",
+    "None",
+    "nan",
+    "__index_level_0__",
+    "Unnamed: 0",
+    "len",
+    "literal",
+    "struct",
+    "x" * 200,
+]
 _PLAIN = [f"column {number}" for number in range(102)]
 
 

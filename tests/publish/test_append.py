@@ -198,8 +198,14 @@ def test_a_run_that_trains_on_what_is_held_out_there_is_refused(served: Hub, fol
         append_run(night(5, seed=2), NAME)
     commit = served.repos[NAME].at("main")
     assert commit is not None
-    items = {split: pl.concat(pl.read_parquet(one.content) for path, one in commit.files.items() if path.startswith(f"data/items/{split}-"))
-             for split in ("train", "test")}  # fmt: skip
+    items = {
+        split: pl.concat(
+            pl.read_parquet(one.content)
+            for path, one in commit.files.items()
+            if path.startswith(f"data/items/{split}-")
+        )
+        for split in ("train", "test")
+    }
     assert not set(items["train"]["item_id"]) & set(items["test"]["item_id"])
     assert sum(frame.height for frame in items.values()) == 13
 

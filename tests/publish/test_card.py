@@ -197,16 +197,52 @@ def test_the_year_of_the_citation_is_the_run_s(run: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Fair-PP quickstart", "smollm2-135m-instruct", "2020 (more than half)", "a_b_c, R&D, x > y, 5 + 3 = 8!", "p. 3: {levels}", "#1", "-5 to +5", "v1.0"],
-)  # fmt: skip
+    [
+        "Fair-PP quickstart",
+        "smollm2-135m-instruct",
+        "2020 (more than half)",
+        "a_b_c, R&D, x > y, 5 + 3 = 8!",
+        "p. 3: {levels}",
+        "#1",
+        "-5 to +5",
+        "v1.0",
+    ],
+)
 def test_what_would_not_act_is_not_escaped(text: str) -> None:
     assert plain(text) == text
 
 
 ACTING = st.text(alphabet="ab1 *_`[]()<>&;#!|~$\\:/.@-+=wh>éß", max_size=24) | st.sampled_from(
-    ["- x", "1. x", "1) x", "# x", "---", "===", "> x", "+ x", "&lt;", "&#60;", "**a**", "__a__", "_a_", "~~a~~", "[a](b)", "![a](b)",
-     "<b>", "<!-- a -->", "http://a.b", "<http://a.b>", "a\\", "|a|b|", "```", "~~~", "    a", "[^1]", "[a]: b"]
-)  # fmt: skip
+    [
+        "- x",
+        "1. x",
+        "1) x",
+        "# x",
+        "---",
+        "===",
+        "> x",
+        "+ x",
+        "&lt;",
+        "&#60;",
+        "**a**",
+        "__a__",
+        "_a_",
+        "~~a~~",
+        "[a](b)",
+        "![a](b)",
+        "<b>",
+        "<!-- a -->",
+        "http://a.b",
+        "<http://a.b>",
+        "a\\",
+        "|a|b|",
+        "```",
+        "~~~",
+        "    a",
+        "[^1]",
+        "[a]: b",
+    ]
+)
 
 
 @given(ACTING)

@@ -286,9 +286,13 @@ def test_no_token_and_no_address_is_published(served: Hub, tmp_path: Path) -> No
     ("change", "said", "error"),
     [
         ({"status": "unfinished"}, "the run is not finished", FileError),
-        ({"gates": [{"step": "kept", "gate": "min_yield", "wanted": 1, "found": 0, "passed": False}]}, r"1 gate\(s\) missed: kept.min_yield", GateError),
+        (
+            {"gates": [{"step": "kept", "gate": "min_yield", "wanted": 1, "found": 0, "passed": False}]},
+            r"1 gate\(s\) missed: kept.min_yield",
+            GateError,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_good_enough_is_not_published(
     served: Hub, tmp_path: Path, change: dict[str, Any], said: str, error: type[Exception]
 ) -> None:

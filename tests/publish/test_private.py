@@ -39,9 +39,14 @@ def says_where(folder: Path, port: list[int]) -> Says:
 def run_at_home(home: Path, base_url: str, *, seed: int = 1) -> Path:
     """A finished run of files in somebody's home, with a failed row that names the server; its folder."""
     path = write_pipeline(
-        home / "work", base_url, personas=4, items=3, orders=["given"], exports=["judgments"],
+        home / "work",
+        base_url,
+        personas=4,
+        items=3,
+        orders=["given"],
+        exports=["judgments"],
         model={"concurrency": 1, "max_attempts": 1, "logprobs": False, "constrain": "none"},
-    )  # fmt: skip
+    )
     people = home / "surveys/people.yaml"
     people.parent.mkdir(exist_ok=True)
     source = f"source: our town survey ({home}/surveys/town.csv), https://example.org/town/survey"

@@ -23,9 +23,16 @@ from tests.publish.test_report_drawn import ODD, summary
 pytestmark = pytest.mark.browser
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +87,10 @@ def seen(browser) -> list[str]:
 def choose(browser, name: str, value: str) -> None:
     browser.execute_script(
         "const s = document.querySelector(`select[data-filter='${arguments[0]}']`); s.value = arguments[1];"
-        "s.dispatchEvent(new Event('change', {bubbles: true}));", name, value,
-    )  # fmt: skip
+        "s.dispatchEvent(new Event('change', {bubbles: true}));",
+        name,
+        value,
+    )
 
 
 @pytest.mark.parametrize("width", [390, 768, 1180])

@@ -85,7 +85,7 @@ def test_several_populations_have_figures_of_their_own_and_say_whose(tmp_path):
 def test_an_attribute_of_many_levels_keeps_its_figure_short(tmp_path, n_levels):
     levels = {f"state {number}": 1 + number for number in range(n_levels)}
     drawn = summary(tmp_path, attributes={"state": levels}, normalize=True, n=33)
-    (_, _, drawing), = draw_draws(manifest(drawn))  # fmt: skip
+    ((_, _, drawing),) = draw_draws(manifest(drawn))
     names = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
     assert (names[-1] == "41 more") is (n_levels > MOST_LEVELS)
     assert len(names) == min(n_levels, MOST_LEVELS + 1)

@@ -25,11 +25,25 @@ KNOWN = {
 @pytest.mark.parametrize(
     "where",
     [
-        "n > 9", "n < 5", "n = 4", "9 < n", "n in (1, 2)", "n > 9.5", "n between 10 and 12", "who = 'zoe'",
-        "who in ('ann', 'zoe')", "p > 0.9", "p > 1", "0.6 < p", "p between 0.6 and 0.8", "night >= DATE '2026-03-01'",
-        "n > 9 and who = 'gus'", "n > 9 or p > 0.9", '"n" = 4',
+        "n > 9",
+        "n < 5",
+        "n = 4",
+        "9 < n",
+        "n in (1, 2)",
+        "n > 9.5",
+        "n between 10 and 12",
+        "who = 'zoe'",
+        "who in ('ann', 'zoe')",
+        "p > 0.9",
+        "p > 1",
+        "0.6 < p",
+        "p between 0.6 and 0.8",
+        "night >= DATE '2026-03-01'",
+        "n > 9 and who = 'gus'",
+        "n > 9 or p > 0.9",
+        '"n" = 4',
     ],
-)  # fmt: skip
+)
 def test_a_group_that_holds_no_such_row_is_left_out(where: str) -> None:
     assert not may_hold(pl.sql_expr(where), KNOWN)
 
@@ -37,11 +51,27 @@ def test_a_group_that_holds_no_such_row_is_left_out(where: str) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "n >= 9", "n <= 5", "n > -1", "9 <= n", "n in (1, 6)", "p >= 0.5", "who = 'it''s'", "n > 9 or who = 'gus'",
-        "not n > 9", "n <> 5", "n is null", "n > p", "n + 100 < 5", "other = 3", "who > 3", "who like 'a%'", "true",
-        "upper(who) = 'ANN'", "night > DATE '2026-01-15'",
+        "n >= 9",
+        "n <= 5",
+        "n > -1",
+        "9 <= n",
+        "n in (1, 6)",
+        "p >= 0.5",
+        "who = 'it''s'",
+        "n > 9 or who = 'gus'",
+        "not n > 9",
+        "n <> 5",
+        "n is null",
+        "n > p",
+        "n + 100 < 5",
+        "other = 3",
+        "who > 3",
+        "who like 'a%'",
+        "true",
+        "upper(who) = 'ANN'",
+        "night > DATE '2026-01-15'",
     ],
-)  # fmt: skip
+)
 def test_a_group_that_may_hold_such_a_row_is_read(where: str) -> None:
     assert may_hold(pl.sql_expr(where), KNOWN)
 

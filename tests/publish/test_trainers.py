@@ -73,16 +73,33 @@ def model(words: Any, kind: str, folder: Path) -> Any:
     import transformers
 
     config = transformers.LlamaConfig(
-        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, eos_token_id=2, bos_token_id=2, num_labels=1,
-    )  # fmt: skip
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=0,
+        eos_token_id=2,
+        bos_token_id=2,
+        num_labels=1,
+    )
     getattr(transformers, kind)(config).save_pretrained(folder / "model")
     return getattr(transformers, kind).from_pretrained(folder / "model")
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    return {"output_dir": str(folder), "max_steps": 1, "per_device_train_batch_size": 2, "report_to": [], "use_cpu": True,
-            "save_strategy": "no", "bf16": False, "disable_tqdm": True}  # fmt: skip
+    return {
+        "output_dir": str(folder),
+        "max_steps": 1,
+        "per_device_train_batch_size": 2,
+        "report_to": [],
+        "use_cpu": True,
+        "save_strategy": "no",
+        "bf16": False,
+        "disable_tqdm": True,
+    }
 
 
 @pytest.mark.train
@@ -91,9 +108,11 @@ def test_trl_takes_a_dpo_step_on_it(run: RunFolder, tmp_path: Path, name: str) -
     trl = pytest.importorskip("trl")
     words = tokenizer(run)
     trainer = trl.DPOTrainer(
-        model(words, "LlamaForCausalLM", tmp_path), args=trl.DPOConfig(**settings(tmp_path)), train_dataset=rows(run, name),
+        model(words, "LlamaForCausalLM", tmp_path),
+        args=trl.DPOConfig(**settings(tmp_path)),
+        train_dataset=rows(run, name),
         processing_class=words,
-    )  # fmt: skip
+    )
     assert trainer.train().global_step == 1
 
 
@@ -102,9 +121,11 @@ def test_trl_takes_a_kto_step_on_it(run: RunFolder, tmp_path: Path) -> None:
     trl = pytest.importorskip("trl")
     words = tokenizer(run)
     trainer = trl.KTOTrainer(
-        model(words, "LlamaForCausalLM", tmp_path), args=trl.KTOConfig(**settings(tmp_path)), train_dataset=rows(run, "kto"),
+        model(words, "LlamaForCausalLM", tmp_path),
+        args=trl.KTOConfig(**settings(tmp_path)),
+        train_dataset=rows(run, "kto"),
         processing_class=words,
-    )  # fmt: skip
+    )
     assert trainer.train().global_step == 1
 
 
@@ -120,9 +141,11 @@ def test_a_reward_model_takes_a_step_with_the_margin_in_its_loss(run: RunFolder,
             return super().compute_loss(model, inputs, *rest, **more)
 
     trainer = Watched(
-        model(words, "LlamaForSequenceClassification", tmp_path), args=trl.RewardConfig(**settings(tmp_path)),
-        train_dataset=rows(run, "margin"), processing_class=words,
-    )  # fmt: skip
+        model(words, "LlamaForSequenceClassification", tmp_path),
+        args=trl.RewardConfig(**settings(tmp_path)),
+        train_dataset=rows(run, "margin"),
+        processing_class=words,
+    )
     assert trainer.train().global_step == 1
     assert len(seen) == 2
     assert all(any(abs(number - margin) < 1e-6 for margin in rows(run, "margin")["margin"]) for number in seen)
@@ -162,9 +185,11 @@ def test_a_template_without_a_system_role_trains_on_an_export_that_folds_the_per
 
     def step(name: str) -> int:
         trainer = trl.DPOTrainer(
-            model(words, "LlamaForCausalLM", tmp_path), args=trl.DPOConfig(**settings(tmp_path)), train_dataset=rows(run, name),
+            model(words, "LlamaForCausalLM", tmp_path),
+            args=trl.DPOConfig(**settings(tmp_path)),
+            train_dataset=rows(run, name),
             processing_class=words,
-        )  # fmt: skip
+        )
         return int(trainer.train().global_step)
 
     with pytest.raises(Exception, match="System role not supported"):

@@ -42,8 +42,11 @@ def exported(tables: dict[str, Table], preset: str) -> pl.DataFrame:
 
 def column_of(rows: pl.DataFrame, name: str, preset: str) -> str:
     """Where a user's column stands in an export: under its name, or under `item_` and its name."""
-    found = [one for one in (name, f"item_{name}", f"item_item_{name}", f"item_item_item_{name}") if one in rows.columns
-             and one not in taken_names(PRESETS[preset]) and rows.schema[one] == pl.String]  # fmt: skip
+    found = [
+        one
+        for one in (name, f"item_{name}", f"item_item_{name}", f"item_item_item_{name}")
+        if one in rows.columns and one not in taken_names(PRESETS[preset]) and rows.schema[one] == pl.String
+    ]
     assert found, f"{name!r} is lost"
     return found[0]
 
@@ -64,8 +67,12 @@ def test_every_name_comes_through_every_export_with_its_values(pairs_step: bool)
         seen = {one: set(rows.get_column(one)) for one in rows.columns if rows.schema[one] == pl.String}
         for number, name in enumerate(everything):
             (where,) = [one for one, some in seen.items() if f"{number}|{places[0]}" in some]
-            assert where == name or (name in taken_names(PRESETS[preset]) | {"chosen", "rejected", "chosen_text", "rejected_text", "p_chosen",
-                "p_margin", "pair_id"} and where.endswith(f"item_{name}")), (preset, name, where)  # fmt: skip
+            assert where == name or (
+                name
+                in taken_names(PRESETS[preset])
+                | {"chosen", "rejected", "chosen_text", "rejected_text", "p_chosen", "p_margin", "pair_id"}
+                and where.endswith(f"item_{name}")
+            ), (preset, name, where)
             assert rows.get_column(where).to_list() == [f"{number}|{place}" for place in places]
             assert meaning(preset, where).startswith("carried over from the items"), (preset, where)
 
@@ -131,8 +138,12 @@ def test_every_type_travels_to_datasets(kind: str, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("kind", "values"),
-    [("Int128", pl.Series([2**70] * 4, dtype=pl.Int128)), ("Object", pl.Series([object()] * 4, dtype=pl.Object)), ("Struct", pl.Series([{}] * 4))],
-)  # fmt: skip
+    [
+        ("Int128", pl.Series([2**70] * 4, dtype=pl.Int128)),
+        ("Object", pl.Series([object()] * 4, dtype=pl.Object)),
+        ("Struct", pl.Series([{}] * 4)),
+    ],
+)
 def test_a_type_that_cannot_travel_is_refused_before_anybody_is_asked(
     kind: str, values: pl.Series, tmp_path: Path
 ) -> None:

@@ -23,11 +23,39 @@ _SHARPNESS = 5.0
 _NOISE = (("The", 0.05), (" ", 0.02), ("I", 0.015), ("Sure", 0.01), ("\n", 0.005))
 
 _KNOWN_TO_OPENAI = frozenset(
-    ("model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "logprobs", "top_logprobs",
-     "response_format", "stop", "n", "user", "store", "metadata", "logit_bias", "presence_penalty", "frequency_penalty",
-     "stream", "stream_options", "service_tier", "reasoning_effort", "safety_identifier", "prompt_cache_key", "prediction",
-     "modalities", "tools", "tool_choice", "parallel_tool_calls", "verbosity")
-)  # fmt: skip
+    (
+        "model",
+        "messages",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "seed",
+        "logprobs",
+        "top_logprobs",
+        "response_format",
+        "stop",
+        "n",
+        "user",
+        "store",
+        "metadata",
+        "logit_bias",
+        "presence_penalty",
+        "frequency_penalty",
+        "stream",
+        "stream_options",
+        "service_tier",
+        "reasoning_effort",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prediction",
+        "modalities",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "verbosity",
+    )
+)
 
 
 class RefusedError(Exception):

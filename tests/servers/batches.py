@@ -107,9 +107,14 @@ class Desk:
     def _keep(self, content: bytes, purpose: str, name: str) -> dict[str, Any]:
         file_id = f"file-{len(self.files)}-{hashlib.blake2b(content, digest_size=4).hexdigest()}"
         shown = {
-            "id": file_id, "object": "file", "bytes": len(content), "created_at": int(time.time()),
-            "filename": name, "purpose": purpose, "status": "processed",
-        }  # fmt: skip
+            "id": file_id,
+            "object": "file",
+            "bytes": len(content),
+            "created_at": int(time.time()),
+            "filename": name,
+            "purpose": purpose,
+            "status": "processed",
+        }
         self.files[file_id] = StoredFile(shown, content)
         return shown
 
@@ -122,12 +127,20 @@ class Desk:
         limit = self.script.batch.most_at_once
         active = sum(each.shown["status"] in _ACTIVE for each in self.batches.values())
         shown: dict[str, Any] = {
-            "id": f"batch_{number:04d}", "object": "batch", "endpoint": CHAT, "errors": None,
-            "input_file_id": wanted["input_file_id"], "completion_window": "24h", "status": "validating",
-            "output_file_id": None, "error_file_id": None, "created_at": int(time.time()),
-            "expires_at": int(time.time()) + 86_400, "metadata": wanted.get("metadata"),
+            "id": f"batch_{number:04d}",
+            "object": "batch",
+            "endpoint": CHAT,
+            "errors": None,
+            "input_file_id": wanted["input_file_id"],
+            "completion_window": "24h",
+            "status": "validating",
+            "output_file_id": None,
+            "error_file_id": None,
+            "created_at": int(time.time()),
+            "expires_at": int(time.time()) + 86_400,
+            "metadata": wanted.get("metadata"),
             "request_counts": {"total": len(rows), "completed": 0, "failed": 0},
-        }  # fmt: skip
+        }
         batch = Batch(shown, number, rows)
         self.batches[shown["id"]] = batch
         problem = _invalid(rows, number, self.script)
@@ -170,9 +183,11 @@ class Desk:
                 continue
             code, body = self._row(row)
             line = {
-                "id": f"batch_req_{batch.number}_{place}", "custom_id": row["custom_id"],
-                "response": {"status_code": code, "request_id": f"req_{place}", "body": body}, "error": None,
-            }  # fmt: skip
+                "id": f"batch_req_{batch.number}_{place}",
+                "custom_id": row["custom_id"],
+                "response": {"status_code": code, "request_id": f"req_{place}", "body": body},
+                "error": None,
+            }
             (good if code == 200 else bad).append(line)
         good.reverse()  # output order is not input order, as the documentation warns
         shown = batch.shown

@@ -106,7 +106,9 @@ FAULT: dict[str, _Fault] = {
     "wrong_option": lambda _good, all_, *_: _wrong_option(all_),
     "null_content": lambda _good, all_, *_: _said(all_),
     "huge": lambda _good, all_, script, _else: _huge(all_, script.huge_bytes),
-    "400": _answer(400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy.", "invalid_prompt"),
+    "400": _answer(
+        400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy.", "invalid_prompt"
+    ),
     "401": _answer(401, "Incorrect API key provided: sk-****.", "invalid_api_key"),
     "403": _answer(403, "Your organization does not have access to this model.", "forbidden"),
     "404": _answer(404, "The model does not exist.", "model_not_found"),
@@ -114,5 +116,5 @@ FAULT: dict[str, _Fault] = {
     "redirect_301": lambda _good, _all, _script, elsewhere: _redirect(301, elsewhere),
     "redirect_307": lambda _good, _all, _script, elsewhere: _redirect(307, elsewhere),
     "redirect_308": lambda _good, _all, _script, elsewhere: _redirect(308, elsewhere),
-}  # fmt: skip
+}
 """(good reply, its body, script, address elsewhere) -> what is sent instead."""

@@ -67,8 +67,14 @@ class Hub:
 
     def env(self, home: str) -> dict[str, str]:
         """Environment of a process that uses this Hub."""
-        return {"HF_ENDPOINT": self.url, "HF_HOME": home, "HF_TOKEN": self.token, "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
+        return {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": home,
+            "HF_TOKEN": self.token,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        }
 
     def due(self, line: str, *, after: bool) -> Fault | None:
         with self.lock:
@@ -244,23 +250,51 @@ class _Handler(BaseHTTPRequestHandler):
             named = parse_qs(body.decode()).get("paths") or json.loads(body).get("paths", []) if body else []
             return self._json(paths(self._commit(repo, rest), named))
         if verb == "refs":
-            named = [[{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": oid} for name, oid in refs.items()]
-                     for kind, refs in (("heads", repo.heads), ("tags", repo.tags))]  # fmt: skip
+            named = [
+                [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": oid} for name, oid in refs.items()]
+                for kind, refs in (("heads", repo.heads), ("tags", repo.tags))
+            ]
             return self._json({"branches": named[0], "tags": named[1], "converts": []})
         if verb == "commits":
-            return self._json([{"id": one.oid, "title": one.summary, "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
-                               for one in repo.history(rest)])  # fmt: skip
+            return self._json(
+                [
+                    {
+                        "id": one.oid,
+                        "title": one.summary,
+                        "message": "",
+                        "authors": [],
+                        "date": "2026-01-01T00:00:00.000Z",
+                    }
+                    for one in repo.history(rest)
+                ]
+            )
         if verb == "tag":
             return self._tag(repo, rest, body)
         return self._fail(404)
 
     def _info(self, name: str, repo: Repo, revision: str, blobs: bool) -> Any:
         commit = self._commit(repo, revision)
-        siblings = [{"rfilename": path} | ({"size": len(one.content), "blobId": one.blob} | lfs(one, "sha256") if blobs else {})
-                    for path, one in sorted(commit.files.items())]  # fmt: skip
-        return self._json({"_id": "0", "id": name, "author": name.split("/")[0], "sha": commit.oid, "private": repo.private,
-                           "gated": False, "disabled": False, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings,
-                           "lastModified": "2026-01-01T00:00:00.000Z", "createdAt": "2026-01-01T00:00:00.000Z"})  # fmt: skip
+        siblings = [
+            {"rfilename": path} | ({"size": len(one.content), "blobId": one.blob} | lfs(one, "sha256") if blobs else {})
+            for path, one in sorted(commit.files.items())
+        ]
+        return self._json(
+            {
+                "_id": "0",
+                "id": name,
+                "author": name.split("/")[0],
+                "sha": commit.oid,
+                "private": repo.private,
+                "gated": False,
+                "disabled": False,
+                "downloads": 0,
+                "likes": 0,
+                "tags": [],
+                "siblings": siblings,
+                "lastModified": "2026-01-01T00:00:00.000Z",
+                "createdAt": "2026-01-01T00:00:00.000Z",
+            }
+        )
 
     def _preupload(self, repo: Repo, revision: str, wanted: dict[str, Any]) -> dict[str, Any]:
         there = self._commit(repo, revision).files.get(wanted["path"])
@@ -272,8 +306,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._repo(name)
         objects = []
         for one in wanted["objects"]:
-            actions = {"upload": {"href": f"{self.state.elsewhere}/lfs/{one['oid']}", "header": {}},
-                       "verify": {"href": f"{self.state.url}/datasets/{name}.git/info/lfs/verify", "header": {}}}  # fmt: skip
+            actions = {
+                "upload": {"href": f"{self.state.elsewhere}/lfs/{one['oid']}", "header": {}},
+                "verify": {"href": f"{self.state.url}/datasets/{name}.git/info/lfs/verify", "header": {}},
+            }
             objects.append({**one, **({} if one["oid"] in self.state.lfs else {"actions": actions})})
         return self._json({"transfer": "basic", "objects": objects})
 
@@ -329,8 +365,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "ETag": f'"{found.blob}"'}
         if not found.lfs:
             return self._content(found.content, headers)
-        headers |= {"X-Linked-Etag": f'"{found.sha256}"', "X-Linked-Size": str(len(found.content)),
-                    "Location": f"{self.state.elsewhere}/lfs/{found.sha256}"}  # fmt: skip
+        headers |= {
+            "X-Linked-Etag": f'"{found.sha256}"',
+            "X-Linked-Size": str(len(found.content)),
+            "Location": f"{self.state.elsewhere}/lfs/{found.sha256}",
+        }
         return lambda: self._send(302, {}, headers)
 
     def _content(self, content: bytes, headers: dict[str, str]) -> Any:

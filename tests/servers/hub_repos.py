@@ -96,5 +96,8 @@ def tree(commit: Commit, folder: str, recursive: bool) -> list[dict[str, Any]] |
 
 def paths(commit: Commit, paths: list[str]) -> list[dict[str, Any]]:
     folders = _folders(commit)
-    return [_entry(path, commit.files[path]) if path in commit.files else _folder(path)
-            for path in (one.strip("/") for one in paths) if path in commit.files or path in folders]  # fmt: skip
+    return [
+        _entry(path, commit.files[path]) if path in commit.files else _folder(path)
+        for path in (one.strip("/") for one in paths)
+        if path in commit.files or path in folders
+    ]

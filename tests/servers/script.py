@@ -15,10 +15,23 @@ Personality = Literal["llamacpp", "vllm", "openai", "plain"]
 CHAT = "/v1/chat/completions"
 
 PASSING = (
-    "429_seconds", "429_date", "429_bare", "429_ms", "500", "502_html", "503",
-    "reset_before", "reset_mid", "close_mid", "lost", "truncated_json", "invalid_json",
-    "empty_choices", "error_in_200", "drip",
-)  # fmt: skip
+    "429_seconds",
+    "429_date",
+    "429_bare",
+    "429_ms",
+    "500",
+    "502_html",
+    "503",
+    "reset_before",
+    "reset_mid",
+    "close_mid",
+    "lost",
+    "truncated_json",
+    "invalid_json",
+    "empty_choices",
+    "error_in_200",
+    "drip",
+)
 """Faults that a second try can cure. (`drip` is slow, and whole in the end.)"""
 
 HANGING = ("hang",)

@@ -14,10 +14,16 @@ from prefgen.spec.models import OpenAIModel
 @pytest.mark.parametrize(
     "extra",
     [
-        {"chat_template_kwargs": {"enable_thinking": False}}, {"reasoning": {"effort": "none"}}, {"thinking": {"type": "disabled"}},
-        {"provider": {"order": ["a", "b"]}}, {"stop": ["\n"]}, {"logit_bias": {32: 5}}, {"stream": False}, {"reasoning": None},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"reasoning": {"effort": "none"}},
+        {"thinking": {"type": "disabled"}},
+        {"provider": {"order": ["a", "b"]}},
+        {"stop": ["\n"]},
+        {"logit_bias": {32: 5}},
+        {"stream": False},
+        {"reasoning": None},
     ],
-)  # fmt: skip
+)
 def test_a_servers_own_switches_may_be_nested_and_are_part_of_the_identity(extra):
     model = OpenAIModel(engine="openai", model="m", extra_body=extra)
     assert json.loads(json.dumps(model.extra_body)) == model.extra_body

@@ -45,8 +45,13 @@ def planned(folder: Path, text: str = GOOD, *overrides: str) -> Any:
 def test_a_plan_counts_every_row_and_request(folder: Path) -> None:
     plan = planned(folder)
     assert {step.name: step.rows for step in plan.steps} == {
-        "people": 3, "items": 2, "answers": 12, "kept": 12, "pairs": None, "parts": None,
-    }  # fmt: skip
+        "people": 3,
+        "items": 2,
+        "answers": 12,
+        "kept": 12,
+        "pairs": None,
+        "parts": None,
+    }
     # Three people of two kinds: two of them are the same person, and are asked once.
     assert plan.requests == 2 * 2 * 2
 
@@ -207,9 +212,13 @@ def test_all_problems_are_told_in_one_round_each_with_the_nearest_key(folder: Pa
         ("seed: 1", "seed: !!timestamp x", "with the tag !!timestamp"),
         ("seed: 1", "seed: 99999999999999999999", "larger than any whole number here"),
         ("test: 0.5", "test: 1e999", "larger than any number"),
-        ('"order_agreement and p_choice >= 0.6"', "\"p_choice in (select x from read_csv('/etc/passwd'))\"", "p.yaml:8: steps.kept.where: "),
+        (
+            '"order_agreement and p_choice >= 0.6"',
+            "\"p_choice in (select x from read_csv('/etc/passwd'))\"",
+            "p.yaml:8: steps.kept.where: ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_in_words(folder: Path, old: str, new: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         planned(folder, GOOD.replace(old, new, 1))

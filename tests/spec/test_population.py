@@ -42,29 +42,62 @@ def test_the_seven_portraits_speak_to_you_at_a_readable_length():
 GOOD = "population: town\nattributes:\n  age: {young: 0.5, old: 0.5}\ntext: You are {{ age }}.\n"
 
 WRONG = {
-    "shares": (GOOD.replace("0.5}", "0.47}"), r":3: attributes\.age: shares sum to 0\.97, must sum to 1\n  fix: mend the shares or set `normalize: true`"),
-    "negative": (GOOD.replace("young: 0.5, old: 0.5", "young: 1.5, old: -0.5"), r":3: attributes\.age: a share is negative"),
+    "shares": (
+        GOOD.replace("0.5}", "0.47}"),
+        r":3: attributes\.age: shares sum to 0\.97, must sum to 1\n  fix: mend the shares or set `normalize: true`",
+    ),
+    "negative": (
+        GOOD.replace("young: 0.5, old: 0.5", "young: 1.5, old: -0.5"),
+        r":3: attributes\.age: a share is negative",
+    ),
     "zero": (GOOD.replace("0.5", "0"), r":3: attributes\.age: all shares are zero"),
     "type": (GOOD.replace("young: 0.5", "young: many"), r":3: attributes\.age\.young: 'many'"),
-    "template": (GOOD.replace("{{ age }}", "{{ agee }}"), r":4: text: the template names 'agee', which is no attribute\n  fix: use one of 'age'"),
+    "template": (
+        GOOD.replace("{{ age }}", "{{ agee }}"),
+        r":4: text: the template names 'agee', which is no attribute\n  fix: use one of 'age'",
+    ),
     "syntax": (GOOD.replace("{{ age }}", "{% if age"), r":4: text: not a template"),
     "unknown key": (GOOD + "shares: 1\n", r":5: shares: unknown key"),
     "reserved": (GOOD.replace("age", "weight"), r":3: attributes\.weight: 'weight' cannot be an attribute"),
     "table": (GOOD + "tables:\n  - {of: [age, vote], shares: {}}\n", r":6: tables\[0\]\.of: no attribute named 'vote'"),
     "no file": (GOOD + "tables:\n  - {of: [age], file: no.csv}\n", r":6: tables\[0\]\.file: no such file"),
-    "two contents": (GOOD + "tables:\n  - {of: [age], file: no.csv, shares: {}}\n", r":6: tables\[0\]: a table has one content"),
-    "open bin": (GOOD.replace("{young: 0.5, old: 0.5}", "{bins: {18-64: 0.5, 65+: 0.5}}"), r":3: attributes\.age\.bins: '65\+' is not a range"),
-    "bins overlap": (GOOD.replace("{young: 0.5, old: 0.5}", "{bins: {18-40: 0.5, 40-90: 0.5}}"), r"bins must rise and not overlap"),
+    "two contents": (
+        GOOD + "tables:\n  - {of: [age], file: no.csv, shares: {}}\n",
+        r":6: tables\[0\]: a table has one content",
+    ),
+    "open bin": (
+        GOOD.replace("{young: 0.5, old: 0.5}", "{bins: {18-64: 0.5, 65+: 0.5}}"),
+        r":3: attributes\.age\.bins: '65\+' is not a range",
+    ),
+    "bins overlap": (
+        GOOD.replace("{young: 0.5, old: 0.5}", "{bins: {18-40: 0.5, 40-90: 0.5}}"),
+        r"bins must rise and not overlap",
+    ),
     "nobody": ("population: town\n", r":1: a population has portraits, or attributes"),
     "no text": ("population: town\nattributes: {a: {x: 1}}\n", r"text: missing"),
-    "portrait id": ("population: p\nportraits:\n - {id: a, share: 0.5, text: x}\n - {id: a, share: 0.5, text: y}\n", r":4: portraits\[1\]\.id: another portrait"),
-    "control id": ("population: p\nportraits:\n - {id: none, share: 1, text: x}\n", r":3: portraits\[0\]\.id: 'none' is the name of a control"),
-    "portrait text": ("population: p\nportraits:\n - {id: a, share: 1}\n", r":3: portraits\[0\]: this portrait has no text"),
-    "portrait template": ("population: p\nportraits:\n - {id: a, share: 1, text: '{{ job }}'}\n", r":3: portraits\[0\]\.text: the template names 'job'"),
+    "portrait id": (
+        "population: p\nportraits:\n - {id: a, share: 0.5, text: x}\n - {id: a, share: 0.5, text: y}\n",
+        r":4: portraits\[1\]\.id: another portrait",
+    ),
+    "control id": (
+        "population: p\nportraits:\n - {id: none, share: 1, text: x}\n",
+        r":3: portraits\[0\]\.id: 'none' is the name of a control",
+    ),
+    "portrait text": (
+        "population: p\nportraits:\n - {id: a, share: 1}\n",
+        r":3: portraits\[0\]: this portrait has no text",
+    ),
+    "portrait template": (
+        "population: p\nportraits:\n - {id: a, share: 1, text: '{{ job }}'}\n",
+        r":3: portraits\[0\]\.text: the template names 'job'",
+    ),
     "list": ("- a\n", r":1: a persona spec is a mapping"),
     "inner key": (GOOD + "document: x\n", r":5: document: unknown key"),
-    "circle": ("population: p\ncombine: [{file: people.yaml, share: 1}]\n", r":2: combine\[0\]\.file: the populations combine each other in a circle"),
-}  # fmt: skip
+    "circle": (
+        "population: p\ncombine: [{file: people.yaml, share: 1}]\n",
+        r":2: combine\[0\]\.file: the populations combine each other in a circle",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -104,7 +137,14 @@ def test_level_names_are_what_yaml_would_show():
     assert [level_name(level) for level in (False, 7, 7.5, "seven")] == ["false", "7", "7.5", "seven"]
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["18-29", "age", "{{ age }}", "{% for %}", "people.yaml", "pairs", "1e400"])  # fmt: skip
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["18-29", "age", "{{ age }}", "{% for %}", "people.yaml", "pairs", "1e400"])
+)
 keys = st.sampled_from(
     [
         "population",

@@ -50,14 +50,26 @@ FINE = [
     ("{{ xs | map('upper') | join(' ') }} {{ xs | length }} {{ xs[0] ~ n }}", "A B C 3 a7"),
     ("{{ '%.2f %s' % (0.5, n) }} {{ '%05.1f' | format(2.25) }} {{ '{:>4}'.format(n) }}", "0.50 7 002.2    7"),
     ("{{ 'ab' * 3 }} {{ n ** 2 }} {{ n % 4 }} {{ [1] + [2] }} {{ -n }}", "ababab 49 3 [1, 2] -7"),
-    ("{% macro m(x) %}<{{ x }}{{ caller() if caller is defined }}>{% endmacro %}{{ m(n) }}{% call m(1) %}!{% endcall %}", "<7><1!>"),
+    (
+        "{% macro m(x) %}<{{ x }}{{ caller() if caller is defined }}>{% endmacro %}{{ m(n) }}{% call m(1) %}!{% endcall %}",
+        "<7><1!>",
+    ),
     ("{% set s %}{{ n }}!{% endset %}{{ s }}{% filter upper %}a{{ s }}{% endfilter %}", "7!A7!"),
     ("{{ text | replace('e', 'E') | truncate(20) | wordwrap(8) }}", "asEntEncE"),
     ("{{ {'k': n}['k'] }} {{ (n, 'x') | list }} {{ none is none }} {{ missing is defined }}", "7 [7, 'x'] True False"),
-    ("{{ xs | batch(2) | list }} {{ xs | reverse | list }} {{ xs | sum(start=0) if false }}", "[['a', 'b'], ['c']] ['c', 'b', 'a'] "),
-    ("{{ 2.5 | round(1) }} {{ text | indent(2) }} {{ 'a' | center(5) }}|{{ {'a': 1} | tojson }}", '2.5 a sentence   a  |{"a": 1}'),
-    ("{% if n in (7, 8) %}yes{% endif %} {{ 'a' in xs }} {{ xs | first }} {{ text.split() | last }}", "yes True a sentence"),
-]  # fmt: skip
+    (
+        "{{ xs | batch(2) | list }} {{ xs | reverse | list }} {{ xs | sum(start=0) if false }}",
+        "[['a', 'b'], ['c']] ['c', 'b', 'a'] ",
+    ),
+    (
+        "{{ 2.5 | round(1) }} {{ text | indent(2) }} {{ 'a' | center(5) }}|{{ {'a': 1} | tojson }}",
+        '2.5 a sentence   a  |{"a": 1}',
+    ),
+    (
+        "{% if n in (7, 8) %}yes{% endif %} {{ 'a' in xs }} {{ xs | first }} {{ text.split() | last }}",
+        "yes True a sentence",
+    ),
+]
 FACTS: dict[str, Any] = {"xs": ["a", "b", "c"], "n": 7, "text": "a sentence", "big": "x" * 100_000}
 
 
@@ -73,16 +85,37 @@ ENDLESS = [
     "{% for i in range(99999) %}" + "y" * 100_000 + "{% endfor %}",
     "{% for i in range(99999) %}{{ 'abc' | center(999) }}{% endfor %}" * 2,
     "{% for i in range(99999) %}{{ big }}{% endfor %}",
-    "{{ 'x' * 10**10 }}", "{{ [0] * 10**9 }}", "{{ 10**9 * 'x' }}", "{{ big * 1000 }}",
-    "{{ 9 ** 999999999 }}", "{{ 9 ** 9 ** 9 ** 9 ** 9 ** 9 }}",
-    "{{ '%1000000000d' % 1 }}", "{{ '%*d' % (1000000000, 1) }}", "{{ '%.1000000000f' % 1 }}", "{{ '%(a)999999999d' % {'a': 1} }}",
-    "{{ '%1000000000d' | format(1) }}", "{{ '{:>1000000000}'.format(1) }}", "{{ '{:>{w}}'.format(1, w=10**9) }}",
+    "{{ 'x' * 10**10 }}",
+    "{{ [0] * 10**9 }}",
+    "{{ 10**9 * 'x' }}",
+    "{{ big * 1000 }}",
+    "{{ 9 ** 999999999 }}",
+    "{{ 9 ** 9 ** 9 ** 9 ** 9 ** 9 }}",
+    "{{ '%1000000000d' % 1 }}",
+    "{{ '%*d' % (1000000000, 1) }}",
+    "{{ '%.1000000000f' % 1 }}",
+    "{{ '%(a)999999999d' % {'a': 1} }}",
+    "{{ '%1000000000d' | format(1) }}",
+    "{{ '{:>1000000000}'.format(1) }}",
+    "{{ '{:>{w}}'.format(1, w=10**9) }}",
     "{{ '{x:1000000000}'.format_map({'x': 1}) }}",
-    "{{ 'x' | center(10**9) }}", "{{ 'x' | indent(10**9, true) }}", "{{ 'x'.ljust(10**9) }}", "{{ 'x'.zfill(10**9) }}",
-    "{{ 'x'.center(10**9) }}", "{{ 'x'.expandtabs(10**9) }}", "{{ (5).to_bytes(10**9, 'big') }}",
-    "{{ big.replace('x', big) }}", "{{ big | replace('', big) }}", "{{ big.join(big) }}", "{{ big | join(big) }}",
-    "{{ big | list | batch(10**9, 'x') | list }}", "{{ big | slice(10**9) | list }}", "{{ 2.5 | round(10**9, 'ceil') }}",
-    "{{ big | wordwrap(1, wrapstring=big) }}", "{{ [1] | tojson(indent=10**9) }}", "{{ [[1]] * 1000 | sum(start=[]) }}",
+    "{{ 'x' | center(10**9) }}",
+    "{{ 'x' | indent(10**9, true) }}",
+    "{{ 'x'.ljust(10**9) }}",
+    "{{ 'x'.zfill(10**9) }}",
+    "{{ 'x'.center(10**9) }}",
+    "{{ 'x'.expandtabs(10**9) }}",
+    "{{ (5).to_bytes(10**9, 'big') }}",
+    "{{ big.replace('x', big) }}",
+    "{{ big | replace('', big) }}",
+    "{{ big.join(big) }}",
+    "{{ big | join(big) }}",
+    "{{ big | list | batch(10**9, 'x') | list }}",
+    "{{ big | slice(10**9) | list }}",
+    "{{ 2.5 | round(10**9, 'ceil') }}",
+    "{{ big | wordwrap(1, wrapstring=big) }}",
+    "{{ [1] | tojson(indent=10**9) }}",
+    "{{ [[1]] * 1000 | sum(start=[]) }}",
     "{% set s = 'ab' %}" + "{% set s = s ~ s %}" * 60 + "{{ s }}",
     "{% set s = 'ab' %}" + "{% set s = s + s %}" * 60 + "{{ s }}",
     "{% set s = 'ab' %}" + "{% set s = [s, s] %}" * 60 + "{{ s }}",
@@ -94,7 +127,7 @@ ENDLESS = [
     "{% macro m(n) %}" + "z" * 50_000 + "{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
     "{% block a %}{{ self.a() }}{% endblock %}",
     "{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("number", range(len(ENDLESS)))
@@ -109,9 +142,19 @@ def test_no_template_goes_on_for_ever_or_fills_the_memory(number: int) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ lipsum() }}", "{{ [1, 2] | random }}", "{{ cycler(1) }}", "{{ dict(a=1) }}", "{{ text.upper }}", "{{ range }}",
-     "{{ xs.append(1) }}", "{{ text.__class__ }}", "{{ xs.pop }}", "{% include 'persona.jinja' %}"],
-)  # fmt: skip
+    [
+        "{{ lipsum() }}",
+        "{{ [1, 2] | random }}",
+        "{{ cycler(1) }}",
+        "{{ dict(a=1) }}",
+        "{{ text.upper }}",
+        "{{ range }}",
+        "{{ xs.append(1) }}",
+        "{{ text.__class__ }}",
+        "{{ xs.pop }}",
+        "{% include 'persona.jinja' %}",
+    ],
+)
 def test_nothing_but_the_facts_and_range_is_there(template: str) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - Jinja has many
         blank_of(template).filled(FACTS)
@@ -120,11 +163,22 @@ def test_nothing_but_the_facts_and_range_is_there(template: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "{{ " + "[" * 400 + "]" * 400 + " }}", "{{ " + "9" * 9000 + " }}",
-     "{% if 1 %}" * 400 + "{% endif %}" * 400, "{% for i in [1] %}" * 40 + "{% endfor %}" * 40, "{{ " + "not " * 3000 + "1 }}",
-     "{{ a" + ".b" * 9000 + " }}", "{{ 1" + " + 1" * 9000 + " }}", "{{", "{% bogus %}", "{{ x | nosuch }}", "x" * 300_000],
+    [
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "[" * 400 + "]" * 400 + " }}",
+        "{{ " + "9" * 9000 + " }}",
+        "{% if 1 %}" * 400 + "{% endif %}" * 400,
+        "{% for i in [1] %}" * 40 + "{% endfor %}" * 40,
+        "{{ " + "not " * 3000 + "1 }}",
+        "{{ a" + ".b" * 9000 + " }}",
+        "{{ 1" + " + 1" * 9000 + " }}",
+        "{{",
+        "{% bogus %}",
+        "{{ x | nosuch }}",
+        "x" * 300_000,
+    ],
     ids=range(12),
-)  # fmt: skip
+)
 def test_what_does_not_compile_is_a_syntax_error(template: str) -> None:
     with pytest.raises(TemplateSyntaxError):
         blank_of(template)
@@ -147,8 +201,44 @@ def test_a_chat_template_has_what_tokenizers_give_it(tmp_path: Path) -> None:
         render([], False)
 
 
-PIECES = ["{{", "}}", "{%", "%}", " for ", " in ", "x", "xs", "range", "(", ")", "9", "*", "**", "~", "+", "|", "join", "center", "'a'", ",",
-    " if ", "endif", "endfor", " set ", "=", "macro m()", "endmacro", "m()", ".", "format", "[", "]", "%", "'%9999d'", "text"]  # fmt: skip
+PIECES = [
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    " for ",
+    " in ",
+    "x",
+    "xs",
+    "range",
+    "(",
+    ")",
+    "9",
+    "*",
+    "**",
+    "~",
+    "+",
+    "|",
+    "join",
+    "center",
+    "'a'",
+    ",",
+    " if ",
+    "endif",
+    "endfor",
+    " set ",
+    "=",
+    "macro m()",
+    "endmacro",
+    "m()",
+    ".",
+    "format",
+    "[",
+    "]",
+    "%",
+    "'%9999d'",
+    "text",
+]
 
 
 @settings(max_examples=300, deadline=None)

@@ -179,10 +179,15 @@ def by_utility(utility: dict[str, float], bias: list[float], *, mass: float = 0.
 
 
 def many_items(n: int, k: int) -> pl.DataFrame:
-    return pl.DataFrame({
-        "item_id": [f"i{number}" for number in range(n)], "prompt": [f"What about {number}?" for number in range(n)],
-        "options": [[f"{number}-{option}" for option in range(k)] for number in range(n)], "neither": [None] * n,
-    }, schema_overrides={"neither": pl.Int64})  # fmt: skip
+    return pl.DataFrame(
+        {
+            "item_id": [f"i{number}" for number in range(n)],
+            "prompt": [f"What about {number}?" for number in range(n)],
+            "options": [[f"{number}-{option}" for option in range(k)] for number in range(n)],
+            "neither": [None] * n,
+        },
+        schema_overrides={"neither": pl.Int64},
+    )
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])

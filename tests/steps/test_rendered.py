@@ -17,7 +17,14 @@ ROWS = st.lists(
     min_size=1,
     max_size=12,
 )
-TEMPLATES = ["said", " {{ 1 + 1 }} ", "{{ a }}{{ n }}", "{{ f }}", "{{ l | join('-') }} {{ a }}", "{% if t %}{{ a }}{% endif %}"]  # fmt: skip
+TEMPLATES = [
+    "said",
+    " {{ 1 + 1 }} ",
+    "{{ a }}{{ n }}",
+    "{{ f }}",
+    "{{ l | join('-') }} {{ a }}",
+    "{% if t %}{{ a }}{% endif %}",
+]
 
 
 @given(ROWS, st.sampled_from(TEMPLATES))

@@ -53,7 +53,12 @@ def test_what_is_at_or_after_the_cut_is_held_out(times: pl.Series, at: Any) -> N
 
 def test_validation_lies_between_train_and_test() -> None:
     where = context()
-    assert parted(pl.Series([1, 2, 3, 4]), where, time=cut(4, validation=2)) == ["train", "validation", "validation", "test"]  # fmt: skip
+    assert parted(pl.Series([1, 2, 3, 4]), where, time=cut(4, validation=2)) == [
+        "train",
+        "validation",
+        "validation",
+        "test",
+    ]
     assert where.summary["cut_at"] == "4"
 
 

@@ -28,7 +28,33 @@ INSIDE = """_group _index _factor _user _item _persona _prompt _text _time _befo
 _run _place _pair _x __x __index_level_0__ _ __ ___ p_z P_A p_a p_AA item_ item_id_ itemid persona persona-id 0 1 -1 007
 1e3 a.b a/b a\\b a"b a'b a`b a;b a,b a:b a|b a{b} {{x}} $x %s %(x)s #x @x !x ?x *x ^x $ ~x (x) [x] <x> a=b a+b
 x.y.z None nan NaN null NULL NA true True yes no on off y n ~ = <<"""
-ODD = ["", " ", "  a", "a ", "a b", "a\tb", "a\nb", "Unnamed: 0", "Prompt", "OPTIONS", "Item_ID", "ä", "ß", "ﬁ", "日本語", "🙂", "👩‍👩‍👧", "é", "e\u0301", "\u200b", "\u202eabc", "x" * 300, "\x7f", "İ", "ı"]  # fmt: skip
+ODD = [
+    "",
+    " ",
+    "  a",
+    "a ",
+    "a b",
+    "a\tb",
+    "a\nb",
+    "Unnamed: 0",
+    "Prompt",
+    "OPTIONS",
+    "Item_ID",
+    "ä",
+    "ß",
+    "ﬁ",
+    "日本語",
+    "🙂",
+    "👩‍👩‍👧",
+    "é",
+    "e\u0301",
+    "\u200b",
+    "\u202eabc",
+    "x" * 300,
+    "\x7f",
+    "İ",
+    "ı",
+]
 NAMES = sorted({*SQL.split(), *TRAINERS.split(), *INSIDE.split(), *ODD, *RESERVED} - set(CORE))
 
 
@@ -152,4 +178,10 @@ def test_names_that_stand_for_other_columns_are_refused(name: str) -> None:
 def test_a_column_split_is_not_overwritten() -> None:
     rows = pl.DataFrame({"item_id": ["i"], "split": ["mine"]})
     with pytest.raises(SpecError, match="has a column 'split' already"):
-        list(split.make(split.Spec.model_validate({"split": "t", "by": ["item"], "test": 0.5}), {"t": Table.of("t", [rows])}, context()))  # fmt: skip
+        list(
+            split.make(
+                split.Spec.model_validate({"split": "t", "by": ["item"], "test": 0.5}),
+                {"t": Table.of("t", [rows])},
+                context(),
+            )
+        )

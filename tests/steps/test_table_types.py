@@ -102,7 +102,9 @@ def test_an_object_without_keys_is_refused_where_it_is_written() -> None:
 def test_texts_that_are_categories_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "i.parquet"
     texts = pl.Series(["Tea?", "Walk?"], dtype=pl.Categorical)
-    pl.DataFrame({"item_id": texts, "prompt": texts, "options": pl.Series([["a", "b"]] * 2, dtype=pl.List(pl.Categorical))}).write_parquet(path)  # fmt: skip
+    pl.DataFrame(
+        {"item_id": texts, "prompt": texts, "options": pl.Series([["a", "b"]] * 2, dtype=pl.List(pl.Categorical))}
+    ).write_parquet(path)
     assert made({"table": str(path)}).schema["options"] == pl.List(pl.String)
 
 

@@ -145,9 +145,14 @@ def test_where_too_few_answered_there_is_no_tier_and_no_weight():
 
 
 def test_a_tie_and_what_does_not_apply_compete():
-    frame = chosen({"ada": "A", "bea": "B"}, p=0.6).with_columns(p_C=None, p_tie=0.3, p_na=0.1).with_columns(
-        p_A=pl.when(pl.col("choice") == "A").then(0.6).otherwise(0.0), p_B=pl.when(pl.col("choice") == "B").then(0.6).otherwise(0.0)
-    )  # fmt: skip
+    frame = (
+        chosen({"ada": "A", "bea": "B"}, p=0.6)
+        .with_columns(p_C=None, p_tie=0.3, p_na=0.1)
+        .with_columns(
+            p_A=pl.when(pl.col("choice") == "A").then(0.6).otherwise(0.0),
+            p_B=pl.when(pl.col("choice") == "B").then(0.6).otherwise(0.0),
+        )
+    )
     assert margins(frame, 2)["margin"].to_list() == pytest.approx([0.3, 0.3])
     p, q = [0.6, 0, 0.3, 0.1], [0, 0.6, 0.3, 0.1]
     assert divergences(frame, 2)["divergence"].to_list() == pytest.approx(
@@ -226,8 +231,11 @@ def test_a_run_weighs_by_divergence_as_scipy_does(tmp_path, endpoint):
 
 def test_a_target_that_nobody_is_is_named_with_those_who_are_before_anybody_is_asked(tmp_path):
     path = write_pipeline(
-        tmp_path, "http://127.0.0.1:9/v1", personas=2, items=2,
+        tmp_path,
+        "http://127.0.0.1:9/v1",
+        personas=2,
+        items=2,
         steps={"weights": {"weigh": "tier", "from": "answers", "target": "nobody"}},
-    )  # fmt: skip
+    )
     with pytest.raises(SpecError, match=r"weights.target: there is no persona 'nobody'\n  fix: name one of 'town-"):
         foresee(load(path))

@@ -213,8 +213,15 @@ def test_what_cannot_be_retold_is_refused(facts, sentence):
 
 @given(st.sampled_from(["libertarianism", "fairness", "law", "norm", "community", "procedure", "custom"]), st.data())
 def test_a_word_is_found_in_any_text_and_in_its_forms(word, data):
-    forms = {"libertarianism": ["liberty", "Libertarian"], "fairness": ["unfair", "fairly", "fairest"], "law": ["unlawful", "laws"],
-             "norm": ["norms", "normal"], "community": ["communities"], "procedure": ["procedural"], "custom": ["customs"]}[word]  # fmt: skip
+    forms = {
+        "libertarianism": ["liberty", "Libertarian"],
+        "fairness": ["unfair", "fairly", "fairest"],
+        "law": ["unlawful", "laws"],
+        "norm": ["norms", "normal"],
+        "community": ["communities"],
+        "procedure": ["procedural"],
+        "custom": ["customs"],
+    }[word]
     said = data.draw(st.sampled_from([word, word.title(), *forms]))
     around = data.draw(st.lists(st.sampled_from(["more", "lawn", "customer", "a", "claws", "form"])))
     assert leaked(" ".join(around), [word]) is None

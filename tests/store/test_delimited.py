@@ -26,8 +26,12 @@ def rows(path):
     return read_delimited(path).frame.to_dicts()
 
 
-@given(table=st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=6), separator=st.sampled_from(",;\t|"),
-       encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]), end=st.sampled_from(["\n", "\r\n", "\r"]))  # fmt: skip
+@given(
+    table=st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=6),
+    separator=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+)
 def test_what_was_written_is_what_is_read(tmp_path_factory, table, separator, encoding, end):
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=csv.QUOTE_ALL)
@@ -71,7 +75,10 @@ def test_rows_know_their_lines(tmp_path):
 
 def test_empty_is_null_and_an_index_column_keeps_its_empty_name(tmp_path):
     assert rows(written(tmp_path, ',a\n0,\n1,""\n2,x\n')) == [
-        {"": "0", "a": None}, {"": "1", "a": None}, {"": "2", "a": "x"}]  # fmt: skip
+        {"": "0", "a": None},
+        {"": "1", "a": None},
+        {"": "2", "a": "x"},
+    ]
 
 
 @pytest.mark.parametrize(

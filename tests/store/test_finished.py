@@ -22,9 +22,12 @@ TWO_JUDGES = {
 
 def manifest(steps: dict[str, Step], **publish: Any) -> dict[str, Any]:
     return {
-        "steps": [{"name": name, "grain": one.grain, "reads": [list(read) for read in one.reads]} for name, one in steps.items()],
+        "steps": [
+            {"name": name, "grain": one.grain, "reads": [list(read) for read in one.reads]}
+            for name, one in steps.items()
+        ],
         "publish": publish,
-    }  # fmt: skip
+    }
 
 
 def test_the_last_table_of_judgments_speaks_unless_another_is_named() -> None:

@@ -73,11 +73,31 @@ def test_a_file_that_cannot_be_written_leaves_no_half_behind(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-MISSING = ["seed", "seconds", "steps.0.kept", "steps.0.seconds", "steps.0.model", "configs.0.preset", "configs.0.steps", "files.0.rows", "publish.license", "publish.shard_mb"]  # fmt: skip
+MISSING = [
+    "seed",
+    "seconds",
+    "steps.0.kept",
+    "steps.0.seconds",
+    "steps.0.model",
+    "configs.0.preset",
+    "configs.0.steps",
+    "files.0.rows",
+    "publish.license",
+    "publish.shard_mb",
+]
 RETYPED = {
-    "steps.0.reads": [["items"]], "steps.0.notes": [3], "steps.0.requests": {"planned": "many"}, "steps.0.dropped": {"x": -1}, "steps.0.name": "../x",
-    "configs.0.splits": {"train": None}, "models.judge": None, "models.judge.model": [], "publish.tags": "x", "seed": 2**63, "steps.0.cost_usd": "free",
-}  # fmt: skip
+    "steps.0.reads": [["items"]],
+    "steps.0.notes": [3],
+    "steps.0.requests": {"planned": "many"},
+    "steps.0.dropped": {"x": -1},
+    "steps.0.name": "../x",
+    "configs.0.splits": {"train": None},
+    "models.judge": None,
+    "models.judge.model": [],
+    "publish.tags": "x",
+    "seed": 2**63,
+    "steps.0.cost_usd": "free",
+}
 
 
 @pytest.mark.parametrize(("key", "value"), [*((key, ...) for key in MISSING), *RETYPED.items()])

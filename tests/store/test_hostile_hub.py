@@ -30,8 +30,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload ra
 
 NAME = "user/town"
 INFO = r"GET /api/datasets/user/town(/revision/\w+)?$"
-RIGHT: dict[str, Any] = {"_id": "0", "id": NAME, "sha": "a" * 40, "private": False, "gated": False, "disabled": False,
-         "downloads": 0, "likes": 0, "tags": [], "siblings": [{"rfilename": "a.jsonl", "size": 9, "blobId": "b" * 40}]}  # fmt: skip
+RIGHT: dict[str, Any] = {
+    "_id": "0",
+    "id": NAME,
+    "sha": "a" * 40,
+    "private": False,
+    "gated": False,
+    "disabled": False,
+    "downloads": 0,
+    "likes": 0,
+    "tags": [],
+    "siblings": [{"rfilename": "a.jsonl", "size": 9, "blobId": "b" * 40}],
+}
 
 
 def prefgen(*words: object) -> int:
@@ -61,10 +71,26 @@ def without(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "said",
     [
-        b"", b"<html>", b"null", b"[]", b"3", b"{" * 100_000, b"[" * 100_000, b"\x00" * 10, b'{"sha": NaN}',
-        without("id"), without("sha"), without("siblings"), RIGHT | {"sha": None}, RIGHT | {"sha": "main"},
-        RIGHT | {"sha": ["a" * 40]}, RIGHT | {"siblings": 3}, RIGHT | {"siblings": [3]}, RIGHT | {"siblings": [{}]},
-        RIGHT | {"siblings": [{"rfilename": None}]}, RIGHT | {"siblings": [{"rfilename": 3, "size": 1}]},
+        b"",
+        b"<html>",
+        b"null",
+        b"[]",
+        b"3",
+        b"{" * 100_000,
+        b"[" * 100_000,
+        b"\x00" * 10,
+        b'{"sha": NaN}',
+        without("id"),
+        without("sha"),
+        without("siblings"),
+        RIGHT | {"sha": None},
+        RIGHT | {"sha": "main"},
+        RIGHT | {"sha": ["a" * 40]},
+        RIGHT | {"siblings": 3},
+        RIGHT | {"siblings": [3]},
+        RIGHT | {"siblings": [{}]},
+        RIGHT | {"siblings": [{"rfilename": None}]},
+        RIGHT | {"siblings": [{"rfilename": 3, "size": 1}]},
         RIGHT | {"siblings": [{"rfilename": "../../../tmp/x.jsonl", "size": 9, "blobId": "b"}]},
         RIGHT | {"siblings": [{"rfilename": "/tmp/x.jsonl", "size": 9, "blobId": "b"}]},
         RIGHT | {"siblings": [{"rfilename": "a\\..\\..\\x.jsonl", "size": 9, "blobId": "b"}]},
@@ -73,7 +99,7 @@ def without(key: str) -> dict[str, Any]:
         RIGHT | {"siblings": [{"rfilename": "a.jsonl", "lfs": 3}]},
     ],
     ids=lambda said: repr(said)[:40],
-)  # fmt: skip
+)
 def test_an_odd_list_of_files_is_one_sentence(
     town: Hub, folder: Path, said: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,9 +139,13 @@ def test_an_answer_without_end_is_cut(town: Hub, folder: Path, endless: str, mon
     command = [COMMAND, *(["pull", NAME] if endless == "manifest.json" else ["check", str(pipeline(folder))])]
     begun = time.monotonic()
     found = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30)),
-    )  # fmt: skip
+    )
     assert found.returncode == 4, found.stderr
     assert "sends more than the" in found.stderr
     assert "Traceback" not in found.stderr
@@ -123,8 +153,9 @@ def test_an_answer_without_end_is_cut(town: Hub, folder: Path, endless: str, mon
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"null", b"[]", b"3", {}, {"name": None}, {"name": "\x1b[2J", "auth": 3}, {"auth": {"accessToken": []}}]
-)  # fmt: skip
+    "said",
+    [b"", b"null", b"[]", b"3", {}, {"name": None}, {"name": "\x1b[2J", "auth": 3}, {"auth": {"accessToken": []}}],
+)
 def test_an_odd_answer_about_the_token_is_one_sentence(town: Hub, said: Any) -> None:
     town.says["whoami"] = said
     try:

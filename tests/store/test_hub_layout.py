@@ -91,41 +91,66 @@ LAYOUTS: dict[str, dict[str, str]] = {
     "folders by split": named("train/a.jsonl", "train/b/c.jsonl", "test/a.jsonl", "validation/a.jsonl"),
     "folders in data": named("data/train/a.csv", "data/dev-2/a.csv", "data/old/test/b.csv"),
     "folders before files": named("train/test.jsonl", "test/train.jsonl"),
-    "shards of any split": named("data/fold_a-00000-of-00002.jsonl", "data/fold_a-00001-of-00002.jsonl", "data/z-00000-of-00001.jsonl"),
+    "shards of any split": named(
+        "data/fold_a-00000-of-00002.jsonl", "data/fold_a-00001-of-00002.jsonl", "data/z-00000-of-00001.jsonl"
+    ),
     "shards before others": named("data/train-00000-of-00001.jsonl", "test.jsonl"),
     "nothing named": named("b.jsonl", "a/c.jsonl", "a.jsonl"),
     "hidden files": named("train.jsonl", ".train.jsonl", ".git/train.jsonl", "__pycache__/train.jsonl"),
     "files that are no data": named("train.jsonl") | {"config.json": "{}", "LICENSE": "MIT", "notes.txt.bak": "x"},
     "a card without configs": named("train.jsonl") | card("license: mit"),
     "an empty card": named("train.jsonl") | {"README.md": ""},
-    "data_dir": named("en/train.jsonl", "en/test.jsonl", "de/train.jsonl") | card("configs:\n- {config_name: en, data_dir: en}"),
-    "data_dir with shards": named("en/data/a-00000-of-00001.jsonl", "x.jsonl") | card("configs:\n- {config_name: en, data_dir: ./en/}"),
-    "data_dir and files": named("en/a.jsonl", "a.jsonl") | card("configs:\n- {config_name: en, data_dir: en, data_files: '*.jsonl'}"),
-    "a star stays in its folder": named("data/a.jsonl", "data/old/a.jsonl") | card("configs:\n- {config_name: a, data_files: data/*.jsonl}"),
+    "data_dir": named("en/train.jsonl", "en/test.jsonl", "de/train.jsonl")
+    | card("configs:\n- {config_name: en, data_dir: en}"),
+    "data_dir with shards": named("en/data/a-00000-of-00001.jsonl", "x.jsonl")
+    | card("configs:\n- {config_name: en, data_dir: ./en/}"),
+    "data_dir and files": named("en/a.jsonl", "a.jsonl")
+    | card("configs:\n- {config_name: en, data_dir: en, data_files: '*.jsonl'}"),
+    "a star stays in its folder": named("data/a.jsonl", "data/old/a.jsonl")
+    | card("configs:\n- {config_name: a, data_files: data/*.jsonl}"),
     "two stars at the root": named("a.jsonl", "b/c.jsonl") | card("configs:\n- {config_name: a, data_files: '**'}"),
-    "two stars below": named("d/a.jsonl", "d/b/c.jsonl", "e.jsonl") | card("configs:\n- {config_name: a, data_files: 'd/**/*.jsonl'}"),
-    "brackets": named("a1.jsonl", "a2.jsonl", "ab.jsonl") | card("configs:\n- {config_name: a, data_files: 'a[0-9].jsonl'}"),
+    "two stars below": named("d/a.jsonl", "d/b/c.jsonl", "e.jsonl")
+    | card("configs:\n- {config_name: a, data_files: 'd/**/*.jsonl'}"),
+    "brackets": named("a1.jsonl", "a2.jsonl", "ab.jsonl")
+    | card("configs:\n- {config_name: a, data_files: 'a[0-9].jsonl'}"),
     "question marks": named("a1.jsonl", "a22.jsonl") | card("configs:\n- {config_name: a, data_files: 'a?.jsonl'}"),
-    "dot and slash": named("data/a.jsonl", "b.jsonl") | card("configs:\n- {config_name: a, data_files: ./data/a.jsonl}"),
-    "lists": named("a.jsonl", "b.jsonl", "c.jsonl") | card("configs:\n- config_name: a\n  data_files: [c.jsonl, a.jsonl]"),
-    "splits": named("a.jsonl", "b.jsonl", "c.jsonl") | card("configs:\n- config_name: a\n  data_files:\n  - {split: dev, path: [b.jsonl, c.jsonl]}\n  - {split: train, path: a.jsonl}"),
-    "default by name": named("a.jsonl", "b.jsonl") | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: default, data_files: b.jsonl}"),
-    "default by key": named("a.jsonl", "b.jsonl") | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: y, data_files: b.jsonl, default: true}"),
-    "no default": named("a.jsonl", "b.jsonl") | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: y, data_files: b.jsonl}"),
-    "two defaults": named("a.jsonl", "b.jsonl") | card("configs:\n- {config_name: x, data_files: a.jsonl, default: true}\n- {config_name: y, data_files: b.jsonl, default: true}"),
-    "carriage returns": named("a.jsonl", "b.jsonl") | {"README.md": "---\r\nconfigs:\r\n- config_name: a\r\n  data_files: b.jsonl\r\n---\r\nWords\r\n"},
-    "a separator": {"a.csv": csv("1", "2", separator=";")} | card("configs:\n- {config_name: a, data_files: a.csv, sep: ';'}"),
-    "a delimiter": {"a.csv": csv("1", "2", separator="|")} | card("configs:\n- {config_name: a, data_files: a.csv, delimiter: '|'}"),
+    "dot and slash": named("data/a.jsonl", "b.jsonl")
+    | card("configs:\n- {config_name: a, data_files: ./data/a.jsonl}"),
+    "lists": named("a.jsonl", "b.jsonl", "c.jsonl")
+    | card("configs:\n- config_name: a\n  data_files: [c.jsonl, a.jsonl]"),
+    "splits": named("a.jsonl", "b.jsonl", "c.jsonl")
+    | card(
+        "configs:\n- config_name: a\n  data_files:\n  - {split: dev, path: [b.jsonl, c.jsonl]}\n  - {split: train, path: a.jsonl}"
+    ),
+    "default by name": named("a.jsonl", "b.jsonl")
+    | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: default, data_files: b.jsonl}"),
+    "default by key": named("a.jsonl", "b.jsonl")
+    | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: y, data_files: b.jsonl, default: true}"),
+    "no default": named("a.jsonl", "b.jsonl")
+    | card("configs:\n- {config_name: x, data_files: a.jsonl}\n- {config_name: y, data_files: b.jsonl}"),
+    "two defaults": named("a.jsonl", "b.jsonl")
+    | card(
+        "configs:\n- {config_name: x, data_files: a.jsonl, default: true}\n- {config_name: y, data_files: b.jsonl, default: true}"
+    ),
+    "carriage returns": named("a.jsonl", "b.jsonl")
+    | {"README.md": "---\r\nconfigs:\r\n- config_name: a\r\n  data_files: b.jsonl\r\n---\r\nWords\r\n"},
+    "a separator": {"a.csv": csv("1", "2", separator=";")}
+    | card("configs:\n- {config_name: a, data_files: a.csv, sep: ';'}"),
+    "a delimiter": {"a.csv": csv("1", "2", separator="|")}
+    | card("configs:\n- {config_name: a, data_files: a.csv, delimiter: '|'}"),
     "tabs": {"train.tsv": csv("1", separator="\t"), "test.tsv": csv("2", separator="\t")},
     "a file that is not there": named("a.jsonl") | card("configs:\n- {config_name: a, data_files: b.jsonl}"),
     "a pattern of nothing": named("a.jsonl") | card("configs:\n- {config_name: a, data_files: 'b*.jsonl'}"),
-    "a split that is no word": named("a.jsonl") | card("configs:\n- config_name: a\n  data_files:\n  - {split: a b, path: a.jsonl}"),
-    "a split twice": named("a.jsonl") | card("configs:\n- config_name: a\n  data_files:\n  - {split: a, path: a.jsonl}\n  - {split: a, path: a.jsonl}"),
+    "a split that is no word": named("a.jsonl")
+    | card("configs:\n- config_name: a\n  data_files:\n  - {split: a b, path: a.jsonl}"),
+    "a split twice": named("a.jsonl")
+    | card("configs:\n- config_name: a\n  data_files:\n  - {split: a, path: a.jsonl}\n  - {split: a, path: a.jsonl}"),
     "formats by split": named("train.jsonl", "test.csv"),
     "a few of another format": named("a.jsonl", "b.jsonl", "c.csv"),
-    "other rows skipped": {"a.csv": "junk\nx,y\n1,2\n"} | card("configs:\n- {config_name: a, data_files: a.csv, skiprows: 1}"),
+    "other rows skipped": {"a.csv": "junk\nx,y\n1,2\n"}
+    | card("configs:\n- {config_name: a, data_files: a.csv, skiprows: 1}"),
     "two columns more": {"a.csv": "x,y\n1,2\n", "b.csv": "x,z\n1,2\n"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

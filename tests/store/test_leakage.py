@@ -9,7 +9,28 @@ from prefgen.store.leakage import near_duplicate_leakage, shared_ids
 
 pytest.importorskip("rensa")
 
-_WORDS = ["river", "stone", "lantern", "violin", "harvest", "copper", "winter", "meadow", "engine", "ladder", "pepper", "marble", "falcon", "velvet", "canyon", "ember", "thunder", "cradle", "anchor", "saffron"]  # fmt: skip
+_WORDS = [
+    "river",
+    "stone",
+    "lantern",
+    "violin",
+    "harvest",
+    "copper",
+    "winter",
+    "meadow",
+    "engine",
+    "ladder",
+    "pepper",
+    "marble",
+    "falcon",
+    "velvet",
+    "canyon",
+    "ember",
+    "thunder",
+    "cradle",
+    "anchor",
+    "saffron",
+]
 
 
 def text(k: int) -> str:

@@ -121,7 +121,7 @@ def test_what_is_a_number(values: list[str | None], dtype: pl.DataType) -> None:
         (b"\n\n \n", 1, "the file is empty"),
         (b"\xef\xbb\xbf", 1, "the file is empty"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_line_is_named(tmp_path: Path, content: bytes, line: int, words: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)

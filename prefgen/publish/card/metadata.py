@@ -11,8 +11,15 @@ import yaml
 
 from prefgen.publish.exports.presets import PRESETS
 
-_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
-          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"),
+    (10**9, "100M<n<1B"),
+)
 
 
 def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], title: str) -> str:

@@ -33,8 +33,13 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     Of more than two options the chosen one meets each other one; a tie is a tie of every two.
     """
     names = "sources" if "sources" in source.items.columns else "options"
-    items = source.items.select("item_id", pl.col("prompt").alias("_prompt"), pl.col("options").alias("_options"),
-                                pl.col("neither").alias("_neither"), pl.col(names).alias("_sources"))  # fmt: skip
+    items = source.items.select(
+        "item_id",
+        pl.col("prompt").alias("_prompt"),
+        pl.col("options").alias("_options"),
+        pl.col("neither").alias("_neither"),
+        pl.col(names).alias("_sources"),
+    )
     for frame in source.presentations():
         asked = frame.filter(pl.col("status").is_in(["ok", "tie", "na"]))
         yield _formed(preset, _battles(asked.join(items, on="item_id", how="left", maintain_order="left")))
@@ -84,9 +89,15 @@ def _formed(preset: Preset, frame: pl.DataFrame) -> pl.DataFrame:
         for side in ("a", "b")
     }
     return frame.select(
-        pl.col("item_id").alias("question_id"), *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
-        pl.col("persona_id").alias("judge"), pl.lit(1, pl.Int64).alias("turn"),
-        conversation(("user", frame["_prompt"]), ("assistant", answer_a)).alias("conversation_a"), conversation(("user", frame["_prompt"]), ("assistant", answer_b)).alias("conversation_b"),
-        "order", "repeat", "judgment_id",
-        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
-    )  # fmt: skip
+        pl.col("item_id").alias("question_id"),
+        *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
+        pl.col("persona_id").alias("judge"),
+        pl.lit(1, pl.Int64).alias("turn"),
+        conversation(("user", frame["_prompt"]), ("assistant", answer_a)).alias("conversation_a"),
+        conversation(("user", frame["_prompt"]), ("assistant", answer_b)).alias("conversation_b"),
+        "order",
+        "repeat",
+        "judgment_id",
+        *returned(frame, taken_names(preset)),
+        *(["split"] if "split" in frame.columns else []),
+    )

@@ -70,7 +70,11 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         else []
     )
     return frame.select(
-        *texts, *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
-        "option", "persona_id", "item_id",
-        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
-    )  # fmt: skip
+        *texts,
+        *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
+        "option",
+        "persona_id",
+        "item_id",
+        *returned(frame, taken_names(preset)),
+        *(["split"] if "split" in frame.columns else []),
+    )

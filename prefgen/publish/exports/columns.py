@@ -5,13 +5,49 @@ from __future__ import annotations
 from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.publish.exports.presets import Preset
 
-TRAINERS = frozenset([
-    "prompt", "chosen", "rejected", "completion", "messages", "conversations", "text", "label", "labels", "margin",
-    "score_chosen", "score_rejected", "image", "images", "video", "videos", "audio", "audios", "tools", "input_ids",
-    "attention_mask", "token_type_ids", "position_ids", "seq_lengths", "pixel_values", "prompt_ids", "completion_ids",
-    "chosen_ids", "rejected_ids", "prompt_input_ids", "chosen_input_ids", "rejected_input_ids", "completion_mask",
-    "assistant_masks", "ref_logps", "ref_chosen_logps", "ref_rejected_logps", "chat_template", "chat_template_kwargs",
-])  # fmt: skip
+TRAINERS = frozenset(
+    [
+        "prompt",
+        "chosen",
+        "rejected",
+        "completion",
+        "messages",
+        "conversations",
+        "text",
+        "label",
+        "labels",
+        "margin",
+        "score_chosen",
+        "score_rejected",
+        "image",
+        "images",
+        "video",
+        "videos",
+        "audio",
+        "audios",
+        "tools",
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+        "position_ids",
+        "seq_lengths",
+        "pixel_values",
+        "prompt_ids",
+        "completion_ids",
+        "chosen_ids",
+        "rejected_ids",
+        "prompt_input_ids",
+        "chosen_input_ids",
+        "rejected_input_ids",
+        "completion_mask",
+        "assistant_masks",
+        "ref_logps",
+        "ref_chosen_logps",
+        "ref_rejected_logps",
+        "chat_template",
+        "chat_template_kwargs",
+    ]
+)
 """Names that trainers take for their own wherever they stand; no user's column has one of them in a training export."""
 
 _OF_PERSONAS = frozenset(["persona_id", "population", "text", "weight", "control", "control_of", "reject_reason"])
@@ -29,12 +65,14 @@ def own_columns(preset: Preset) -> frozenset[str]:
     return {
         "judgment": JUDGMENT_COLUMNS,
         "preference": JUDGMENT_COLUMNS,
-        "pair": labels | _IDS | {"prompt", "chosen", "rejected", "condition", "shots", "chosen_option", "rejected_option", "pair_id"},
+        "pair": labels
+        | _IDS
+        | {"prompt", "chosen", "rejected", "condition", "shots", "chosen_option", "rejected_option", "pair_id"},
         "candidate": labels | _IDS | texts | {"option"},
         "battle": labels | _OF_BATTLES | {"split"},
         "persona": _OF_PERSONAS,
         "item": _OF_ITEMS,
-    }[preset.unit]  # fmt: skip
+    }[preset.unit]
 
 
 def taken_names(preset: Preset) -> frozenset[str]:

@@ -22,9 +22,16 @@ from prefgen.store.shards import ShardFile
 
 
 def export_run(
-    run: Path, preset: str, out: Path, *, jsonl: bool = False, template: str | None = None,
-    from_step: str | None = None, shots: int = 4, system_role: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    run: Path,
+    preset: str,
+    out: Path,
+    *,
+    jsonl: bool = False,
+    template: str | None = None,
+    from_step: str | None = None,
+    shots: int = 4,
+    system_role: bool = True,
+) -> dict[str, Any]:
     """Write one export of a finished run as `out/<split>-00000-of-00001.parquet`; `out` is whole or not there.
 
     jsonl        the same rows as JSONL beside every Parquet file

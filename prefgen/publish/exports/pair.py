@@ -69,11 +69,17 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         "margin": pl.col("p_margin"),
     }
     return frame.select(
-        *texts, *context, *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
-        pl.col("chosen").alias("chosen_option"), pl.col("rejected").alias("rejected_option"),
-        "persona_id", "item_id", "pair_id",
-        *returned(frame, taken_names(preset)), *(["split"] if "split" in frame.columns else []),
-    )  # fmt: skip
+        *texts,
+        *context,
+        *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
+        pl.col("chosen").alias("chosen_option"),
+        pl.col("rejected").alias("rejected_option"),
+        "persona_id",
+        "item_id",
+        "pair_id",
+        *returned(frame, taken_names(preset)),
+        *(["split"] if "split" in frame.columns else []),
+    )
 
 
 def _condition() -> pl.Expr:

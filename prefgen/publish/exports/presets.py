@@ -37,26 +37,78 @@ class Preset:
     @property
     def needs(self) -> tuple[str, ...]:
         """Grains of tables it can be made from, the preferred one first."""
-        return {"pair": ("pairs", "judgments"), "candidate": ("pairs", "judgments"),
-                "persona": ("personas",), "item": ("items",)}.get(self.unit, ("judgments",))  # fmt: skip
+        return {
+            "pair": ("pairs", "judgments"),
+            "candidate": ("pairs", "judgments"),
+            "persona": ("personas",),
+            "item": ("items",),
+        }.get(self.unit, ("judgments",))
 
 
 _STATUS = {"status": ("ok", "tie", "na", "refusal", "unparsed", "failed")}
 
 PRESETS: Mapping[str, Preset] = {
-    "judgments": Preset("judgment", "none", (), "every judgment, dropped ones with their reason", "polars, datasets", _STATUS),
-    "preferences": Preset("preference", "none", (), "one row per persona and item: what the kept judgments add up to", "polars, datasets", _STATUS),
-    "dpo": Preset("pair", "profile", ("weight", "p_margin", "p_chosen"), "pairs of answers, the persona as system message", "TRL DPOTrainer"),
-    "margin": Preset("pair", "profile", ("margin", "p_soft", "weight"), "pairs as whole conversations, with the margin of the choice", "TRL RewardTrainer", implicit=True),
-    "kto": Preset("candidate", "profile", ("label", "weight", "p"), "single answers, wanted (true) or not", "TRL KTOTrainer"),
-    "cond": Preset("pair", "condition", ("weight", "p_margin", "agree_share"), "pairs under a stated condition; one prompt stands under many of them", "TRL DPOTrainer, conditioned reward models"),
-    "fewshot": Preset("pair", "shots", ("weight", "p_margin"), "pairs after some earlier choices of the same persona, which is not described otherwise", "TRL DPOTrainer, few-shot preference models"),
-    "table": Preset("candidate", "none", ("user", "item", "level", "time"), "integer user, item (one candidate answer), level and time", "recommender and preference-model loaders"),
-    "battle": Preset("battle", "none", ("model_a", "model_b", "winner"), "each judgment as a battle of two named answers, ties included", "Bradley-Terry and Elo",
-                     {"winner": ("model_a", "model_b", "tie", "tie (bothbad)")}),
+    "judgments": Preset(
+        "judgment", "none", (), "every judgment, dropped ones with their reason", "polars, datasets", _STATUS
+    ),
+    "preferences": Preset(
+        "preference",
+        "none",
+        (),
+        "one row per persona and item: what the kept judgments add up to",
+        "polars, datasets",
+        _STATUS,
+    ),
+    "dpo": Preset(
+        "pair",
+        "profile",
+        ("weight", "p_margin", "p_chosen"),
+        "pairs of answers, the persona as system message",
+        "TRL DPOTrainer",
+    ),
+    "margin": Preset(
+        "pair",
+        "profile",
+        ("margin", "p_soft", "weight"),
+        "pairs as whole conversations, with the margin of the choice",
+        "TRL RewardTrainer",
+        implicit=True,
+    ),
+    "kto": Preset(
+        "candidate", "profile", ("label", "weight", "p"), "single answers, wanted (true) or not", "TRL KTOTrainer"
+    ),
+    "cond": Preset(
+        "pair",
+        "condition",
+        ("weight", "p_margin", "agree_share"),
+        "pairs under a stated condition; one prompt stands under many of them",
+        "TRL DPOTrainer, conditioned reward models",
+    ),
+    "fewshot": Preset(
+        "pair",
+        "shots",
+        ("weight", "p_margin"),
+        "pairs after some earlier choices of the same persona, which is not described otherwise",
+        "TRL DPOTrainer, few-shot preference models",
+    ),
+    "table": Preset(
+        "candidate",
+        "none",
+        ("user", "item", "level", "time"),
+        "integer user, item (one candidate answer), level and time",
+        "recommender and preference-model loaders",
+    ),
+    "battle": Preset(
+        "battle",
+        "none",
+        ("model_a", "model_b", "winner"),
+        "each judgment as a battle of two named answers, ties included",
+        "Bradley-Terry and Elo",
+        {"winner": ("model_a", "model_b", "tie", "tie (bothbad)")},
+    ),
     "personas": Preset("persona", "none", (), "the people: attributes, weight and text", "polars, datasets"),
     "items": Preset("item", "none", (), "the questions and their options", "polars, datasets"),
-}  # fmt: skip
+}
 """What can be exported, by the names that people know."""
 
 ALWAYS = ("personas", "items")

@@ -42,9 +42,14 @@ class Appended:
 
 
 def append_run(
-    run: Path, repo_id: str, *, private: bool = True, tag: str | None = None, force: bool = False,
+    run: Path,
+    repo_id: str,
+    *,
+    private: bool = True,
+    tag: str | None = None,
+    force: bool = False,
     endpoint: str | None = None,
-) -> Appended:  # fmt: skip
+) -> Appended:
     """Add a finished run to a published dataset in one commit; the first run of all is pushed.
 
     Published shards stay as they are; the new rows come in shards of their own, and the card and its totals follow.

@@ -19,9 +19,14 @@ from prefgen.store.folder import RunFolder
 from prefgen.store.shards import write_shards
 
 _KEYS = {
-    "personas": ("persona_id",), "items": ("item_id",), "judgments": ("judgment_id",), "battle": ("judgment_id", "model_a", "model_b"),
-    "preferences": ("persona_id", "item_id"), "kto": ("persona_id", "item_id", "option"), "table": ("persona_id", "item_id", "option"),
-}  # fmt: skip
+    "personas": ("persona_id",),
+    "items": ("item_id",),
+    "judgments": ("judgment_id",),
+    "battle": ("judgment_id", "model_a", "model_b"),
+    "preferences": ("persona_id", "item_id"),
+    "kto": ("persona_id", "item_id", "option"),
+    "table": ("persona_id", "item_id", "option"),
+}
 _PAIR = ("pair_id",)
 _WHO = {"battle": ("judge", "question_id")}
 _ITEM = ("item_id", "prompt", "options")
@@ -82,16 +87,24 @@ def new_shards(folder: RunFolder, manifest: Mapping[str, Any], published: Publis
             skipped[name] = skipped.get(name, 0) + splits[split] - n_rows
             if n_rows:
                 added.setdefault(name, {})[split] = n_rows
-                files |= {f"data/{name}/{split}-n{number:04d}-{shard.path.name.removeprefix(split + '-')}": shard.path for shard in shards}  # fmt: skip
+                files |= {
+                    f"data/{name}/{split}-n{number:04d}-{shard.path.name.removeprefix(split + '-')}": shard.path
+                    for shard in shards
+                }
     return Growth(files, added, skipped)
 
 
 def grown(there: Mapping[str, Any], added: Mapping[str, Any], growth: Growth, version: str) -> dict[str, Any]:
     """The manifest of a dataset with one more run in it: totals are sums, measures are weighted by judgments."""
     entries = [
-        {"path": name, "bytes": path.stat().st_size, "sha256": file_sha256(path), "rows": pq.read_metadata(path).num_rows}
+        {
+            "path": name,
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+            "rows": pq.read_metadata(path).num_rows,
+        }
         for name, path in growth.files.items()
-    ]  # fmt: skip
+    ]
     configs = []
     for config in there["configs"]:
         splits = dict(config["splits"])
@@ -221,8 +234,10 @@ def _check_configs(ours: Mapping[str, Any], published: Published) -> None:
     for name in {**ours, **published.configs}:
         if name not in ours or name not in published.configs:
             who = "the dataset" if name in ours else "this run"
-            raise FileError(f"{published.remote.repo_id}: {who} has no config {name!r}",
-                fix="publish the same exports in every run, or push to another name")  # fmt: skip
+            raise FileError(
+                f"{published.remote.repo_id}: {who} has no config {name!r}",
+                fix="publish the same exports in every run, or push to another name",
+            )
 
 
 def _check_same_questions(folder: RunFolder, published: Published) -> None:
@@ -232,8 +247,10 @@ def _check_same_questions(folder: RunFolder, published: Published) -> None:
         both = ours.join(there, on=key, suffix="_there")
         other = both.filter(pl.any_horizontal(pl.col(one).ne_missing(pl.col(f"{one}_there")) for one in meanings))
         if other.height:
-            raise FileError(f"{published.remote.repo_id}: {key} {other[key][0]!r} stands there for another question",
-                fix="give new questions ids of their own; without `item_id` they have the hash of their content")  # fmt: skip
+            raise FileError(
+                f"{published.remote.repo_id}: {key} {other[key][0]!r} stands there for another question",
+                fix="give new questions ids of their own; without `item_id` they have the hash of their content",
+            )
 
 
 def _column(published: Published, config: str, column: str) -> pl.Series:
@@ -249,8 +266,10 @@ def _schema(folder: RunFolder, name: str, published: Published) -> pl.Schema:
     try:
         pl.DataFrame(schema=ours).match_to_schema(there, missing_columns="insert", missing_struct_fields="insert")
     except pl.exceptions.PolarsError as error:
-        raise FileError(f"{published.remote.repo_id}: the columns of {name!r} differ: {first_words(error)}",
-            fix="push to another name; published columns do not change") from None  # fmt: skip
+        raise FileError(
+            f"{published.remote.repo_id}: the columns of {name!r} differ: {first_words(error)}",
+            fix="push to another name; published columns do not change",
+        ) from None
     return there
 
 

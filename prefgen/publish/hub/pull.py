@@ -63,8 +63,10 @@ def open_published(repo_id: str, *, revision: str | None = None, endpoint: str |
     state = remote.state(revision)
     manifest = remote_manifest(remote, state)
     if manifest is None:
-        raise FileError(f"{repo_id}: prefgen did not publish this dataset (no manifest.json)",
-            fix="load it with datasets.load_dataset, or check the name")  # fmt: skip
+        raise FileError(
+            f"{repo_id}: prefgen did not publish this dataset (no manifest.json)",
+            fix="load it with datasets.load_dataset, or check the name",
+        )
     listed = {entry["path"] for entry in manifest["files"]}
     others = ("README.md", "pipeline.yaml", "report.html")
     return Published(
@@ -102,9 +104,14 @@ def download(published: Published, out: Path, *, configs: Sequence[str] = ()) ->
 
 
 def pull_rows(
-    published: Published, config: str, *, split: str | None = None, where: str | None = None,
-    columns: Sequence[str] | None = None, head: int | None = None,
-) -> Iterator[pl.DataFrame]:  # fmt: skip
+    published: Published,
+    config: str,
+    *,
+    split: str | None = None,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    head: int | None = None,
+) -> Iterator[pl.DataFrame]:
     """Rows of a config, a row group at a time, fetching only the columns and row groups that are needed.
 
     where      a polars SQL expression over the columns; NaN is no number, so nothing holds of it
@@ -184,13 +191,17 @@ def _fetch(published: Published, path: str, aside: Path, entry: Mapping[str, Any
         return
     remote = published.remote
     if path not in published.state.files:
-        raise FileError(f"{remote.repo_id}: {path} is not there, and the manifest lists it",
-            fix="use an earlier --revision; this version is not whole")  # fmt: skip
+        raise FileError(
+            f"{remote.repo_id}: {path} is not there, and the manifest lists it",
+            fix="use an earlier --revision; this version is not whole",
+        )
     remote.download(path, published.state, aside, again=target.exists())
     if entry is not None and file_sha256(target) != entry["sha256"]:
         target.unlink()
-        raise FileError(f"{remote.repo_id}: {path} is not the file that the manifest describes (sha256 differs)",
-            fix="pull again; if it stays so, the published dataset is damaged: use an earlier --revision")  # fmt: skip
+        raise FileError(
+            f"{remote.repo_id}: {path} is not the file that the manifest describes (sha256 differs)",
+            fix="pull again; if it stays so, the published dataset is damaged: use an earlier --revision",
+        )
 
 
 def _condition(where: str | None) -> Condition | None:

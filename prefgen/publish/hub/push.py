@@ -40,9 +40,14 @@ class Pushed:
 
 
 def push_run(
-    run: Path, repo_id: str, *, private: bool = True, tag: str | None = None, force: bool = False,
+    run: Path,
+    repo_id: str,
+    *,
+    private: bool = True,
+    tag: str | None = None,
+    force: bool = False,
     endpoint: str | None = None,
-) -> Pushed:  # fmt: skip
+) -> Pushed:
     """Publish a finished run in one commit: only what changed is uploaded, and a reader sees the old version or the new.
 
     private    of a dataset that is created now; one that exists keeps its visibility
@@ -69,8 +74,10 @@ def push_run(
     try:
         pushed = remote.settle(attempt)
     except StaleError:
-        raise FileError(f"{repo_id}: somebody else committed while this push was on its way",
-            fix="look at what changed, then push again") from None  # fmt: skip
+        raise FileError(
+            f"{repo_id}: somebody else committed while this push was on its way",
+            fix="look at what changed, then push again",
+        ) from None
     remote.tag(version, pushed.commit)
     return pushed
 
@@ -84,8 +91,10 @@ def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
         )
     missed = [f"{gate['step']}.{gate['gate']}" for gate in manifest["gates"] if not gate["passed"]]
     if missed and not force:
-        raise GateError(f"{folder.path}: {len(missed)} gate(s) missed: {', '.join(missed)}",
-            fix="mend the data, or push with --force to publish them as they are")  # fmt: skip
+        raise GateError(
+            f"{folder.path}: {len(missed)} gate(s) missed: {', '.join(missed)}",
+            fix="mend the data, or push with --force to publish them as they are",
+        )
     check_files(folder, manifest)
     if not folder.card_path.is_file():
         raise FileError(f"{folder.card_path}: there is no card", fix="run the pipeline again")
@@ -110,8 +119,11 @@ def settle(remote: Remote, state: State, files: Mapping[str, Content], *, tag: s
     Raises what the Hub raises: the caller reads the state anew and tries again, so that a commit whose answer was
     lost is found and not made twice.
     """
-    changed = {path: content for path, content in files.items()
-               if path not in state.files or not state.files[path].holds(content)}  # fmt: skip
+    changed = {
+        path: content
+        for path, content in files.items()
+        if path not in state.files or not state.files[path].holds(content)
+    }
     deleted = sorted(path for path in state.files if is_ours(path) and path not in files)
     commit = state.commit
     if changed or deleted:
@@ -160,8 +172,10 @@ def _check_tag_is_free(remote: Remote, tag: str, files: Mapping[str, Content], *
         return
     state = remote.state(there)
     if any(path not in state.files or not state.files[path].holds(content) for path, content in files.items()):
-        raise FileError(f"{remote.repo_id}: the tag {tag!r} names another version (commit {there[:12]})",
-            fix="choose another --tag; published versions do not change")  # fmt: skip
+        raise FileError(
+            f"{remote.repo_id}: the tag {tag!r} names another version (commit {there[:12]})",
+            fix="choose another --tag; published versions do not change",
+        )
 
 
 def _check_is_ours(remote: Remote, state: State, manifest: Mapping[str, Any]) -> None:

@@ -16,8 +16,13 @@ _WORD = {"persona_id": "persona", "item_id": "item"}
 
 def check_sides(folder: RunFolder, manifest: Mapping[str, Any], published: Published) -> None:
     """FileError where a value held out on one side (a person, a question, a topic) is trained on on the other."""
-    held_out = [key.removeprefix("held_out_") for step in manifest["steps"] if step["kind"] == "split"
-                for key in step["summary"] if key.startswith("held_out_")]  # fmt: skip
+    held_out = [
+        key.removeprefix("held_out_")
+        for step in manifest["steps"]
+        if step["kind"] == "split"
+        for key in step["summary"]
+        if key.startswith("held_out_")
+    ]
     for config in manifest["configs"]:
         ours, theirs = set(config["splits"]), set(published.configs[config["name"]])
         if config["preset"] == "battle" or "train" not in ours & theirs:
@@ -30,8 +35,10 @@ def check_sides(folder: RunFolder, manifest: Mapping[str, Any], published: Publi
                 both = one.values(names).intersection(other.values({"train"}))
                 if both:
                     said = f"{len(both):,} value(s) of {column!r}, e.g. {min(both)!r}"
-                    raise FileError(f"{published.remote.repo_id}: {said}, are held out {one.place} and trained on {other.place}",
-                        fix="give every run the same `seed` (the pipeline's own; a draw may have another), so that each holds out the same")  # fmt: skip
+                    raise FileError(
+                        f"{published.remote.repo_id}: {said}, are held out {one.place} and trained on {other.place}",
+                        fix="give every run the same `seed` (the pipeline's own; a draw may have another), so that each holds out the same",
+                    )
         return  # the splits of one run agree
 
 

@@ -80,8 +80,11 @@ def draw_camps(_: Record, findings: Record) -> Drawing | None:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"personas in the largest camp, of {n}")
     rows = tuple((str(camp["personas"]), count(camp["items"]), interval(camp["share"])) for camp in camps)
-    return Drawing(figure, "Share of the items that every persona answered, by how many chose the same option. Lines: 95 % intervals.",
-        Table(("personas", "items", "share"), rows))  # fmt: skip
+    return Drawing(
+        figure,
+        "Share of the items that every persona answered, by how many chose the same option. Lines: 95 % intervals.",
+        Table(("personas", "items", "share"), rows),
+    )
 
 
 def _in_steps(camps: Sequence[Record], n: int) -> list[Record]:
@@ -119,5 +122,9 @@ def draw_position_items(_: Record, findings: Record) -> Drawing | None:
     axes.set_xlabel("position bias of an item, mean over personas")
     rows = [(step, count(n), count(by_chance), "") for step, n, by_chance in zip(_STEPS, items, chance, strict=True)]
     rows += [(interval(one["position_bias"], told=signed), "1", "", one["item_id"]) for one in bias["outlying_items"]]
-    return Drawing(figure, "Items by their own position bias. Lines: what these numbers would be if every item had the same, which few answers an item already "
-        "spread. Items beyond chance, whichever was looked at, are named in the table.", Table(("position bias", "items", "by chance", "beyond chance"), tuple(rows)))  # fmt: skip
+    return Drawing(
+        figure,
+        "Items by their own position bias. Lines: what these numbers would be if every item had the same, which few answers an item already "
+        "spread. Items beyond chance, whichever was looked at, are named in the table.",
+        Table(("position bias", "items", "by chance", "beyond chance"), tuple(rows)),
+    )

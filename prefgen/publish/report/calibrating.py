@@ -13,9 +13,13 @@ from prefgen.publish.report.words import Record, count, decimal, interval, perce
 KEY = "calibration"
 PERSONAS, OVERALL, EVERYBODY = "personas", "survey overall", "(everybody)"
 _MARKS = {
-    PERSONAS: (BLUE, "o", False), "no persona": (SOFT, "s", True), "uniform": (AMBER, "^", False), OVERALL: (RED, "D", False),
-    "wrong": (PURPLE, "v", False), "shuffled": (OLIVE, "P", False),
-}  # fmt: skip
+    PERSONAS: (BLUE, "o", False),
+    "no persona": (SOFT, "s", True),
+    "uniform": (AMBER, "^", False),
+    OVERALL: (RED, "D", False),
+    "wrong": (PURPLE, "v", False),
+    "shuffled": (OLIVE, "P", False),
+}
 _MOST_LEVELS = 10
 _MOST_ITEMS = 24
 _FLOOR = "real people, 95 % of samples"
@@ -78,10 +82,19 @@ def _draw_groups(found: Record) -> Drawing:
         levels = _levels(found, attribute)
         rows += sorted(levels.items(), key=lambda row: -row[1][PERSONAS]["total_variation"])[:_MOST_LEVELS]
     table = tuple(
-        (one["attribute"], one["source"], count(one["n_items"]), decimal(one["total_variation"], 3), _band(one), decimal(one["share_distance"], 3),
-            decimal(one["jensen_shannon"], 3), decimal(one.get("rank_distance"), 3), decimal(one["gain"]))
+        (
+            one["attribute"],
+            one["source"],
+            count(one["n_items"]),
+            decimal(one["total_variation"], 3),
+            _band(one),
+            decimal(one["share_distance"], 3),
+            decimal(one["jensen_shannon"], 3),
+            decimal(one.get("rank_distance"), 3),
+            decimal(one["gain"]),
+        )
         for one in found["summary"]
-    )  # fmt: skip
+    )
     header = (
         "attribute",
         "source",
@@ -93,7 +106,11 @@ def _draw_groups(found: Record) -> Drawing:
         "rank distance",
         "gain over the whole survey",
     )
-    return Drawing(_marked(rows), f"Mean over questions of how far each source of answers is from the survey. {_HOW}", Table(header, table))  # fmt: skip
+    return Drawing(
+        _marked(rows),
+        f"Mean over questions of how far each source of answers is from the survey. {_HOW}",
+        Table(header, table),
+    )
 
 
 def _levels(found: Record, attribute: str) -> dict[str, dict[str, Record]]:
@@ -137,11 +154,20 @@ def _items_title(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> str:
 
 def _draw_items(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> Drawing:
     table = tuple(
-        (item, source, count(one["n_survey"]), decimal(one["total_variation"], 3), _band(one), decimal(one["jensen_shannon"], 3),
-            decimal(one["rank_distance"], 3), " ".join(percent(share) for share in one["survey_shares"]), " ".join(percent(share) for share in one["shares"]))
+        (
+            item,
+            source,
+            count(one["n_survey"]),
+            decimal(one["total_variation"], 3),
+            _band(one),
+            decimal(one["jensen_shannon"], 3),
+            decimal(one["rank_distance"], 3),
+            " ".join(percent(share) for share in one["survey_shares"]),
+            " ".join(percent(share) for share in one["shares"]),
+        )
         for item, sources in rows
         for source, one in sources.items()
-    )  # fmt: skip
+    )
     header = (
         "question",
         "source",
@@ -154,7 +180,9 @@ def _draw_items(rows: Sequence[tuple[str, Mapping[str, Record]]]) -> Drawing:
         "source said",
     )
     few = f" The {_MOST_ITEMS} farthest of {len(rows)} questions." if len(rows) > _MOST_ITEMS else ""
-    return Drawing(_marked(rows[:_MOST_ITEMS]), f"Each question, answered for everybody.{few} {_HOW}", Table(header, table))  # fmt: skip
+    return Drawing(
+        _marked(rows[:_MOST_ITEMS]), f"Each question, answered for everybody.{few} {_HOW}", Table(header, table)
+    )
 
 
 def _marked(rows: Sequence[Row]) -> Any:
@@ -205,8 +233,16 @@ def _draw_certainty(steps: Sequence[Record]) -> Drawing:
     for at, attribute in enumerate(attributes):
         mine = sorted((one for one in steps if one["attribute"] == attribute), key=lambda one: -one["coverage"])
         for name, line in (("agreement", "solid"), ("modal", (0, (3, 2)))):
-            axes.plot([one["coverage"] for one in mine], [one[name] for one in mine], color=SERIES[at],
-                marker=MARKERS[at] if name == "agreement" else None, markersize=4.5, linewidth=1.4, linestyle=line, clip_on=False)  # fmt: skip
+            axes.plot(
+                [one["coverage"] for one in mine],
+                [one[name] for one in mine],
+                color=SERIES[at],
+                marker=MARKERS[at] if name == "agreement" else None,
+                markersize=4.5,
+                linewidth=1.4,
+                linestyle=line,
+                clip_on=False,
+            )
     axes.set_ylim(0, min(1.0, max(max(one["agreement"], one["modal"]) for one in steps) * 1.25))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %", decimals=0))
     axes.grid(axis="y")
@@ -214,9 +250,19 @@ def _draw_certainty(steps: Sequence[Record]) -> Drawing:
     key(axes, [(short(name, 18), SERIES[at], MARKERS[at], False) for at, name in enumerate(attributes)])
     measure = "stated certainty" if steps[0]["measure"] == "certainty" else "probability of the choice"
     rows = tuple(
-        (one["attribute"], f"{one['threshold']:.0f}", percent(one["coverage"]), count(one["n"]), percent(one["agreement"]), percent(one["modal"]))
+        (
+            one["attribute"],
+            f"{one['threshold']:.0f}",
+            percent(one["coverage"]),
+            count(one["n"]),
+            percent(one["agreement"]),
+            percent(one["modal"]),
+        )
         for one in steps
-    )  # fmt: skip
-    return Drawing(figure, f"Answers ranked by {measure}, the surest to the left. Marks: chance that a respondent of the persona's own subgroup gives the "
+    )
+    return Drawing(
+        figure,
+        f"Answers ranked by {measure}, the surest to the left. Marks: chance that a respondent of the persona's own subgroup gives the "
         "persona's answer. Dashed: share of answers that are their most frequent one. Where certainty means something, the lines fall to the right.",
-        Table(("attribute", "at least", "coverage", "answers", "agreement", "the most frequent answer"), rows))  # fmt: skip
+        Table(("attribute", "at least", "coverage", "answers", "agreement", "the most frequent answer"), rows),
+    )

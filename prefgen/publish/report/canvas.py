@@ -29,20 +29,50 @@ BLUE, RED, GREEN, PURPLE, AMBER, SKY, OLIVE = (
 SERIES = (BLUE, RED, GREEN, PURPLE, AMBER, SKY, OLIVE, SOFT)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _VARIABLES = {
-    INK: "ink", SOFT: "soft", LINE: "line", PAPER: "card", BLUE: "blue", RED: "red", GREEN: "green",
-    PURPLE: "purple", AMBER: "amber", SKY: "sky", OLIVE: "olive",
-}  # fmt: skip
+    INK: "ink",
+    SOFT: "soft",
+    LINE: "line",
+    PAPER: "card",
+    BLUE: "blue",
+    RED: "red",
+    GREEN: "green",
+    PURPLE: "purple",
+    AMBER: "amber",
+    SKY: "sky",
+    OLIVE: "olive",
+}
 
 WIDTH = 4.0  # inches: on a phone the letters are still ten pixels high
 _STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "prefgen", "text.parse_math": False, "font.size": 9.0,
-    "font.family": ["DejaVu Sans"], "axes.edgecolor": LINE, "axes.labelcolor": SOFT, "axes.labelsize": 8.5,
-    "axes.linewidth": 0.8, "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none",
-    "figure.facecolor": "none", "text.color": INK, "xtick.color": SOFT, "ytick.color": INK, "xtick.labelsize": 8.5,
-    "ytick.labelsize": 9.0, "xtick.major.size": 0.0, "ytick.major.size": 0.0, "ytick.major.pad": 5.5, "grid.color": LINE, "grid.linewidth": 0.7,
-    "legend.frameon": False, "legend.fontsize": 8.5, "hatch.linewidth": 0.6, "axes.axisbelow": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "prefgen",
+    "text.parse_math": False,
+    "font.size": 9.0,
+    "font.family": ["DejaVu Sans"],
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.labelsize": 8.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 9.0,
+    "xtick.major.size": 0.0,
+    "ytick.major.size": 0.0,
+    "ytick.major.pad": 5.5,
+    "grid.color": LINE,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "hatch.linewidth": 0.6,
+    "axes.axisbelow": True,
     "axes.unicode_minus": False,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,26 @@ def draw_position(_: Record, findings: Record) -> Drawing | None:
             beside.plot([one["noise"]] * 2, [place - 0.32, place + 0.32], color=SOFT, linewidth=1.4)
     canvas.percent_axis(beside, high=1.02, label="changes")
     beside.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
-    table = Table(("persona", "position bias", "names the first slot", "changes with the order", "of it noise"), tuple(
-        (name, interval(one["position_bias"], told=signed), interval(one["first_slot"]), interval(one["changes"]), percent(one["noise"]))
-        for name, one in zip(names, all_rows, strict=True)))  # fmt: skip
-    return Drawing(figure, "Left: how much more often than chance the first slot is named, orders balanced: 0 is a judge without a habit, also one that answers at "
+    table = Table(
+        ("persona", "position bias", "names the first slot", "changes with the order", "of it noise"),
+        tuple(
+            (
+                name,
+                interval(one["position_bias"], told=signed),
+                interval(one["first_slot"]),
+                interval(one["changes"]),
+                percent(one["noise"]),
+            )
+            for name, one in zip(names, all_rows, strict=True)
+        ),
+    )
+    return Drawing(
+        figure,
+        "Left: how much more often than chance the first slot is named, orders balanced: 0 is a judge without a habit, also one that answers at "
         f"random; dashed: people, who chose the first shown in 50.5 % of 5,760 comparisons. Right: comparisons of two orders in which the answer changes; grey mark: the part that leans to no slot, as noise alone would."
-        f"{few_of(len(rows), len(bias['by_persona']))} Lines: 95 % intervals.", table)  # fmt: skip
+        f"{few_of(len(rows), len(bias['by_persona']))} Lines: 95 % intervals.",
+        table,
+    )
 
 
 def few_of(shown: int, of: int) -> str:
@@ -83,9 +97,12 @@ def draw_control(_: Record, findings: Record) -> Drawing | None:
         )
         for name, one in zip(names, effects, strict=True)
     )
-    return Drawing(figure, "Filled: items on which the persona chooses another option than its control. Hollow: comparisons in which the persona "
+    return Drawing(
+        figure,
+        "Filled: items on which the persona chooses another option than its control. Hollow: comparisons in which the persona "
         f"itself changes when the order changes. Where they meet, the persona is not felt.{few_of(len(effects), len(findings['controls']))} Lines: 95 % intervals.",
-        Table(("persona", "control", "differs", "divergence (bits)", "changes with the order"), rows))  # fmt: skip
+        Table(("persona", "control", "differs", "divergence (bits)", "changes with the order"), rows),
+    )
 
 
 def draw_shares(_: Record, findings: Record) -> Drawing | None:
@@ -123,8 +140,11 @@ def draw_shares(_: Record, findings: Record) -> Drawing | None:
         key(axes, [(short(column, 18), SERIES[at], MARKERS[at], False) for at, column in enumerate(columns)])
     table = tuple((one["row"], one["column"], interval(one["share"])) for row in reversed(rows) for one in by_row[row])
     by = f"{found['rows']} and {found['columns']}" if found["columns"] else found["rows"]
-    return Drawing(figure, f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals.",
-        Table((found["rows"], found["columns"] or "", f"P({found['option']})"), table))  # fmt: skip
+    return Drawing(
+        figure,
+        f"Share of choices for option {found['option']}, personas weighted, by {by}; dashed: over all. Lines: 95 % intervals.",
+        Table((found["rows"], found["columns"] or "", f"P({found['option']})"), table),
+    )
 
 
 def _dodged(axes: Axes, rows: Sequence[Sequence[Record]], columns: Sequence[str]) -> None:
@@ -167,8 +187,12 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
         if all(gap["difference"]["low"] is None for gap in gaps)
         else f"The intervals hold for all {found['compared']} gaps, and those of other coordinates, together, so that picking the widest is fair; {found['significant']} exclude 0."
     )
-    return Drawing(figure, f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. " + trust,
-        Table(("more", "less", "difference (points)"), rows))  # fmt: skip
+    return Drawing(
+        figure,
+        f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. "
+        + trust,
+        Table(("more", "less", "difference (points)"), rows),
+    )
 
 
 def draw_silence(_: Record, findings: Record) -> Drawing | None:
@@ -202,13 +226,23 @@ def draw_silence(_: Record, findings: Record) -> Drawing | None:
         )
         for one in rows
     )
-    return Drawing(figure, f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals.",
-        Table((coordinate, "judgments", "statuses", "without a choice"), table))  # fmt: skip
+    return Drawing(
+        figure,
+        f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals.",
+        Table((coordinate, "judgments", "statuses", "without a choice"), table),
+    )
 
 
 def dots(
-    axes: Axes, estimates: Sequence[Record], names: Sequence[str], *, colour: str = BLUE, marker: str = "o", lift: float = 0.0, hollow: bool = False,
-) -> None:  # fmt: skip
+    axes: Axes,
+    estimates: Sequence[Record],
+    names: Sequence[str],
+    *,
+    colour: str = BLUE,
+    marker: str = "o",
+    lift: float = 0.0,
+    hollow: bool = False,
+) -> None:
     """One row an estimate, first at the top: a dot and its interval."""
     last = len(estimates) - 1
     for place, estimate in enumerate(estimates):
@@ -257,5 +291,13 @@ def key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]], *, columns: i
         )
         for _, colour, marker, hollow in entries
     ]
-    axes.legend(marks, [name for name, *_ in entries], loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=columns,
-        handletextpad=0.1, columnspacing=0.9, borderaxespad=0.1)  # fmt: skip
+    axes.legend(
+        marks,
+        [name for name, *_ in entries],
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        ncols=columns,
+        handletextpad=0.1,
+        columnspacing=0.9,
+        borderaxespad=0.1,
+    )

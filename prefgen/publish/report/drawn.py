@@ -112,8 +112,16 @@ def _key(axes: Axes) -> None:
     from matplotlib.patches import Patch
 
     marks = [Patch(color=SOFT), Patch(color=BLUE)]
-    axes.legend(marks, ["target", "realised"], loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=2, handlelength=1.0,
-        handleheight=0.6, borderaxespad=0.1)  # fmt: skip
+    axes.legend(
+        marks,
+        ["target", "realised"],
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1.0),
+        ncols=2,
+        handlelength=1.0,
+        handleheight=0.6,
+        borderaxespad=0.1,
+    )
 
 
 def _associations_title(audit: Record) -> str:
@@ -164,13 +172,23 @@ def _draw_associations(audit: Record) -> Drawing:
                 )
         _frame(axes, labels, n, size, last=at == 1)
     rows = tuple(
-        (one["first"], one["second"], decimal(one["target"], 4), decimal(one["realised"], 4), _signed(one["realised"] - one["target"], 4))
+        (
+            one["first"],
+            one["second"],
+            decimal(one["target"], 4),
+            decimal(one["realised"], 4),
+            _signed(one["realised"] - one["target"], 4),
+        )
         for one in sorted(pairs, key=_difference, reverse=True)
-    )  # fmt: skip
+    )
     few = f" The {n} attributes that tell most about each other." if len(rows) > len(shown) else ""
-    return Drawing(figure, "How much two attributes tell about each other: 0 nothing, 1 everything. Above: asked for (below the diagonal) and drawn "
-        "(above it). Below: what the draw has more (red) or less (blue), the strongest colour where they differ most." + few,
-        Table(("attribute", "attribute", "target V", "realised V", "difference"), rows))  # fmt: skip
+    return Drawing(
+        figure,
+        "How much two attributes tell about each other: 0 nothing, 1 everything. Above: asked for (below the diagonal) and drawn "
+        "(above it). Below: what the draw has more (red) or less (blue), the strongest colour where they differ most."
+        + few,
+        Table(("attribute", "attribute", "target V", "realised V", "difference"), rows),
+    )
 
 
 def _signed(change: float, digits: int) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
+from prefgen.publish.report import asked_otherwise
 from prefgen.publish.report.claims import lower, told_apart, widening
 from prefgen.publish.report.drawn import audits_of
+from prefgen.publish.report.headline import Headline
 from prefgen.publish.report.words import (
     Record,
     count,
@@ -25,24 +25,19 @@ from prefgen.store.finished import Lineage
 _LEAKS = 0.55
 """Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
 
-Weight = Literal["good", "plain", "grave"]
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """One thing to know: a sentence, what it means for using the data, and how heavily it weighs."""
-
-    key: str
-    weight: Weight
-    sentence: str
-    meaning: str
-
 
 def headlines(manifest: Record, findings: Record) -> list[Headline]:
     """What to know first, the gravest first."""
     speakers: list[Callable[[Record], Headline | None]] = [
-        _position, _control, _agreement, _counterfactual, silence_line, _wording, _wordings, _length,
-    ]  # fmt: skip
+        _position,
+        _control,
+        _agreement,
+        _counterfactual,
+        silence_line,
+        asked_otherwise.wording,
+        asked_otherwise.wordings,
+        asked_otherwise.length,
+    ]
     said = [_dropped(manifest), _gates(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("sheet"):
         said += [speaker(findings) for speaker in speakers]
@@ -98,11 +93,19 @@ def _drawn(manifest: Record) -> Headline | None:
         name, fit, privacy = short(audit["population"]), audit["fit"], audit["privacy"]
         if privacy and (privacy["holdout_share"] or 0.0) > _LEAKS:
             share = percent(privacy["holdout_share"])
-            return Headline("drawn", "grave", f"People of {name} are closer to the respondents they were fitted to than to others like them ({share}, where 50 % is wanted).",
-                "Single respondents show through. Use fewer attributes, broader levels, or a floor (`min_cell`) before publishing.")  # fmt: skip
+            return Headline(
+                "drawn",
+                "grave",
+                f"People of {name} are closer to the respondents they were fitted to than to others like them ({share}, where 50 % is wanted).",
+                "Single respondents show through. Use fewer attributes, broader levels, or a floor (`min_cell`) before publishing.",
+            )
         if fit and fit["method"] == "joint" and not fit["converged"]:
-            return Headline("drawn", "plain", f"No population has all tables of {name} at once: the one that fits worst misses by {decimal(fit['residual'], 4)} (total variation).",
-                "The tables contradict each other a little; the draw stands between them.")  # fmt: skip
+            return Headline(
+                "drawn",
+                "plain",
+                f"No population has all tables of {name} at once: the one that fits worst misses by {decimal(fit['residual'], 4)} (total variation).",
+                "The tables contradict each other a little; the draw stands between them.",
+            )
     return None
 
 
@@ -135,8 +138,12 @@ def _position(findings: Record) -> Headline | None:
     found = findings["position_bias"]
     bias, low, high = (found["position_bias"][end] for end in ("value", "low", "high"))
     if bias is None:
-        return Headline("position", "plain", "Position bias is unknown: no persona and item was read in orders that balance.",
-            "Ask with `orders: balanced` to measure it, and to take it out.")  # fmt: skip
+        return Headline(
+            "position",
+            "plain",
+            "Position bias is unknown: no persona and item was read in orders that balance.",
+            "Ask with `orders: balanced` to measure it, and to take it out.",
+        )
     sentence = f"Position bias is {interval(found['position_bias'], told=signed)}: 0 is a judge without a habit, people have {signed(found['people'])}"
     if found["changes"]["value"] is not None:
         sentence += f"; with the order {percent(found['changes']['value'])} of answers change, {percent(found['noise'])} without leaning to a slot, as noise would"
@@ -154,12 +161,20 @@ def _position(findings: Record) -> Headline | None:
 def _control(findings: Record) -> Headline | None:
     asked = [one for one in findings["controls"] if one["control"] == "none"]
     if not asked:
-        return Headline("control", "plain", "What the personas add is unknown: no control without a persona was asked.",
-            "Add `controls: [none]` to the draw step.")  # fmt: skip
+        return Headline(
+            "control",
+            "plain",
+            "What the personas add is unknown: no control without a persona was asked.",
+            "Add `controls: [none]` to the draw step.",
+        )
     effects = [one for one in asked if one["differs"]["value"] is not None]
     if not effects:
-        return Headline("control", "grave", "What the personas add is unknown: the control without a persona was asked, and on no item do it and a persona both have a choice.",
-            "Their answers change with the order, tie, or are not read: see position bias and the statuses.")  # fmt: skip
+        return Headline(
+            "control",
+            "grave",
+            "What the personas add is unknown: the control without a persona was asked, and on no item do it and a persona both have a choice.",
+            "Their answers change with the order, tie, or are not read: see position bias and the statuses.",
+        )
     shares = sorted(one["differs"]["value"] for one in effects)
     ends = told_apart(effects, lambda one: one["differs"])
     middle = shares[len(shares) // 2]
@@ -253,62 +268,4 @@ def silence_line(findings: Record) -> Headline | None:
         "grave" if grave else "plain",
         sentence + ".",
         "They are rows with a status, never guessed into an option.",
-    )
-
-
-def _wording(findings: Record) -> Headline | None:
-    main = findings["sheet"]["main"].get("form")
-    found = next((one for one in findings["counterfactuals"] if one["coordinate"] == main), None)
-    if found is None or found["flips"]["value"] is None or not found["by_chance"]:
-        return None
-    sentence = f"Asked in another {short(main)}, the same persona answers differently in {interval(found['flips'])} of cases, where {percent(found['by_chance'])} is chance."
-    if found["flips"]["high"] >= found["by_chance"]:
-        return Headline(
-            "wording",
-            "grave",
-            sentence,
-            "An answer in one form says nothing about the other: what is measured hangs on the wording.",
-        )
-    steady = found["flips"]["value"] < found["by_chance"] / 2
-    return Headline(
-        "wording",
-        "good" if steady else "plain",
-        sentence,
-        "The nearer to 0, the steadier an opinion is against its wording.",
-    )
-
-
-def _wordings(findings: Record) -> Headline | None:
-    found = findings.get("wordings")
-    if not found or found["differs"]["value"] is None:
-        return None
-    differs, order = found["differs"], found["changes_mind"]
-    sentence = f"Portrayed in other words, the same people change {interval(differs)} of their answers"
-    if order["value"] is None:
-        return Headline(
-            "wordings", "plain", sentence + ".", "What a persona answers depends that much on how it is told."
-        )
-    sentence += f"; another order of the options changes {interval(order)}."
-    if differs["low"] <= (order["high"] or 0.0):
-        return Headline("wordings", "plain", sentence, "The wording changes no more than the judge changes by itself.")
-    return Headline(
-        "wordings",
-        "grave",
-        sentence,
-        "The wording of a persona matters more than the judge's own unsteadiness: report it, or ask in several.",
-    )
-
-
-def _length(findings: Record) -> Headline | None:
-    found = findings["length"]
-    if found is None or found["chance"] is None or found["longest"]["low"] is None:
-        return None
-    if found["longest"]["low"] <= found["chance"] <= found["longest"]["high"]:
-        return None
-    sentence = f"The longest option is chosen {interval(found['longest'])} of the time, where {percent(found['chance'])} is chance."
-    return Headline(
-        "length",
-        "plain",
-        sentence,
-        "Length and content come together in most items: read this as a warning, not as a cause.",
     )

@@ -31,9 +31,12 @@ def render_page(
 ) -> str:
     """The whole page as HTML: strangers' text escaped, no address outside itself."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     style, script = (environment.get_template(f"page.{kind}.jinja").render() for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     places = _filter_coordinates(findings)
@@ -42,16 +45,36 @@ def render_page(
     drawn = [one for one in prints if one.key.startswith(KEYS)]
     answers = [one for one in prints if one not in calibrated and one not in drawn]
     return environment.get_template("page.html.jinja").render(
-        manifest=manifest, findings=findings, style=style, script=script, script_hash=f"sha256-{digest}",
-        lead=lead_of(manifest, findings), tiles=tiles_of(manifest, findings), headlines=headlines(manifest, findings),
-        sections=_sections(manifest, findings, answers, calibrated, readings, people), steps=[_step(step) for step in manifest["steps"]],
+        manifest=manifest,
+        findings=findings,
+        style=style,
+        script=script,
+        script_hash=f"sha256-{digest}",
+        lead=lead_of(manifest, findings),
+        tiles=tiles_of(manifest, findings),
+        headlines=headlines(manifest, findings),
+        sections=_sections(manifest, findings, answers, calibrated, readings, people),
+        steps=[_step(step) for step in manifest["steps"]],
         gates=[{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
-        prints=answers, drawn=drawn, calibrated=calibrated, calibration_lines=calibration_lines(findings), people=people, readings=readings, to_read=TO_READ, filter_places=places,
-        filters=_filters(readings, places), n_judgments=count((judged(manifest) or {"rows": 0})["rows"]),
-        limits=limits_of(findings), provenance=_provenance(manifest), models=_models(manifest),
-        files=[{"path": f["path"], "rows": count(f["rows"]), "size": size(f["bytes"]), "sha256": f["sha256"]} for f in manifest.get("files", [])],
+        prints=answers,
+        drawn=drawn,
+        calibrated=calibrated,
+        calibration_lines=calibration_lines(findings),
+        people=people,
+        readings=readings,
+        to_read=TO_READ,
+        filter_places=places,
+        filters=_filters(readings, places),
+        n_judgments=count((judged(manifest) or {"rows": 0})["rows"]),
+        limits=limits_of(findings),
+        provenance=_provenance(manifest),
+        models=_models(manifest),
+        files=[
+            {"path": f["path"], "rows": count(f["rows"]), "size": size(f["bytes"]), "sha256": f["sha256"]}
+            for f in manifest.get("files", [])
+        ],
         percent=percent,
-    )  # fmt: skip
+    )
 
 
 def lead_of(manifest: Record, findings: Record) -> str:
@@ -116,9 +139,15 @@ def _sections(
     manifest: Record, findings: Record, prints: Any, calibrated: Any, readings: Any, people: Any
 ) -> list[tuple[str, str]]:
     wanted = [
-        ("know", "What to know", bool(headlines(manifest, findings))), ("flow", "Made and dropped", True), ("figures", "Figures", bool(prints)),
-        ("calibration", "Calibration", bool(calibrated)), ("people", "Personas", bool(people)), ("read", "Judgments to read", bool(readings)), ("limits", "Limits", True), ("provenance", "Provenance", True),
-    ]  # fmt: skip
+        ("know", "What to know", bool(headlines(manifest, findings))),
+        ("flow", "Made and dropped", True),
+        ("figures", "Figures", bool(prints)),
+        ("calibration", "Calibration", bool(calibrated)),
+        ("people", "Personas", bool(people)),
+        ("read", "Judgments to read", bool(readings)),
+        ("limits", "Limits", True),
+        ("provenance", "Provenance", True),
+    ]
     return [(key, name) for key, name, there in wanted if there]
 
 
@@ -130,11 +159,18 @@ def _step(step: Record) -> dict[str, str]:
         f" ({percent(tokens['cached'] / tokens['prompt'])} cached)" if tokens["prompt"] and tokens["cached"] else ""
     )
     return {
-        "name": step["name"], "kind": step["kind"], "model": step["model"] or "", "rows": count(step["rows"]), "kept": count(step["kept"]),
-        "dropped": ", ".join(f"{reason} {count(n)}" for reason, n in sorted(step["dropped"].items(), key=lambda one: -one[1])),
+        "name": step["name"],
+        "kind": step["kind"],
+        "model": step["model"] or "",
+        "rows": count(step["rows"]),
+        "kept": count(step["kept"]),
+        "dropped": ", ".join(
+            f"{reason} {count(n)}" for reason, n in sorted(step["dropped"].items(), key=lambda one: -one[1])
+        ),
         "requests": count(asked["planned"]) + (f" ({', '.join(sent)})" if sent else "") if asked["planned"] else "",
-        "tokens": count(total) + cached if total else "", "seconds": duration(step["seconds"]),
-    }  # fmt: skip
+        "tokens": count(total) + cached if total else "",
+        "seconds": duration(step["seconds"]),
+    }
 
 
 def _gate(gate: Record) -> str:
@@ -222,10 +258,18 @@ def _spoken_of(sheet: Record) -> str:
 def _provenance(manifest: Record) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     return [
-        ("status", manifest["status"]), ("started", manifest["started"]), ("took", duration(manifest["seconds"])),
-        ("seed", str(manifest["seed"])), ("fingerprint", manifest["fingerprint"]), ("prefgen", manifest["prefgen"]), ("with", versions),
-        ("again", "prefgen run pipeline.yaml, in this folder: the same pipeline, seed and responses give the same bytes"),
-    ]  # fmt: skip
+        ("status", manifest["status"]),
+        ("started", manifest["started"]),
+        ("took", duration(manifest["seconds"])),
+        ("seed", str(manifest["seed"])),
+        ("fingerprint", manifest["fingerprint"]),
+        ("prefgen", manifest["prefgen"]),
+        ("with", versions),
+        (
+            "again",
+            "prefgen run pipeline.yaml, in this folder: the same pipeline, seed and responses give the same bytes",
+        ),
+    ]
 
 
 def _models(manifest: Record) -> list[tuple[str, str]]:

@@ -44,7 +44,7 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
         + (f" The first {rows.height} are shown, {count(hidden)} more are in the tables." if hidden > 0 else ""),
         "shown": [_person(row) for row in rows.iter_rows(named=True)],
         "audits": [one for audit in audits_of(manifest) if (one := _audit(audit)) is not None],
-    }  # fmt: skip
+    }
 
 
 def _controls(table: Table) -> int:

@@ -48,12 +48,22 @@ def draw_nearness(_: Record, findings: Record) -> Drawing | None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     rows = tuple(
-        (one["model"], one["target"], f"{one['coordinate']}: {one['level']}" if one["coordinate"] else "all items", interval(one["kappa"], told=decimal),
-            interval(one["divergence"], told=decimal), interval(one["same"]))
+        (
+            one["model"],
+            one["target"],
+            f"{one['coordinate']}: {one['level']}" if one["coordinate"] else "all items",
+            interval(one["kappa"], told=decimal),
+            interval(one["divergence"], told=decimal),
+            interval(one["same"]),
+        )
         for one in found["nearness"]
-    )  # fmt: skip
-    return Drawing(figure, "Cohen's kappa between a model that answers without a persona and each persona: 1 the same choices, 0 chance. The table has the "
-        "95 % intervals, the divergences and the slices.", Table(("model", "persona", "slice", "kappa", "divergence (bits)", "same choice"), rows))  # fmt: skip
+    )
+    return Drawing(
+        figure,
+        "Cohen's kappa between a model that answers without a persona and each persona: 1 the same choices, 0 chance. The table has the "
+        "95 % intervals, the divergences and the slices.",
+        Table(("model", "persona", "slice", "kappa", "divergence (bits)", "same choice"), rows),
+    )
 
 
 _KINDS = {"persona": (BLUE, "o"), "control": (SOFT, "s"), "majority": (GREEN, "*"), "model": (RED, "D")}
@@ -98,8 +108,12 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
     rows = tuple(
         (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
     )
-    return Drawing(figure, f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
-        "star: the personas' majority; diamond: models.", Table(("name", "kind", "region", "first", "second"), rows))  # fmt: skip
+    return Drawing(
+        figure,
+        f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
+        "star: the personas' majority; diamond: models.",
+        Table(("name", "kind", "region", "first", "second"), rows),
+    )
 
 
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), *((dx, dy) for dy in (1, -1, 2, -2, 3, -3, 4, -4) for dx in (1, -1)))

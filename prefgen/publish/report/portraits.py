@@ -24,8 +24,10 @@ def draw_profiles(_: Record, findings: Record) -> Drawing | None:
     slices = [one for one in findings["profiles"] or [] if one["share"]["value"] is not None]
     if not slices:
         return None
-    table = Table(("persona", "level", "chooses the first option"), tuple(
-        (one["persona_id"], one["level"], interval(one["share"])) for one in slices if one["control"] is None))  # fmt: skip
+    table = Table(
+        ("persona", "level", "chooses the first option"),
+        tuple((one["persona_id"], one["level"], interval(one["share"])) for one in slices if one["control"] is None),
+    )
     compared = (findings["agreement"] or {}).get("compared") or list(dict.fromkeys(one["persona_id"] for one in slices))
     people = [name for name in compared if any(one["persona_id"] == name for one in slices)][:MOST_FACES]
     by = {(one["persona_id"], one["level"]): one["share"] for one in slices}
@@ -36,8 +38,12 @@ def draw_profiles(_: Record, findings: Record) -> Drawing | None:
     if len(levels) < 3 or not complete:
         return Drawing(*_rows(by, people, levels), table)
     drawing = _radars(by, complete, levels)
-    return Drawing(drawing, "How often each persona chooses the first option, from 0 % in the middle to 100 % at the rim, with its 95 % band; "
-        "dashed: mean of all. " + "; ".join(f"{place + 1} {level}" for place, level in enumerate(levels)) + ".", table)  # fmt: skip
+    return Drawing(
+        drawing,
+        "How often each persona chooses the first option, from 0 % in the middle to 100 % at the rim, with its 95 % band; "
+        "dashed: mean of all. " + "; ".join(f"{place + 1} {level}" for place, level in enumerate(levels)) + ".",
+        table,
+    )
 
 
 def _spread(by: Any, people: Sequence[str], level: str) -> float:
@@ -142,9 +148,12 @@ def draw_pairs(_: Record, findings: Record) -> Drawing | None:
         )
         for pair in found["pairs"]
     )
-    return Drawing(figure, "Below the diagonal, shaded: Jensen-Shannon divergence of their answers in bits, mean over items (0 alike, 1 nothing in common). "
+    return Drawing(
+        figure,
+        "Below the diagonal, shaded: Jensen-Shannon divergence of their answers in bits, mean over items (0 alike, 1 nothing in common). "
         "Above: Cohen's kappa of their choices. The table has the 95 % intervals.",
-        Table(("persona", "persona", "divergence (bits)", "kappa", "same choice"), rows))  # fmt: skip
+        Table(("persona", "persona", "divergence (bits)", "kappa", "same choice"), rows),
+    )
 
 
 def _fill(axes: Axes, pairs: Sequence[Record], places: Mapping[str, int], size: float) -> None:

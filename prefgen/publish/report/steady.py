@@ -26,8 +26,12 @@ def draw_forms(_: Record, findings: Record) -> Drawing | None:
     key(axes, [("persona", BLUE, "o", False), ("by chance", SOFT, "|", False)])
     table = tuple((named(one), interval(one["same"]), percent(one["by_chance"])) for one in rows)
     few = " The steadiest and the least steady." if len(rows) > len(shown) else ""
-    return Drawing(figure, f"Share of questions to which a persona gives the same answer in either form.{few} A dot at its grey mark: the answer to one form says "
-        "nothing about the other; left of it: the forms turn the answer around. Lines: 95 % intervals.", Table(("persona", "same choice", "by chance"), table))  # fmt: skip
+    return Drawing(
+        figure,
+        f"Share of questions to which a persona gives the same answer in either form.{few} A dot at its grey mark: the answer to one form says "
+        "nothing about the other; left of it: the forms turn the answer around. Lines: 95 % intervals.",
+        Table(("persona", "same choice", "by chance"), table),
+    )
 
 
 def forms_title(_: Record, findings: Record) -> str:
@@ -63,12 +67,22 @@ def draw_wordings(_: Record, findings: Record) -> Drawing | None:
             axes.plot([one["by_chance"]] * 2, [place - 0.3, place + 0.3], color=SOFT, linewidth=1.4)
     canvas.percent_axis(axes, high=1.02, label="answers that change")
     table = tuple(
-        (one["first"], one["second"], count(one["people"]), interval(one["differs"]), percent(one["by_chance"]), decimal(one["divergence"], 3))
+        (
+            one["first"],
+            one["second"],
+            count(one["people"]),
+            interval(one["differs"]),
+            percent(one["by_chance"]),
+            decimal(one["divergence"], 3),
+        )
         for one in pairs
-    )  # fmt: skip
-    return Drawing(figure, "The same people portrayed in two wordings: share of items on which their choice differs. Grey mark: two answers that have nothing to do "
+    )
+    return Drawing(
+        figure,
+        "The same people portrayed in two wordings: share of items on which their choice differs. Grey mark: two answers that have nothing to do "
         "with each other. Last row: what another order of the options changes by itself. Lines: 95 % intervals.",
-        Table(("wording", "wording", "people", "differs", "by chance", "divergence (bits)"), table))  # fmt: skip
+        Table(("wording", "wording", "people", "differs", "by chance", "divergence (bits)"), table),
+    )
 
 
 def wordings_title(_: Record, findings: Record) -> str:
@@ -92,8 +106,12 @@ def draw_length(_: Record, findings: Record) -> Drawing | None:
     axes.axvline(found["chance"], color=INK, linewidth=1, linestyle=(0, (3, 2)))
     canvas.percent_axis(axes, high=1.02, label="chooses the longest option")
     table = tuple((name, count(share["n"]), interval(share)) for name, share in rows)
-    return Drawing(figure, "Share of choices for the one longest option, by how many times as long as the shortest it is; dashed: chance. Length and content come "
-        "together in most items: a warning, not a cause. Lines: 95 % intervals.", Table(("longest over shortest", "items", "chosen"), table))  # fmt: skip
+    return Drawing(
+        figure,
+        "Share of choices for the one longest option, by how many times as long as the shortest it is; dashed: chance. Length and content come "
+        "together in most items: a warning, not a cause. Lines: 95 % intervals.",
+        Table(("longest over shortest", "items", "chosen"), table),
+    )
 
 
 def length_title(_: Record, findings: Record) -> str:

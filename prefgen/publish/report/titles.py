@@ -153,6 +153,19 @@ def _silence_title(_: Record, findings: Record) -> str:
 
 
 _TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title, "silence": _silence_title, "forms": forms_title, "wordings": wordings_title, "length": length_title, "nearness": _nearness_title, "camps": _camps_title, "pairs": _pairs_title, "profiles": _profiles_title,
-    "shares": _shares_title, "gaps": _gaps_title, "position": _position_title, "position_items": _position_items_title, "control": _control_title, "map": _map_title,
-}  # fmt: skip
+    "flow": _flow_title,
+    "silence": _silence_title,
+    "forms": forms_title,
+    "wordings": wordings_title,
+    "length": length_title,
+    "nearness": _nearness_title,
+    "camps": _camps_title,
+    "pairs": _pairs_title,
+    "profiles": _profiles_title,
+    "shares": _shares_title,
+    "gaps": _gaps_title,
+    "position": _position_title,
+    "position_items": _position_items_title,
+    "control": _control_title,
+    "map": _map_title,
+}

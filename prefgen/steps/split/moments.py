@@ -82,9 +82,10 @@ def _check_rows(table: Table, name: str, dtype: pl.DataType, context: Context) -
         raise context.error(("time", "column"), f"{empty:,} row(s) have no {name!r}", fix)
     if odd is not None:
         raise context.error(
-            ("time", "column"), f"{name!r} holds {odd!r}, whose order with others nobody knows",
+            ("time", "column"),
+            f"{name!r} holds {odd!r}, whose order with others nobody knows",
             "write times as 2026-09-01 or 2026-09-01T12:00, all in one zone, or as numbers",
-        )  # fmt: skip
+        )
 
 
 def _cut(cut: Moment | None, dtype: pl.DataType, key: tuple[str, ...], context: Context) -> Any:

@@ -156,11 +156,19 @@ def _faults(prompts: pl.Series, options: pl.Series) -> Iterator[tuple[str, str]]
     plain = options.list.eval(pl.element().str.strip_chars())
     for problem, fix, bad in (
         ("has an empty prompt", "write the question", prompts.is_null() | (prompts.str.strip_chars() == "")),
-        ("has fewer than two options", "give it at least two; in a text they are separated by ` | `, with spaces", k.is_null() | (k < 2)),
+        (
+            "has fewer than two options",
+            "give it at least two; in a text they are separated by ` | `, with spaces",
+            k.is_null() | (k < 2),
+        ),
         (f"has more than {MAX_OPTIONS} options", f"give it at most {MAX_OPTIONS}", k > MAX_OPTIONS),
-        ("has an empty option", "write what the option says", plain.list.eval(pl.element().is_null() | (pl.element() == "")).list.any()),
+        (
+            "has an empty option",
+            "write what the option says",
+            plain.list.eval(pl.element().is_null() | (pl.element() == "")).list.any(),
+        ),
         ("has two equal options", "make the options differ", (k > 1) & (plain.list.n_unique() < k)),
-    ):  # fmt: skip
+    ):
         rows = bad.fill_null(False).arg_true()
         if len(rows):
             more = f", and {len(rows) - 1:,} more do" if len(rows) > 1 else ""

@@ -233,17 +233,32 @@ def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
 def _to_text(spec: Spec, page: Messages, model: ModelSpec, number: int) -> Request:
     room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
     return Request(
-        model=model.model, revision=model.identity, messages=_sent(page, model), readout="prose", choices=(),
-        temperature=model.temperature, top_p=model.top_p, max_tokens=room, seed=model.seed, repeat=number,
-    )  # fmt: skip
+        model=model.model,
+        revision=model.identity,
+        messages=_sent(page, model),
+        readout="prose",
+        choices=(),
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=room,
+        seed=model.seed,
+        repeat=number,
+    )
 
 
 def _to_answer(question: Question, model: ModelSpec, number: int) -> Request:
     return Request(
-        model=model.model, revision=model.identity, messages=_sent(question.messages, model), readout="text",
-        choices=question.choices, temperature=0.0, top_p=model.top_p, max_tokens=model.max_tokens or MAX_TOKENS["text"],
-        seed=model.seed, repeat=number,
-    )  # fmt: skip
+        model=model.model,
+        revision=model.identity,
+        messages=_sent(question.messages, model),
+        readout="text",
+        choices=question.choices,
+        temperature=0.0,
+        top_p=model.top_p,
+        max_tokens=model.max_tokens or MAX_TOKENS["text"],
+        seed=model.seed,
+        repeat=number,
+    )
 
 
 def _sent(messages: Messages, model: ModelSpec) -> Messages:

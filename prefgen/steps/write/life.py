@@ -107,9 +107,12 @@ class Lives:
         written = pl.Series("written", [name in lives for name in names], dtype=pl.Boolean)
         texts = [lives.get(name, old) for name, old in zip(names, self.people["text"], strict=True)]
         return self.people.drop("text").with_columns(
-            self.people["text"].alias("facts"), written, which("contradicted"), which("omitted"),
+            self.people["text"].alias("facts"),
+            written,
+            which("contradicted"),
+            which("omitted"),
             pl.Series("text", texts, dtype=pl.String),
-        )  # fmt: skip
+        )
 
     def summary(self, tried: Mapping[int, Tried]) -> dict[str, Any]:
         """Personas, how many have a new text, and how often facts were kept, omitted, contradicted, unread."""

@@ -109,11 +109,15 @@ class Vignettes:
         options = [item["options"][place] for place in self._places(row)]
         return [
             vignette_messages(
-                item["prompt"], option, [other for other in options if other != option], words=self.spec.words,
-                sentences=self.spec.sentences, unsaid=self.unsaid[row],
+                item["prompt"],
+                option,
+                [other for other in options if other != option],
+                words=self.spec.words,
+                sentences=self.spec.sentences,
+                unsaid=self.unsaid[row],
             )
             for option in options
-        ]  # fmt: skip
+        ]
 
     def fault(self, row: int, texts: Sequence[str]) -> str | None:
         """`leak`, `sentences` or `unbalanced`."""
@@ -130,10 +134,12 @@ class Vignettes:
         item = self.rows[row]
         letters = tuple(LETTERS[: len(item["options"])])
         return [
-            Question(read_back_messages(_on_one_line(text), item["prompt"], item["options"], item["neither"], order), letters)
+            Question(
+                read_back_messages(_on_one_line(text), item["prompt"], item["options"], item["neither"], order), letters
+            )
             for text in texts
             for order in self._orders(row)
-        ]  # fmt: skip
+        ]
 
     def verdict(self, row: int, texts: Sequence[str], readings: Sequence[Reading]) -> str | None:  # noqa: ARG002 - as Work has it
         """`failed` or `unparsed` where an answer is missing, `unfaithful` where one names another option."""
@@ -204,8 +210,11 @@ def _on_one_line(text: str) -> str:
 def _items(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
     items = tables[spec.items].read()
     if not {"item_id", "prompt", "options", "neither"} <= set(items.columns):
-        raise context.error("items", f"{spec.items!r} has no items: it needs the columns `prompt` and `options`",
-            "name a `table` step with `forms:`, or with rows that have both")  # fmt: skip
+        raise context.error(
+            "items",
+            f"{spec.items!r} has no items: it needs the columns `prompt` and `options`",
+            "name a `table` step with `forms:`, or with rows that have both",
+        )
     if "retold" in items.columns:
         raise context.error("items", f"{spec.items!r} has a column 'retold' already", "rename it, or retell once")
     for place, name in enumerate(spec.leaks):
