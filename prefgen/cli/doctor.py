@@ -172,11 +172,11 @@ async def _listed(url: str, key: str | None, key_env: str) -> list[str]:
     """Names of the models of one address; empty where it does not tell. EngineError where nobody answers, or not with this key."""
     from yarl import URL
 
-    from prefgen.engines.features import names_of
-    from prefgen.engines.post import Line
+    from prefgen.engines.capabilities import names_of
+    from prefgen.engines.post import HttpClient
     from prefgen.engines.words import loads
 
-    async with Line(key, timeout_s=_TIMEOUT_S) as line:
+    async with HttpClient(key, timeout_s=_TIMEOUT_S) as line:
         reply = await line.get(URL(f"{url}/models"), timeout_s=_TIMEOUT_S)
     if reply is None:
         raise EngineError(f"{url}: nobody answers", fix="see that the endpoint runs and `base_url` is right")

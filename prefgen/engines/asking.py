@@ -10,14 +10,14 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from prefgen.engines import features as found
+from prefgen.engines import capabilities as found
 from prefgen.engines.alternatives import NoLogprobsError
+from prefgen.engines.capabilities import Capabilities, ErrorBody, Facts
 from prefgen.engines.endpoints import Endpoint
 from prefgen.engines.engine import Meter, RefusedError
-from prefgen.engines.features import Facts, Features, Words
-from prefgen.engines.post import Line
+from prefgen.engines.post import HttpClient
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
-from prefgen.engines.retry import TroubleError, is_passing, wait_asked_s
+from prefgen.engines.retry import PassingError, is_passing, wait_asked_s
 from prefgen.engines.wire import form_of_request, to_body, to_payload
 from prefgen.engines.words import discreet, loads, words_of
 from prefgen.errors import EngineError
@@ -36,9 +36,9 @@ _PROOFS = 3  # first answers that say nothing of log-probabilities, after which 
 
 
 class Asking:
-    """Asks once. TroubleError: another try may help; RefusedError: none will; EngineError: nobody's will."""
+    """Asks once. PassingError where another attempt may help, RefusedError where none will, EngineError where no request can succeed."""
 
-    def __init__(self, spec: OpenAIModel, line: Line, facts: Facts | None, meter: Meter, key: str | None) -> None:
+    def __init__(self, spec: OpenAIModel, line: HttpClient, facts: Facts | None, meter: Meter, key: str | None) -> None:
         self._spec = spec
         self._line = line
         self._facts = facts
@@ -79,7 +79,7 @@ class Asking:
             except StillThinkingError:
                 asked, features = replace(asked, thinks=True), replace(features, thinks=True)
                 continue
-            except _RefusedFeatureError as refused:
+            except _RefusedCapabilityError as refused:
                 asked = features = self._lesser(features, refused, endpoint, request)
                 continue
             break
@@ -91,7 +91,7 @@ class Asking:
         self._prove(endpoint, request, features, response.method)
         return response
 
-    def _less_logprobs(self, features: Features, none: NoLogprobsError, endpoint: Endpoint) -> Features:
+    def _less_logprobs(self, features: Capabilities, none: NoLogprobsError, endpoint: Endpoint) -> Capabilities:
         """What is learnt of an endpoint from an answer without log-probabilities, or with some that cannot be used."""
         if self._spec.logprobs is True and none.at_all:
             raise _not_there(endpoint, "logprobs: true", f"the server gave {none}", "logprobs: auto")
@@ -100,7 +100,7 @@ class Asking:
             return replace(features, top_logprobs=0)
         return features
 
-    async def _first_features(self, endpoint: Endpoint) -> Features:
+    async def _first_features(self, endpoint: Endpoint) -> Capabilities:
         spec, known = self._spec, endpoint.known
         found.check_prefill(spec, known.base_url, endpoint.models_url.host)
         if self._facts is not None:
@@ -128,8 +128,8 @@ class Asking:
             return None
 
     def _lesser(
-        self, features: Features, refused: _RefusedFeatureError, endpoint: Endpoint, request: Request
-    ) -> Features:
+        self, features: Capabilities, refused: _RefusedCapabilityError, endpoint: Endpoint, request: Request
+    ) -> Capabilities:
         """The features without the one refused. RefusedError where the refusal is about this prompt."""
         lesser = found.without(features, refused.words, refused.payload)
         said = self._discreet(refused.words.message, request)
@@ -145,7 +145,7 @@ class Asking:
             raise _not_there(endpoint, "logprobs: true", said, "logprobs: auto")
         return lesser
 
-    def _prove(self, endpoint: Endpoint, request: Request, features: Features, method: str) -> None:
+    def _prove(self, endpoint: Endpoint, request: Request, features: Capabilities, method: str) -> None:
         known = endpoint.known
         known.features = features
         known.proven |= {request.readout}
@@ -157,13 +157,13 @@ class Asking:
                 self._facts.remember(key, fact)
 
     async def _once(
-        self, request: Request, request_id: str, endpoint: Endpoint, features: Features, task: asyncio.Task[Any]
+        self, request: Request, request_id: str, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
     ) -> Response:
         form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         try:
             reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
-        except TroubleError as trouble:
+        except PassingError as trouble:
             trouble.words = self._discreet(trouble.words, request)
             raise
         try:
@@ -171,7 +171,7 @@ class Asking:
                 return to_response(request, request_id, reply.raw, form)
             status, words, head = reply.status, words_of(reply.raw), f"HTTP {reply.status}"
         except UnreadableError as unreadable:
-            raise TroubleError(self._discreet(str(unreadable), request)) from None
+            raise PassingError(self._discreet(str(unreadable), request)) from None
         except FailedInReplyError as failed:
             status, words, head = failed.status, failed.words, failed.head
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
@@ -181,11 +181,11 @@ class Asking:
             await self._raise_not_found(head, words, request, endpoint)
         self._raise_for(status, head, words, reply.headers, request, endpoint)
         if request.readout not in endpoint.known.proven:
-            raise _RefusedFeatureError(head, words, payload)
+            raise _RefusedCapabilityError(head, words, payload)
         raise self._refused(head, words, request)
 
     def _raise_for(
-        self, status: int, head: str, words: Words, headers: Mapping[str, str], request: Request, endpoint: Endpoint
+        self, status: int, head: str, words: ErrorBody, headers: Mapping[str, str], request: Request, endpoint: Endpoint
     ) -> None:
         """Raise what a status and its words mean, unless they may be about this request.
 
@@ -198,7 +198,7 @@ class Asking:
         if status == HTTPStatus.PAYMENT_REQUIRED or not {words.code, words.kind}.isdisjoint(_NO_MONEY):
             raise EngineError(f"{base_url}: {said}", fix="see to the account's credit, then run the same command again")
         if is_passing(status):
-            raise TroubleError(
+            raise PassingError(
                 said,
                 wait_s=wait_asked_s(headers) if status in (429, 503) or "Retry-After" in headers else None,
                 throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
@@ -210,7 +210,7 @@ class Asking:
                 fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}",
             )
 
-    async def _raise_not_found(self, head: str, words: Words, request: Request, endpoint: Endpoint) -> NoReturn:
+    async def _raise_not_found(self, head: str, words: ErrorBody, request: Request, endpoint: Endpoint) -> NoReturn:
         names = found.names_of(await self._models(endpoint))
         listed = self._discreet(", ".join(repr(name[:80]) for name in names[:8]), request)
         there = f"this server has {listed}" if names else "is there a /v1 in base_url?"
@@ -220,10 +220,10 @@ class Asking:
             fix=f"check `model` and `base_url`; {there}",
         )
 
-    def _refused(self, head: str, words: Words, request: Request) -> RefusedError:
+    def _refused(self, head: str, words: ErrorBody, request: Request) -> RefusedError:
         return RefusedError(self._told(head, words, request))
 
-    def _told(self, head: str, words: Words, request: Request) -> str:
+    def _told(self, head: str, words: ErrorBody, request: Request) -> str:
         return f"{head}: {self._discreet(words.message, request)}"[:_MOST_CHARS]
 
     def _note(self, note: str) -> None:
@@ -249,10 +249,10 @@ async def _first(pilot: asyncio.Lock) -> AsyncIterator[None]:
         pilot.release()
 
 
-class _RefusedFeatureError(Exception):
+class _RefusedCapabilityError(Exception):
     """A refusal before anything was answered: perhaps of the form, perhaps of the prompt."""
 
-    def __init__(self, head: str, words: Words, payload: dict[str, Any]) -> None:
+    def __init__(self, head: str, words: ErrorBody, payload: dict[str, Any]) -> None:
         super().__init__(words.message)
         self.head = head
         self.words = words

@@ -12,15 +12,15 @@ from typing import Any
 
 from yarl import URL
 
-from prefgen.engines import features as found
+from prefgen.engines import capabilities as found
 from prefgen.engines.addresses import base_urls, key_of
 from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_results import Results
 from prefgen.engines.batch_submit import Submitter, poll
+from prefgen.engines.capabilities import Capabilities, ErrorBody
 from prefgen.engines.engine import DeferredError, Meter, RefusedError
-from prefgen.engines.features import Features, Words
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
 from prefgen.engines.wire import form_of_request, to_payload
@@ -170,7 +170,7 @@ class BatchSession:
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         self._submitter.add(request_id, payload)
 
-    def _features(self, fact: str) -> Features:
+    def _features(self, fact: str) -> Capabilities:
         return found.from_fact(self._spec, fact) or found.first_guess(self._spec, None)
 
     def _response(self, request: Request, request_id: str, chunk: Chunk) -> Response:
@@ -207,7 +207,7 @@ class BatchSession:
             return to_response(request, request_id, raw, form.without_logprobs())
 
     def _refused(
-        self, request: Request, request_id: str, chunk: Chunk, status: int, head: str, words: Words
+        self, request: Request, request_id: str, chunk: Chunk, status: int, head: str, words: ErrorBody
     ) -> Response:
         said = f"{head}: {discreet(words.message, key=self._key, prompt=_prompt(request))}"
         if is_passing(status):
@@ -229,7 +229,7 @@ class BatchSession:
         self._learn(chunk, lesser)
         raise _AgainError(said)
 
-    def _learn(self, chunk: Chunk, features: Features) -> None:
+    def _learn(self, chunk: Chunk, features: Capabilities) -> None:
         """From now on rows are asked without what this chunk showed the endpoint not to take."""
         if self._ledger.features == chunk.features:
             self._ledger.features = found.to_fact(features)

@@ -14,8 +14,8 @@ from openai.types import Batch, FileObject
 from yarl import URL
 
 from prefgen.engines.addresses import is_near
-from prefgen.engines.features import Words
-from prefgen.engines.retry import Policy, Tries, TroubleError, is_passing, wait_asked_s
+from prefgen.engines.capabilities import ErrorBody
+from prefgen.engines.retry import Attempts, PassingError, Policy, is_passing, wait_asked_s
 from prefgen.engines.words import discreet, without_key, words_of
 from prefgen.errors import EngineError
 
@@ -129,14 +129,14 @@ class Provider:
         return None
 
     def _patiently(self, what: str, call: Callable[[], _T]) -> _T:
-        tries = Tries()
+        tries = Attempts()
         while True:
             try:
                 return call()
             except openai.APIStatusError as error:
                 trouble = self._trouble(what, error)
             except (openai.OpenAIError, _HTTP_ERROR, ValueError) as error:
-                trouble = TroubleError(self.discreet(f"{type(error).__name__}: {error}"))
+                trouble = PassingError(self.discreet(f"{type(error).__name__}: {error}"))
             tries.add(trouble)
             if self._policy.gives_up(tries):
                 raise EngineError(
@@ -145,11 +145,11 @@ class Provider:
                 )
             self._sleep(self._policy.wait_s(tries, trouble))
 
-    def _trouble(self, what: str, error: openai.APIStatusError) -> TroubleError:
+    def _trouble(self, what: str, error: openai.APIStatusError) -> PassingError:
         words = _words(error)
         said = f"HTTP {error.status_code}: {self.discreet(words.message)}"
         if is_passing(error.status_code) and words.code != "insufficient_quota":
-            return TroubleError(said, wait_s=wait_asked_s(error.response.headers), throttled=error.status_code == 429)
+            return PassingError(said, wait_s=wait_asked_s(error.response.headers), throttled=error.status_code == 429)
         fix = "see that this server has a Batch API at /v1/files and /v1/batches; otherwise use `engine: openai`"
         if error.status_code in (401, 403):
             fix = f"put a key that may use batches into the environment variable {self._key_env}"
@@ -177,8 +177,8 @@ def _checked(found: _Found) -> _Found:
     return found
 
 
-def _words(error: openai.APIStatusError) -> Words:
+def _words(error: openai.APIStatusError) -> ErrorBody:
     try:
         return words_of(error.response.content)
     except RuntimeError:  # a streamed reply whose body was not read
-        return Words(error.message)
+        return ErrorBody(error.message)

@@ -16,7 +16,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ResultLine:
     """One line of results.
 
     status    HTTP status of the reply, or None where there was none
@@ -77,7 +77,7 @@ class Results:
         while self._files:
             os.close(self._files.pop())
 
-    def line(self, request_id: str) -> Line | None:
+    def line(self, request_id: str) -> ResultLine | None:
         """What was said about a request, or None where there was no word of it."""
         row = self._rows.get(request_id)
         return None if row is None else read_line(loads(os.pread(row.file, row.size, row.start)))
@@ -132,17 +132,17 @@ def _told(line: bytes) -> tuple[str, bool] | None:
     return str(said.get("custom_id") or said.get("key") or ""), is_answer
 
 
-def read_line(said: dict[str, Any]) -> Line:
+def read_line(said: dict[str, Any]) -> ResultLine:
     """A line of results: `{"response": {"status_code": 200, "body": {...}}, "error": null}`, its parts as text too."""
     reply = _as_json(said.get("response"))
     if not isinstance(reply, dict):
-        return Line(None, None, said.get("error"))
+        return ResultLine(None, None, said.get("error"))
     body = _as_json(reply.get("body"))
     if body is None and "choices" in reply:
         body = reply  # the completion itself
     number = re.match(r"\s*([1-5][0-9]{2})(?![0-9])", str(reply.get("status_code") or reply.get("status") or ""))
     answered = isinstance(body, dict) and bool(body.get("choices"))
-    return Line(int(number[1]) if number else 200 if answered else None, body, said.get("error"))
+    return ResultLine(int(number[1]) if number else 200 if answered else None, body, said.get("error"))
 
 
 def _as_json(said: Any) -> Any:

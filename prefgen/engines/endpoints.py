@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from prefgen.engines.features import Features
-from prefgen.engines.pace import Pace
-from prefgen.engines.retry import LONGEST_WAIT_S, TroubleError
+from prefgen.engines.capabilities import Capabilities
+from prefgen.engines.limiter import ConcurrencyLimiter
+from prefgen.engines.retry import LONGEST_WAIT_S, PassingError
 from prefgen.errors import EngineError, NotFinished
 from prefgen.records import Readout
 
@@ -46,7 +46,7 @@ class Known:
     """
 
     base_url: str
-    features: Features | None = None
+    features: Capabilities | None = None
     proven: frozenset[Readout] = frozenset()
     unproven: int = 0
 
@@ -69,7 +69,7 @@ class Endpoint:
         "throttled_share",
     )
 
-    def __init__(self, known: Known, pace: Pace) -> None:
+    def __init__(self, known: Known, pace: ConcurrencyLimiter) -> None:
         self.known = known
         self.pace = pace
         self.chat_url = URL(known.base_url + "/chat/completions")
@@ -94,7 +94,7 @@ class Endpoint:
         return self.throttled_share > _SEVERE_SHARE or self.outcomes <= _FIRST_OUTCOMES
 
 
-class _Vigil:
+class _CircuitBreaker:
     """Watches over all endpoints of a model: how long nothing but failure has come from them."""
 
     def __init__(self, patience: Patience, n_endpoints: int) -> None:
@@ -112,7 +112,7 @@ class _Vigil:
         self._failing_since = self._unanswered_since = None
         self._ever_good = True
 
-    def bad(self, endpoint: Endpoint, trouble: TroubleError, *, now: float, in_flight: int) -> None:
+    def bad(self, endpoint: Endpoint, trouble: PassingError, *, now: float, in_flight: int) -> None:
         """A try went wrong. EngineError when that has gone on for too long, NotFinished when it is a matter of time."""
         patience = self._patience
         if trouble.wait_s is not None and trouble.wait_s > patience.throttled_s and self._n_endpoints == 1:
@@ -140,7 +140,7 @@ class Endpoints:
 
     def __init__(self, endpoints: Sequence[Endpoint], patience: Patience) -> None:
         self._all = tuple(endpoints)
-        self._vigil = _Vigil(patience, len(self._all))
+        self._breaker = _CircuitBreaker(patience, len(self._all))
         self._loop = asyncio.get_running_loop()
         self._again: deque[asyncio.Future[Endpoint]] = deque()
         self._new: deque[asyncio.Future[Endpoint]] = deque()
@@ -196,11 +196,11 @@ class Endpoints:
         """The endpoint gave an answer, or words about one request: it is alive. The place is given back."""
         endpoint.note(throttled=False)
         endpoint.failures = endpoint.rests = 0
-        self._vigil.good()
+        self._breaker.good()
         endpoint.pace.answered(latency_s)
         self.leave(endpoint)
 
-    def bad(self, endpoint: Endpoint, trouble: TroubleError) -> None:
+    def bad(self, endpoint: Endpoint, trouble: PassingError) -> None:
         """A try went wrong: the endpoint may rest, or get fewer requests. The place is given back.
 
         EngineError or NotFinished when this has gone on for too long.
@@ -223,7 +223,7 @@ class Endpoints:
             elif len(self._all) > 1 and endpoint.failures >= _ROW_OF_FAILURES:
                 self._rest(endpoint, None)
         self.leave(endpoint)
-        self._vigil.bad(endpoint, trouble, now=self._loop.time(), in_flight=self.in_flight)
+        self._breaker.bad(endpoint, trouble, now=self._loop.time(), in_flight=self.in_flight)
 
     def _rest(self, endpoint: Endpoint, seconds: float | None) -> None:
         if seconds is None:
@@ -244,14 +244,14 @@ class Endpoints:
         self._serve()
 
 
-def _down(endpoint: Endpoint, what: str, trouble: TroubleError) -> EngineError:
+def _down(endpoint: Endpoint, what: str, trouble: PassingError) -> EngineError:
     return EngineError(
         f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
         fix="see that the endpoint runs and `base_url` is right, then run the same command again; what was answered is kept",
     )
 
 
-def _later(endpoint: Endpoint, what: str, trouble: TroubleError) -> NotFinished:
+def _later(endpoint: Endpoint, what: str, trouble: PassingError) -> NotFinished:
     return NotFinished(
         f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
         fix="run the same command again later; what was answered is kept",

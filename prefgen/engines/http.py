@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 from prefgen.engines.addresses import base_urls, key_of
 from prefgen.engines.asking import Asking
+from prefgen.engines.capabilities import Facts
 from prefgen.engines.endpoints import Endpoint, Endpoints, Known, Patience
 from prefgen.engines.engine import Meter, RefusedError
-from prefgen.engines.features import Facts
-from prefgen.engines.pace import Pace
-from prefgen.engines.post import Line, TooLongError
-from prefgen.engines.retry import Policy, Tries, TroubleError
+from prefgen.engines.limiter import ConcurrencyLimiter
+from prefgen.engines.post import HttpClient, TooLongError
+from prefgen.engines.retry import Attempts, PassingError, Policy
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
@@ -44,9 +44,12 @@ class OpenAIEngine:
         key = key_of(spec, urls)
         if [known.base_url for known in self._known] != urls:
             self._known = [Known(url) for url in urls]
-        async with Line(key, timeout_s=spec.timeout_s) as line:
+        async with HttpClient(key, timeout_s=spec.timeout_s) as line:
             endpoints = Endpoints(
-                [Endpoint(known, Pace(spec.concurrency, timeout_s=spec.timeout_s)) for known in self._known],
+                [
+                    Endpoint(known, ConcurrencyLimiter(spec.concurrency, timeout_s=spec.timeout_s))
+                    for known in self._known
+                ],
                 self._patience,
             )
             yield HttpSession(endpoints, Asking(spec, line, self._facts, meter, key), Policy(spec.max_attempts), meter)
@@ -71,14 +74,14 @@ class HttpSession:
         self._meter.in_flight = endpoints.in_flight
         task = asyncio.current_task()
         assert task is not None
-        tries: Tries | None = None
+        attempts: Attempts | None = None
         while True:
             started = self._now()
             try:
                 response = await self._asking.ask(request, request.request_id, endpoint, task)
-            except TroubleError as trouble:
-                tries = tries or Tries()
-                again = await self._after(trouble, tries, endpoint)
+            except PassingError as trouble:
+                attempts = attempts or Attempts()
+                again = await self._after(trouble, attempts, endpoint)
                 if again is None:
                     return Response(request.request_id, failure=trouble.words, final=False)
                 endpoint = again
@@ -92,20 +95,20 @@ class HttpSession:
             endpoints.good(endpoint, self._now() - started)
             return response
 
-    async def _after(self, trouble: TroubleError, tries: Tries, endpoint: Endpoint) -> Endpoint | None:
+    async def _after(self, trouble: PassingError, attempts: Attempts, endpoint: Endpoint) -> Endpoint | None:
         """A place for the next try, when its time has come; None when there have been enough."""
-        tries.add(trouble)
+        attempts.add(trouble)
         self._meter.throttled += trouble.throttled
         self._say_wait(trouble, endpoint)
         self._endpoints.bad(endpoint, trouble)
-        if self._policy.gives_up(tries):
+        if self._policy.gives_up(attempts):
             return None
         self._meter.retries += 1
         self._meter.in_flight = self._endpoints.in_flight
-        await asyncio.sleep(self._policy.wait_s(tries, trouble))
+        await asyncio.sleep(self._policy.wait_s(attempts, trouble))
         return await self._endpoints.take_again()
 
-    def _say_wait(self, trouble: TroubleError, endpoint: Endpoint) -> None:
+    def _say_wait(self, trouble: PassingError, endpoint: Endpoint) -> None:
         """Tell those who look on what nothing happens for."""
         if trouble.wait_s is None or trouble.wait_s < _LONG_S:
             self._meter.waiting = ""

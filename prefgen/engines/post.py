@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from prefgen.engines.addresses import proxy_of
-from prefgen.engines.retry import TroubleError
+from prefgen.engines.retry import PassingError
 from prefgen.engines.words import without_key
 
 MOST_BYTES = 16 << 20
@@ -40,7 +40,7 @@ class Reply:
     raw: bytes
 
 
-class Line:
+class HttpClient:
     """A pool of connections, and the clock that ends what takes too long.
 
     One watcher looks after all requests: a timer for each would cost a fifth of the whole request.
@@ -82,7 +82,7 @@ class Line:
         await self._session.close()
 
     async def post(self, url: URL, body: bytes, task: asyncio.Task[object]) -> Reply:
-        """One exchange, made by `task` (the current one). TroubleError when no whole reply came."""
+        """One exchange, made by `task` (the current one). PassingError when no whole reply came."""
         self._since[task] = self._now()
         try:
             reply = await self._session.post(url, data=body, allow_redirects=False, proxy=self._proxy(url))
@@ -92,11 +92,11 @@ class Line:
                 raise
             self._overdue.discard(task)
             task.uncancel()
-            raise TroubleError(f"no answer within {self._timeout_s:g} s", overloaded=True) from None
+            raise PassingError(f"no answer within {self._timeout_s:g} s", overloaded=True) from None
         except _NOT_REACHED as error:
-            raise TroubleError(f"no connection: {_said(error)}", unreached=True) from None
+            raise PassingError(f"no connection: {_said(error)}", unreached=True) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise TroubleError(f"the connection broke: {_said(error)}") from None
+            raise PassingError(f"the connection broke: {_said(error)}") from None
         finally:
             del self._since[task]
         return Reply(reply.status, reply.headers, without_key(raw, self._key))

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from prefgen.engines.alternatives import Likely, likely_tokens
-from prefgen.engines.features import Words
+from prefgen.engines.capabilities import ErrorBody
 from prefgen.engines.wire import Form
 from prefgen.engines.words import loads, words_in
 from prefgen.records import Readout, Request, Response
@@ -57,7 +57,7 @@ class FailedInReplyError(Exception):
     head    what happened, for people: the status is named only where the reply names it
     """
 
-    def __init__(self, status: int, words: Words, *, named: bool = False) -> None:
+    def __init__(self, status: int, words: ErrorBody, *, named: bool = False) -> None:
         super().__init__(words.message)
         self.status = status
         self.words = words
@@ -110,7 +110,7 @@ def _said(reply: dict[str, Any]) -> _Said:
         raise _failed(choice, choice["error"])
     finish = _finish(choice.get("finish_reason"))
     if finish == "error":
-        raise FailedInReplyError(HTTPStatus.BAD_GATEWAY, Words(f"finish reason {choice['finish_reason']!r:.60}"))
+        raise FailedInReplyError(HTTPStatus.BAD_GATEWAY, ErrorBody(f"finish reason {choice['finish_reason']!r:.60}"))
     message = choice.get("message")
     if message is None and finish == "content_filter":
         return _Said("", finish)

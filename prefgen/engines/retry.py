@@ -17,10 +17,10 @@ _MOST_BACKOFF_S = 30.0
 _THROTTLED_TRIES = 5  # a 429 is no failure of the request: so many of them count as one try
 
 
-class TroubleError(Exception):
+class PassingError(Exception):
     """One try went wrong in a way that another may cure.
 
-    words       what went wrong, for the row should all tries fail
+    words       what went wrong, for the row should all attempts fail
     wait_s      how long the server asked to be left alone, or None
     throttled   it was a matter of too many requests (429)
     overloaded  the endpoint could not cope: fewer requests at once may help (503, time-outs)
@@ -52,7 +52,7 @@ def is_passing(status: int) -> bool:
 class Policy:
     """How often and how soon. Only asked when something went wrong, so success costs nothing.
 
-    max_attempts    tries of one request before it becomes a row with a reason
+    max_attempts    attempts of one request before it becomes a row with a reason
     """
 
     def __init__(self, max_attempts: int) -> None:
@@ -60,13 +60,13 @@ class Policy:
         self._wait = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_MOST_BACKOFF_S)
         self._caller = Retrying()
 
-    def gives_up(self, tries: Tries) -> bool:
-        """Whether a request with these tries behind it has had its chance."""
-        return bool(self._stop(self._state(tries.counted)))
+    def gives_up(self, attempts: Attempts) -> bool:
+        """Whether a request with these attempts behind it has had its chance."""
+        return bool(self._stop(self._state(attempts.counted)))
 
-    def wait_s(self, tries: Tries, trouble: TroubleError) -> float:
+    def wait_s(self, attempts: Attempts, trouble: PassingError) -> float:
         """Seconds until the next try: what the server asks for, else jittered exponential backoff."""
-        backoff = float(self._wait(self._state(max(1, tries.made))))
+        backoff = float(self._wait(self._state(max(1, attempts.made))))
         if trouble.wait_s is None:
             return backoff
         # A little later than told, and not all at the same moment.
@@ -78,8 +78,8 @@ class Policy:
         return state
 
 
-class Tries:
-    """The tries of one request so far."""
+class Attempts:
+    """The attempts of one request so far."""
 
     __slots__ = ("failed", "made", "throttled")
 
@@ -88,7 +88,7 @@ class Tries:
         self.failed = 0
         self.throttled = 0
 
-    def add(self, trouble: TroubleError) -> None:
+    def add(self, trouble: PassingError) -> None:
         """Count one more. A try that never reached the server is not held against the request."""
         self.made += 1
         self.throttled += trouble.throttled
@@ -96,7 +96,7 @@ class Tries:
 
     @property
     def counted(self) -> int:
-        """Tries as `max_attempts` means them."""
+        """Attempts as `max_attempts` means them."""
         return self.failed + self.throttled // _THROTTLED_TRIES
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from prefgen.engines.features import Features, Hold
+from prefgen.engines.capabilities import Capabilities, Constraint
 from prefgen.records import Readout, Request
 
 _JSON_TOKENS = 64  # what `{"answer": "B", "certainty": 80}` needs, however widely a small model spaces it
@@ -25,7 +25,7 @@ class Form:
     """
 
     logprobs: int
-    hold: Hold
+    hold: Constraint
     begun: bool = False
 
     @property
@@ -49,7 +49,7 @@ class Form:
 
 
 @lru_cache(maxsize=256)
-def form_of(readout: Readout, features: Features, *, begun: bool = False) -> Form:
+def form_of(readout: Readout, features: Capabilities, *, begun: bool = False) -> Form:
     """The form of a readout at an endpoint with these features.
 
     begun    the answer's beginning is given
@@ -68,7 +68,7 @@ def form_of(readout: Readout, features: Features, *, begun: bool = False) -> For
 
 
 def to_payload(
-    request: Request, form: Form, features: Features, *, model: str, extra: Mapping[str, Any]
+    request: Request, form: Form, features: Capabilities, *, model: str, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One request as the JSON object of /chat/completions.
 
@@ -101,7 +101,7 @@ def to_payload(
     return payload
 
 
-def form_of_request(request: Request, features: Features) -> Form:
+def form_of_request(request: Request, features: Capabilities) -> Form:
     """The form in which one request is asked."""
     return form_of(request.readout, features, begun=bool(request.begun))
 
@@ -111,7 +111,7 @@ def to_body(payload: Mapping[str, Any]) -> bytes:
     return orjson.dumps(payload)
 
 
-def _most_tokens(request: Request, form: Form, features: Features) -> int:
+def _most_tokens(request: Request, form: Form, features: Capabilities) -> int:
     if form.hold == "json_schema":
         return (
             request.max_tokens + _JSON_TOKENS if request.readout == "reason" else max(request.max_tokens, _JSON_TOKENS)
@@ -122,7 +122,7 @@ def _most_tokens(request: Request, form: Form, features: Features) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _held(hold: Hold, readout: Readout, choices: tuple[str, ...], begun: bool) -> dict[str, Any]:
+def _held(hold: Constraint, readout: Readout, choices: tuple[str, ...], begun: bool) -> dict[str, Any]:
     if hold == "grammar":
         return {"grammar": _grammar(readout, choices, begun)}
     if hold == "structured_outputs":

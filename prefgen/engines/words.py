@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import orjson
 
-from prefgen.engines.features import Words
+from prefgen.engines.capabilities import ErrorBody
 from prefgen.errors import printable
 
 _MOST_READ = 4000  # characters of a message; errors of ten megabytes have been seen
@@ -36,29 +36,29 @@ def loads(raw: bytes | str) -> Any:
         raise ValueError("nested too deep") from None
 
 
-def words_of(raw: bytes) -> Words:
+def words_of(raw: bytes) -> ErrorBody:
     """What a server said in an error's body: its message field, else the text of the page."""
     try:
         return words_in(loads(raw))
     except ValueError:
         page = re.sub(r"<[^<>]*>", " ", raw[:_MOST_READ].decode("utf-8", "replace"))
-        return Words(" ".join(page.split()) or "no reason given")
+        return ErrorBody(" ".join(page.split()) or "no reason given")
 
 
-def words_in(reply: Any) -> Words:
+def words_in(reply: Any) -> ErrorBody:
     """The same of a body that has been read."""
     error = reply.get("error", reply) if isinstance(reply, dict) else reply
     if isinstance(error, list) and error and isinstance(error[0], dict):
         error = error[0].get("error", error[0])  # Google wraps its errors in a list
     if isinstance(error, str):
-        return Words(_printable(error) or "no reason given")
+        return ErrorBody(_printable(error) or "no reason given")
     if not isinstance(error, dict):
-        return Words("no reason given")
+        return ErrorBody("no reason given")
     message = error.get("message")
     if not isinstance(message, str):
         message = _detail(error.get("detail"))
     param, code, kind = (error.get(key) for key in ("param", "code", "type"))
-    return Words(
+    return ErrorBody(
         _printable(message) or "no reason given", str(param or "")[:100], str(code or "")[:100], str(kind or "")[:100]
     )
 
@@ -137,4 +137,4 @@ def _without_pieces(words: str, secret: str, least: int, instead: str, *, fold: 
     return "".join((*kept, words[begun:]))
 
 
-__all__ = ["Words", "discreet", "loads", "without_key", "words_in", "words_of"]
+__all__ = ["ErrorBody", "discreet", "loads", "without_key", "words_in", "words_of"]

@@ -35,7 +35,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._pace = Pace()
+        self._rate = Rate()
         self._line_at = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -52,7 +52,7 @@ class Lines:
 
     def begins(self, step: str, kind: str) -> None:  # noqa: ARG002 - people see the step when it asks or is made
         self._end_bar()
-        self._pace = Pace()
+        self._rate = Rate()
         self._line_at = time.monotonic()
 
     def asks(self, step: str, meter: Meter) -> None:
@@ -69,7 +69,7 @@ class Lines:
                         self._show(*self._asked)
 
     def _show(self, step: str, meter: Meter) -> None:
-        text = self._pace.line(meter)
+        text = self._rate.line(meter)
         if self._console.is_terminal:
             self._show_bar(step, meter, text)
         elif time.monotonic() - self._line_at >= _LINE_SECONDS:
@@ -165,7 +165,7 @@ def watcher_for(console: Console, *, as_json: bool = False, silent: bool = False
         watcher.close()
 
 
-class Pace:
+class Rate:
     """Rate and time left, over the last half minute."""
 
     def __init__(self) -> None:

@@ -125,7 +125,7 @@ def test_what_is_waited_for_is_said_while_it_is_waited_for(monkeypatch):
         asked = Asked(server, 1, max_attempts=6)
         wait_s = retry.Policy.wait_s
 
-        def watched(policy: retry.Policy, tries: retry.Tries, trouble: retry.TroubleError) -> float:
+        def watched(policy: retry.Policy, tries: retry.Attempts, trouble: retry.PassingError) -> float:
             said.append(asked.meter.waiting)
             return wait_s(policy, tries, trouble)
 

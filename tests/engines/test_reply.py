@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.engines.alternatives import NoLogprobsError
-from prefgen.engines.features import Features
+from prefgen.engines.capabilities import Capabilities
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.wire import form_of
 from prefgen.records import Readout, Request, Response
 
-PLAIN = Features(top_logprobs=20)
+PLAIN = Capabilities(top_logprobs=20)
 
 
 def request(readout: Readout = "logprobs") -> Request:
     return Request("m", None, (("user", "A) tea\nB) coffee"),), readout, ("A", "B"))
 
 
-def told(reply: object, *, features: Features = PLAIN, readout: Readout = "logprobs") -> Response:
+def told(reply: object, *, features: Capabilities = PLAIN, readout: Readout = "logprobs") -> Response:
     raw = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
     return to_response(request(readout), "r", raw, form_of(readout, features))
 
@@ -148,7 +148,7 @@ def test_a_thought_that_was_cut_is_no_answer_and_proves_no_log_probabilities():
     inside = told(chat("<think>Let me", token("<think>", -0.1, A=-3), token("Let", -0.1, A=-3), finish="length"))
     assert (inside.text, inside.finish, inside.alternatives) == ("<think>Let me", "length", None)
     with pytest.raises(StillThinkingError):
-        told(chat(None, finish="length", reasoning_content="Let"), features=Features("structured_outputs"))
+        told(chat(None, finish="length", reasoning_content="Let"), features=Capabilities("structured_outputs"))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_the_first_choice_counts_and_parts_that_are_thoughts_do_not():
     "text", ['```json\n{"answer": "B"}\n```', '<think>A?</think>{"answer": "B"}', '{"answer":"B"}']
 )
 def test_json_in_a_fence_or_after_a_thought_is_read(text):
-    found = told(chat(text), features=Features("json_schema"), readout="text")
+    found = told(chat(text), features=Capabilities("json_schema"), readout="text")
     assert (found.text, found.method) == ("B", "text+json_schema")
 
 

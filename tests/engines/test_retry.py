@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from prefgen.engines.retry import LONGEST_WAIT_S, Policy, Tries, TroubleError, is_passing, wait_asked_s
+from prefgen.engines.retry import LONGEST_WAIT_S, Attempts, PassingError, Policy, is_passing, wait_asked_s
 
 NOW = 1_790_000_000.0
 
@@ -64,32 +64,32 @@ def test_no_header_gives_a_traceback_or_a_negative_wait(headers):
 
 @given(st.floats(0, 1e6), st.integers(1, 40))
 def test_the_servers_wish_is_obeyed_up_to_a_cap(asked_s, made):
-    tries = Tries()
+    tries = Attempts()
     tries.made = made
-    waited = Policy(6).wait_s(tries, TroubleError("429", wait_s=asked_s))
+    waited = Policy(6).wait_s(tries, PassingError("429", wait_s=asked_s))
     assert min(asked_s, LONGEST_WAIT_S) <= waited <= LONGEST_WAIT_S + 31
 
 
 @given(st.integers(1, 50))
 def test_a_request_gets_its_tries_and_no_more(most):
-    tries, policy = Tries(), Policy(most)
+    tries, policy = Attempts(), Policy(most)
     for made in range(1, most + 1):
-        tries.add(TroubleError("500"))
+        tries.add(PassingError("500"))
         assert policy.gives_up(tries) == (made == most)
 
 
 def test_waiting_grows_and_is_jittered():
-    tries, policy = Tries(), Policy(50)
+    tries, policy = Attempts(), Policy(50)
     for _ in range(12):
-        tries.add(TroubleError("500"))
-    waits = {policy.wait_s(tries, TroubleError("500")) for _ in range(50)}
+        tries.add(PassingError("500"))
+    waits = {policy.wait_s(tries, PassingError("500")) for _ in range(50)}
     assert len(waits) > 40
     assert 5 < max(waits) <= 30
 
 
 def test_being_throttled_or_not_reaching_anybody_is_hardly_held_against_a_request():
-    tries, policy = Tries(), Policy(2)
+    tries, policy = Attempts(), Policy(2)
     for _ in range(9):
-        tries.add(TroubleError("429", throttled=True))
-        tries.add(TroubleError("refused", unreached=True))
+        tries.add(PassingError("429", throttled=True))
+        tries.add(PassingError("refused", unreached=True))
     assert not policy.gives_up(tries)

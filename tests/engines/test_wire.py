@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.engines.alternatives import NoLogprobsError
-from prefgen.engines.features import Features, Words, first_guess, from_fact, names_of, owner_of, to_fact, without
+from prefgen.engines.capabilities import (
+    Capabilities,
+    ErrorBody,
+    first_guess,
+    from_fact,
+    names_of,
+    owner_of,
+    to_fact,
+    without,
+)
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.wire import form_of, to_body, to_payload
 from prefgen.engines.words import discreet, words_of
@@ -34,7 +43,7 @@ def request(
     return Request("m", None, messages, readout, choices, 0.0, 1.0, 16 if readout == "logprobs" else 40, 7, repeat)
 
 
-def payload(asked: Request, features: Features) -> dict:
+def payload(asked: Request, features: Capabilities) -> dict:
     form = form_of(asked.readout, features, begun=bool(asked.begun))
     return to_payload(asked, form, features, model="m", extra={})
 
@@ -54,7 +63,7 @@ def reply(text: str | None, **choice: object) -> bytes:
 @pytest.mark.parametrize("hold", HOLDS)
 @pytest.mark.parametrize("top", [0, 20])
 def test_the_method_in_the_row_is_what_was_sent(readout, hold, top):
-    features = Features(hold, top_logprobs=top)
+    features = Capabilities(hold, top_logprobs=top)
     sent = payload(request(readout), features)
     method = form_of(readout, features).method
     assert ("top_logprobs" in sent) == method.startswith("logprobs")
@@ -65,12 +74,18 @@ def test_the_method_in_the_row_is_what_was_sent(readout, hold, top):
 
 def test_a_held_answer_costs_one_token_and_any_other_what_words_need_or_the_user_said():
     for hold in ("grammar", "structured_outputs"):
-        assert payload(request("logprobs"), Features(hold))["max_tokens"] == 1
-        assert payload(request("logprobs"), Features(hold, top_logprobs=0))["max_tokens"] == 16
-        assert payload(replace(request("logprobs"), max_tokens=900), Features(hold, thinks=True))["max_tokens"] == 900
-    assert payload(request("logprobs"), Features("json_schema"))["max_tokens"] == 16
-    assert payload(request("logprobs"), Features(cap="max_completion_tokens"))["max_completion_tokens"] == 16
-    for features in (Features("json_schema"), Features("json_schema", top_logprobs=0), Features(top_logprobs=0)):
+        assert payload(request("logprobs"), Capabilities(hold))["max_tokens"] == 1
+        assert payload(request("logprobs"), Capabilities(hold, top_logprobs=0))["max_tokens"] == 16
+        assert (
+            payload(replace(request("logprobs"), max_tokens=900), Capabilities(hold, thinks=True))["max_tokens"] == 900
+        )
+    assert payload(request("logprobs"), Capabilities("json_schema"))["max_tokens"] == 16
+    assert payload(request("logprobs"), Capabilities(cap="max_completion_tokens"))["max_completion_tokens"] == 16
+    for features in (
+        Capabilities("json_schema"),
+        Capabilities("json_schema", top_logprobs=0),
+        Capabilities(top_logprobs=0),
+    ):
         assert payload(replace(request("logprobs"), max_tokens=2000), features)["max_tokens"] == 2000
 
 
@@ -81,7 +96,7 @@ def test_a_held_answer_costs_one_token_and_any_other_what_words_need_or_the_user
 def test_the_messages_sent_are_those_of_the_request_whatever_the_server_is(readout, prefill, hold, insist):
     for begun in (False, True):
         asked = request(readout, begun=begun)
-        features = Features(hold, insist=insist, prefill=prefill)
+        features = Capabilities(hold, insist=insist, prefill=prefill)
         sent = payload(asked, features)
         assert [(said["role"], said["content"]) for said in sent["messages"]] == list(asked.messages)
         told = sent.get("continue_final_message"), sent.get("add_generation_prompt")
@@ -90,19 +105,19 @@ def test_the_messages_sent_are_those_of_the_request_whatever_the_server_is(reado
 
 
 def test_what_follows_a_begun_answer_carries_its_space_and_is_no_json():
-    held = payload(request(begun=True), Features("structured_outputs", prefill="continue"))
+    held = payload(request(begun=True), Capabilities("structured_outputs", prefill="continue"))
     assert held["structured_outputs"] == {"choice": [" A", " B"]}
-    assert "response_format" not in payload(request(begun=True), Features("json_schema"))
+    assert "response_format" not in payload(request(begun=True), Capabilities("json_schema"))
 
 
 def test_repeats_with_a_seed_are_different_draws():
-    assert payload(request(repeat=0), Features())["seed"] == 7
-    assert payload(request(repeat=2), Features())["seed"] == 9
+    assert payload(request(repeat=0), Capabilities())["seed"] == 7
+    assert payload(request(repeat=2), Capabilities())["seed"] == 9
 
 
 def test_further_keys_of_the_user_win():
-    form = form_of("text", Features())
-    sent = to_payload(request(), form, Features(), model="m", extra={"temperature": 0.5, "top_k": 3})
+    form = form_of("text", Capabilities())
+    sent = to_payload(request(), form, Capabilities(), model="m", extra={"temperature": 0.5, "top_k": 3})
     assert (sent["temperature"], sent["top_k"]) == (0.5, 3)
 
 
@@ -111,13 +126,13 @@ def test_any_choices_make_a_body_that_is_json(choices):
     for hold in HOLDS:
         asked = request("certainty", choices=tuple(choices))
         if not any("\ud800" <= letter <= "\udfff" for choice in choices for letter in choice):
-            assert orjson.loads(to_body(payload(asked, Features(hold))))["model"] == "m"
+            assert orjson.loads(to_body(payload(asked, Capabilities(hold))))["model"] == "m"
 
 
 @pytest.mark.parametrize("choice", ["A", "B"])
 @pytest.mark.parametrize("n", [1, 80, 100])
 def test_json_answers_are_read_as_the_plain_readout_would_be(choice, n):
-    features = Features("json_schema")
+    features = Capabilities("json_schema")
     said = {"answer": choice, "certainty": n, "reason": "Answer: A is what some would say.\nAnswer: B others."}
     for readout in ("text", "certainty", "reason"):
         response = to_response(
@@ -132,8 +147,8 @@ def test_json_answers_are_read_as_the_plain_readout_would_be(choice, n):
 def test_a_constraint_that_was_not_kept_to_does_not_stand_in_the_row():
     said = reply("I would choose B.")
     for hold in ("grammar", "structured_outputs", "json_schema"):
-        assert to_response(request(), "r", said, form_of("text", Features(hold))).method == "text"
-    assert to_response(request(), "r", reply(" B"), form_of("text", Features("grammar"))).method == "text+grammar"
+        assert to_response(request(), "r", said, form_of("text", Capabilities(hold))).method == "text"
+    assert to_response(request(), "r", reply(" B"), form_of("text", Capabilities("grammar"))).method == "text+grammar"
 
 
 def test_log_probabilities_are_those_of_the_answers_token():
@@ -141,20 +156,20 @@ def test_log_probabilities_are_those_of_the_answers_token():
         return {"token": text, "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": p} for t, p in others]}
 
     plain = reply("A", logprobs={"content": [token("A", ("A", -0.1), ("B", -2.5), ("Z", -9999.0))]})
-    found = to_response(request("logprobs"), "r", plain, form_of("logprobs", Features()))
+    found = to_response(request("logprobs"), "r", plain, form_of("logprobs", Capabilities()))
     assert found.alternatives == (("A", -0.1), ("B", -2.5))
     inside = reply(
         '{"answer":"A"}',
         logprobs={"content": [token('{"'), token("answer"), token('":"'), token("A", ("B", -2.0)), token('"}')]},
     )
-    form = form_of("logprobs", Features("json_schema", insist=True))
+    form = form_of("logprobs", Capabilities("json_schema", insist=True))
     found = to_response(request("logprobs"), "r", inside, form)
     assert found.alternatives == (("A", -0.1), ("B", -2.0))
     assert (found.text, found.method, found.raw) == ("A", "logprobs+json_schema", False)
 
 
 def test_missing_log_probabilities_are_said_but_not_of_a_refusal():
-    form = form_of("logprobs", Features())
+    form = form_of("logprobs", Capabilities())
     with pytest.raises(NoLogprobsError):
         to_response(request("logprobs"), "r", reply("A"), form)
     assert to_response(request("logprobs"), "r", reply(None, refusal="I can't."), form).finish == "refusal"
@@ -205,7 +220,7 @@ def test_no_reply_however_strange_gives_a_traceback(strange, readout):
         {"choices": [{"message": strange, "logprobs": strange}], "usage": strange},
     ):
         words_of(orjson.dumps(body))
-        for features in (Features(), Features("json_schema", insist=True)):
+        for features in (Capabilities(), Capabilities("json_schema", insist=True)):
             try:
                 response = to_response(request(readout), "r", orjson.dumps(body), form_of(readout, features))
             except (UnreadableError, NoLogprobsError, FailedInReplyError, StillThinkingError):
@@ -218,7 +233,7 @@ def test_no_reply_however_strange_gives_a_traceback(strange, readout):
 def test_no_bytes_give_a_traceback(raw):
     assert words_of(raw).message
     with pytest.raises(UnreadableError):
-        to_response(request(), "r", raw, form_of("text", Features()))
+        to_response(request(), "r", raw, form_of("text", Capabilities()))
 
 
 @pytest.mark.parametrize(
@@ -252,55 +267,63 @@ def test_what_is_said_about_a_failure_holds_neither_key_nor_prompt():
     ("words", "features", "lesser"),
     [
         (
-            Words(
+            ErrorBody(
                 "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
                 "max_tokens",
             ),
-            Features(),
-            Features(cap="max_completion_tokens"),
+            Capabilities(),
+            Capabilities(cap="max_completion_tokens"),
         ),
         (
-            Words("Invalid value for 'top_logprobs': must be less than or equal to 5, got 20.", "top_logprobs"),
-            Features(),
-            Features(top_logprobs=5),
+            ErrorBody("Invalid value for 'top_logprobs': must be less than or equal to 5, got 20.", "top_logprobs"),
+            Capabilities(),
+            Capabilities(top_logprobs=5),
         ),
         (
-            Words("Requested sample logprobs of 20, which is greater than max allowed: 5"),
-            Features(),
-            Features(top_logprobs=5),
+            ErrorBody("Requested sample logprobs of 20, which is greater than max allowed: 5"),
+            Capabilities(),
+            Capabilities(top_logprobs=5),
         ),
-        (Words("You are not allowed to request logprobs from this model"), Features(), Features(top_logprobs=0)),
         (
-            Words(
+            ErrorBody("You are not allowed to request logprobs from this model"),
+            Capabilities(),
+            Capabilities(top_logprobs=0),
+        ),
+        (
+            ErrorBody(
                 "Unsupported value: 'temperature' does not support 0.0 with this model.",
                 "temperature",
                 "unsupported_value",
             ),
-            Features(),
-            Features(omit=frozenset({"temperature"})),
+            Capabilities(),
+            Capabilities(omit=frozenset({"temperature"})),
         ),
-        (Words("Failed to parse grammar"), Features("grammar"), Features("json_schema")),
+        (ErrorBody("Failed to parse grammar"), Capabilities("grammar"), Capabilities("json_schema")),
         (
-            Words("body.structured_outputs: Extra inputs are not permitted"),
-            Features("structured_outputs"),
-            Features("json_schema"),
+            ErrorBody("body.structured_outputs: Extra inputs are not permitted"),
+            Capabilities("structured_outputs"),
+            Capabilities("json_schema"),
         ),
         (
-            Words("Assistant response prefill is incompatible with enable_thinking."),
-            Features("grammar"),
-            Features("grammar", prefill="none"),
+            ErrorBody("Assistant response prefill is incompatible with enable_thinking."),
+            Capabilities("grammar"),
+            Capabilities("grammar", prefill="none"),
         ),
-        (Words("This model's maximum context length is 128 tokens; 'max_tokens' is too large: 300"), Features(), None),
         (
-            Words(
+            ErrorBody("This model's maximum context length is 128 tokens; 'max_tokens' is too large: 300"),
+            Capabilities(),
+            None,
+        ),
+        (
+            ErrorBody(
                 "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
                 "",
                 "invalid_prompt",
             ),
-            Features(),
+            Capabilities(),
             None,
         ),
-        (Words("messages: roles must alternate", "messages"), Features(), None),
+        (ErrorBody("messages: roles must alternate", "messages"), Capabilities(), None),
     ],
 )
 def test_a_refusal_takes_away_what_it_names_and_nothing_else(words, features, lesser):

@@ -12,7 +12,7 @@ import orjson
 from prefgen.errors import EngineError
 from prefgen.spec.models import BatchModel, OpenAIModel
 
-Hold = Literal["none", "grammar", "structured_outputs", "json_schema"]
+Constraint = Literal["none", "grammar", "structured_outputs", "json_schema"]
 """What holds an answer to its choices."""
 
 Prefill = Literal["none", "trailing", "continue"]
@@ -30,7 +30,7 @@ class Facts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class Capabilities:
     """How one endpoint wants to be asked.
 
     hold          the strongest constraint it takes
@@ -42,7 +42,7 @@ class Features:
     omit          sampling settings that it refuses
     """
 
-    hold: Hold = "none"
+    hold: Constraint = "none"
     insist: bool = False
     top_logprobs: int = TOP_LOGPROBS
     cap: str = "max_tokens"
@@ -52,7 +52,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ErrorBody:
     """What a server said when it refused: its message, and the parameter, code and type it named, '' for none."""
 
     message: str
@@ -61,15 +61,19 @@ class Words:
     kind: str = ""
 
 
-_BY_OWNER: Mapping[str, Features] = {
-    "llamacpp": Features("grammar"),
-    "vllm": Features("structured_outputs", prefill="continue"),
-    "sglang": Features("json_schema", prefill="continue"),
+_BY_OWNER: Mapping[str, Capabilities] = {
+    "llamacpp": Capabilities("grammar"),
+    "vllm": Capabilities("structured_outputs", prefill="continue"),
+    "sglang": Capabilities("json_schema", prefill="continue"),
 }
 _NEVER_GOES_ON = ("api.openai.com",)
-_UNKNOWN = Features("json_schema")
-_BELOW: Mapping[Hold, Hold] = {"grammar": "json_schema", "structured_outputs": "json_schema", "json_schema": "none"}
-_KEY_OF: Mapping[Hold, str] = {
+_UNKNOWN = Capabilities("json_schema")
+_BELOW: Mapping[Constraint, Constraint] = {
+    "grammar": "json_schema",
+    "structured_outputs": "json_schema",
+    "json_schema": "none",
+}
+_KEY_OF: Mapping[Constraint, str] = {
     "grammar": "grammar",
     "structured_outputs": "structured_outputs",
     "json_schema": "response_format",
@@ -83,7 +87,7 @@ _NOT_TAKEN = re.compile(
 _ABOUT_LENGTH = re.compile(r"context length|context window|too (?:large|long)|maximum context|context size", re.I)
 
 
-def first_guess(spec: OpenAIModel | BatchModel, owner: str | None) -> Features:
+def first_guess(spec: OpenAIModel | BatchModel, owner: str | None) -> Capabilities:
     """What to try first; `owner` is the `owned_by` of the endpoint's models, None where it does not tell."""
     found = _BY_OWNER.get((owner or "").lower(), _UNKNOWN)
     return _as_told(spec, found)
@@ -101,7 +105,7 @@ def check_prefill(spec: OpenAIModel | BatchModel, base_url: str, host: str | Non
         raise EngineError(f"{base_url}: `prefill: true` was asked for, but: {said}", fix="write `prefill: false`")
 
 
-def _as_told(spec: OpenAIModel | BatchModel, found: Features) -> Features:
+def _as_told(spec: OpenAIModel | BatchModel, found: Capabilities) -> Capabilities:
     if spec.constrain != "auto":
         found = replace(found, hold=spec.constrain, insist=True)
     if spec.logprobs is False:
@@ -128,7 +132,7 @@ def names_of(models: object) -> list[str]:
     return [model["id"] for model in data if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
 
-def without(features: Features, words: Words, sent: Mapping[str, Any]) -> Features | None:
+def without(features: Capabilities, words: ErrorBody, sent: Mapping[str, Any]) -> Capabilities | None:
     """The features less what a refusal names; None when it is not about a feature, but about this prompt.
 
     sent    the body that was refused: only what stands in it can have been refused
@@ -152,7 +156,7 @@ def without(features: Features, words: Words, sent: Mapping[str, Any]) -> Featur
     return None
 
 
-def _named(words: Words, sent: Mapping[str, Any]) -> str | None:
+def _named(words: ErrorBody, sent: Mapping[str, Any]) -> str | None:
     """The key of `sent` that a refusal is about, 'prefill' for a trailing assistant message, or None."""
     text = words.message
     if _ABOUT_LENGTH.search(text):
@@ -212,8 +216,8 @@ def fact_key(base_url: str, model: str) -> str:
     return f"features {base_url} {model}"
 
 
-def to_fact(features: Features) -> str:
-    """Features as one line of JSON."""
+def to_fact(features: Capabilities) -> str:
+    """Capabilities as one line of JSON."""
     kept = {
         "hold": features.hold,
         "top_logprobs": features.top_logprobs,
@@ -225,11 +229,11 @@ def to_fact(features: Features) -> str:
     return orjson.dumps(kept).decode()
 
 
-def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Features | None:
+def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Capabilities | None:
     """Remembered features, with what the spec says on top; None when nothing usable was remembered."""
     try:
         kept = orjson.loads(fact or "")
-        found = Features(
+        found = Capabilities(
             kept["hold"],
             False,
             kept["top_logprobs"],

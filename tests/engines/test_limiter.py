@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.engines.endpoints import Endpoint, Endpoints, Known, Patience
-from prefgen.engines.pace import Pace
-from prefgen.engines.retry import TroubleError
+from prefgen.engines.limiter import ConcurrencyLimiter
+from prefgen.engines.retry import PassingError
 from prefgen.errors import EngineError
 
 
 def test_a_fast_server_is_at_its_most_within_a_few_rounds():
-    pace = Pace(64, timeout_s=120)
+    pace = ConcurrencyLimiter(64, timeout_s=120)
     answers = 0
     while pace.limit < 64:
         pace.answered(0.05)
@@ -25,7 +25,7 @@ def test_a_fast_server_is_at_its_most_within_a_few_rounds():
 
 @given(st.integers(1, 500), st.lists(st.sampled_from(["fast", "slow", "cut", "tenth", "collapse"]), max_size=300))
 def test_the_limit_stays_between_one_and_what_the_user_set(most, events):
-    pace = Pace(most, timeout_s=10)
+    pace = ConcurrencyLimiter(most, timeout_s=10)
     for event in events:
         if event in ("fast", "slow"):
             pace.answered(0.01 if event == "fast" else 9.0)
@@ -37,7 +37,7 @@ def test_the_limit_stays_between_one_and_what_the_user_set(most, events):
 
 
 def test_many_429s_of_one_moment_cut_once_and_later_ones_again():
-    pace = Pace(64, timeout_s=120)
+    pace = ConcurrencyLimiter(64, timeout_s=120)
     for _ in range(100):
         pace.answered(0.01)
     for _ in range(64):
@@ -48,7 +48,7 @@ def test_many_429s_of_one_moment_cut_once_and_later_ones_again():
 
 
 def test_after_a_cut_it_grows_back_step_by_step():
-    pace = Pace(64, timeout_s=120)
+    pace = ConcurrencyLimiter(64, timeout_s=120)
     for _ in range(100):
         pace.answered(0.01)
     pace.cut()
@@ -58,7 +58,7 @@ def test_after_a_cut_it_grows_back_step_by_step():
 
 
 def test_it_stops_growing_where_requests_only_queue():
-    pace = Pace(1000, timeout_s=120)
+    pace = ConcurrencyLimiter(1000, timeout_s=120)
     for _ in range(8):
         pace.answered(0.1)
     for _ in range(2000):
@@ -67,7 +67,9 @@ def test_it_stops_growing_where_requests_only_queue():
 
 
 def endpoints_of(n: int, patience: Patience | None = None) -> tuple[list[Endpoint], Endpoints]:
-    all_ = [Endpoint(Known(f"http://127.0.0.1:{port}/v1"), Pace(4, timeout_s=10)) for port in range(1, n + 1)]
+    all_ = [
+        Endpoint(Known(f"http://127.0.0.1:{port}/v1"), ConcurrencyLimiter(4, timeout_s=10)) for port in range(1, n + 1)
+    ]
     return all_, Endpoints(all_, patience or Patience())
 
 
@@ -117,7 +119,7 @@ def test_retry_after_lets_the_whole_endpoint_rest_and_the_other_one_work():
     async def test():
         (one, two), places = endpoints_of(2)
         assert places.grab() is one
-        places.bad(one, TroubleError("429", wait_s=0.1, throttled=True))
+        places.bad(one, PassingError("429", wait_s=0.1, throttled=True))
         assert one.resting
         assert [places.grab() for _ in range(4)] == [two] * 4
         assert places.grab() is None
@@ -136,7 +138,7 @@ def test_nobody_there_at_the_start_stops_within_seconds():
             while True:
                 assert await places.take_again() is one
                 tries += 1
-                places.bad(one, TroubleError("refused", unreached=True))
+                places.bad(one, PassingError("refused", unreached=True))
 
         with pytest.raises(EngineError, match=r"nobody can be reached.*refused") as caught:
             await try_on()
@@ -152,7 +154,7 @@ def test_one_dead_endpoint_of_two_does_not_end_the_run():
         for _ in range(20):
             assert places.grab() is not None
             if one.in_flight:
-                places.bad(one, TroubleError("refused", unreached=True))
+                places.bad(one, PassingError("refused", unreached=True))
             if two.in_flight:
                 places.good(two, 0.01)
 
@@ -166,13 +168,13 @@ def test_a_few_failures_among_slow_requests_are_borne_however_long():
         for _ in range(4):
             places.grab()
         for _ in range(8):
-            places.bad(one, TroubleError("500"))
+            places.bad(one, PassingError("500"))
             assert places.grab() is one
         for _ in range(3):
-            places.bad(one, TroubleError("500"))
+            places.bad(one, PassingError("500"))
             places.grab()
         with pytest.raises(EngineError, match="no answer for 0 s"):
-            places.bad(one, TroubleError("500"))
+            places.bad(one, PassingError("500"))
 
     run(test)
 
@@ -181,7 +183,7 @@ def test_a_429_between_failures_shows_that_somebody_is_there():
     async def test():
         (one,), places = endpoints_of(1, Patience(run_s=0.0, throttled_s=60.0))
         for _ in range(20):
-            for trouble in (TroubleError("429", throttled=True), TroubleError("500"), TroubleError("500")):
+            for trouble in (PassingError("429", throttled=True), PassingError("500"), PassingError("500")):
                 assert places.grab() is one
                 places.bad(one, trouble)
 

@@ -7,7 +7,7 @@ _FINE_S = 1.0  # below this nobody minds how latency grows
 _SLOWER = 4.0  # times the best latency seen: from here on more requests only queue
 
 
-class Pace:
+class ConcurrencyLimiter:
     """The most requests in flight at one endpoint, adapted to what comes back.
 
     most        never more than this
