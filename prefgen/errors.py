@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 
 class PrefgenError(Exception):
-    """Something the user can mend. `problem` says what is wrong, `fix` what to do about it."""
+    """Something the user can correct. `problem` says what is wrong, `fix` what to do about it."""
 
     exit_code = 1
 

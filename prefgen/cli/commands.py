@@ -35,7 +35,7 @@ def check_files(files: Sequence[Path]) -> int:
             for complaint in error.complaints:
                 print(complaint)
         else:
-            people.print(f"{path}: right", markup=False)
+            people.print(f"{path}: valid", markup=False)
             for note in notes:
                 people.print(f"  note: {note}", markup=False, soft_wrap=True)
     return code

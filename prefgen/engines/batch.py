@@ -130,7 +130,7 @@ class BatchSession:
         _raise_unfinished(self._ledger, self._submitter, self._meter, self._url)
 
     def leave(self) -> None:
-        """Rows of doubtful chunks are submitted anew, once what was wrong is mended."""
+        """Rows of doubtful chunks are submitted anew, once what was wrong is corrected."""
         for chunk in self._doubtful.values():
             chunk.state = "rejected"
         self._ledger.save()

@@ -149,7 +149,7 @@ def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, provider: Provider, *,
             f"{error.message}" + (f" (line {error.line})" if error.line is not None else "") for error in errors[:3]
         )
     )
-    fix = "mend what the provider names, then run the same command again: the rows are submitted anew"
+    fix = "correct what the provider names, then run the same command again: the rows are submitted anew"
     if too_many:
         fix = "make `batch_size` smaller, or wait until the provider's queue is empty; then run the same command again"
     raise EngineError(f"batch {batch.id} of {chunk.rows:,} rows was not taken: {said or 'no reason given'}", fix=fix)

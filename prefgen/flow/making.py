@@ -206,7 +206,7 @@ def check_answered(accounts: Iterable[Account]) -> None:
         why = "; ".join(account["silence"]) or "no answer could be read"
         raise EngineError(
             f"{account['name']}: nothing was answered; 0 of {rows:,} rows have an answer: {why}",
-            fix="mend the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here",
+            fix="correct the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here",
         )
 
 

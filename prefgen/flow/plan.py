@@ -271,7 +271,7 @@ def _check_expected(pipeline: Pipeline, plan: StepPlan, summary: Mapping[str, An
         raise pipeline.document.error(
             ("expect", plan.name),
             f"{at_most}{plan.rows:,} rows, expected {at_least}{wanted:,}",
-            "mend the step, or what is expected of it",
+            "correct the step, or what is expected of it",
         )
 
 

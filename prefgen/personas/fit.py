@@ -71,7 +71,7 @@ def _contradictions(population: Population, targets: Targets) -> tuple[Disagreem
         raise population.error(
             contradictions[0].second.key,
             str(contradictions[0]),
-            "mend one of the two, or raise `max_disagreement` if the sources really differ",
+            "correct one of the two, or raise `max_disagreement` if the sources really differ",
         )
     return contradictions
 
@@ -93,7 +93,7 @@ def _fit(
     if residual > max(population.max_disagreement, TOLERANCE):
         first, second = found.tables[worst], found.tables[other]
         problem = f"no population has all these tables: {first.label} misses by {residual:.4f}, {second.label} by {found.residuals[other]:.4f}"
-        raise population.error(first.key, problem, "mend one of the two tables, or the impossible combinations")
+        raise population.error(first.key, problem, "correct one of the two tables, or the impossible combinations")
     some = share > 0
     cells = Cells(targets.axes, tuple(code[some] for code in codes), share[some] / share.sum())
     return Fit(cells, found.rounds, residual, found.tables[worst].label, residual <= TOLERANCE, contradictions)

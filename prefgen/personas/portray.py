@@ -53,7 +53,7 @@ def _render(population: Population, key: Key, blank: Blank, attributes: dict[str
     try:
         text = blank.filled(attributes).strip()
     except Exception as error:  # a template is a stranger's program: whatever it raises is its own fault
-        raise population.error(key, f"the template fails: {in_words(error)}", "mend the template") from None
+        raise population.error(key, f"the template fails: {in_words(error)}", "correct the template") from None
     if not text:
         raise population.error(key, "the template leaves somebody without a text", "write a text for every level")
     return text

@@ -190,5 +190,5 @@ def share_problem(shares: Sequence[float], *, normalize: bool) -> ShareProblem |
             "all shares are zero" if total == 0 else "the shares are too large", "write shares that sum to 1"
         )
     if not normalize and abs(total - 1) > 1e-6:
-        return ShareProblem(f"shares sum to {total:.7g}, must sum to 1", "mend the shares or set `normalize: true`")
+        return ShareProblem(f"shares sum to {total:.7g}, must sum to 1", "correct the shares or set `normalize: true`")
     return None

@@ -104,7 +104,7 @@ def document_of(path: Path, text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = f"not valid YAML: {error.problem or error.context}"
-        raise _whole(path, line, problem, "mend the YAML at this line; indent with spaces") from None
+        raise _whole(path, line, problem, "correct the YAML at this line; indent with spaces") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else "it holds characters YAML forbids"
         raise _whole(path, 1, f"not valid YAML: {why}", "write plain, readable YAML") from None

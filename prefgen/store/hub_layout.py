@@ -225,7 +225,7 @@ def configs_of(repo_id: str, card: str) -> list[Config]:
     if block is None:
         return []
     wrong = FileError(
-        f"{repo_id}: its card cannot be read", fix="mend the YAML of its README.md, or bring the rows as a file"
+        f"{repo_id}: its card cannot be read", fix="correct the YAML of its README.md, or bring the rows as a file"
     )
     try:
         node = yaml.compose(block[1], Loader=yaml.SafeLoader)

@@ -44,7 +44,7 @@ GOOD = "population: town\nattributes:\n  age: {young: 0.5, old: 0.5}\ntext: You 
 WRONG = {
     "shares": (
         GOOD.replace("0.5}", "0.47}"),
-        r":3: attributes\.age: shares sum to 0\.97, must sum to 1\n  fix: mend the shares or set `normalize: true`",
+        r":3: attributes\.age: shares sum to 0\.97, must sum to 1\n  fix: correct the shares or set `normalize: true`",
     ),
     "negative": (
         GOOD.replace("young: 0.5, old: 0.5", "young: 1.5, old: -0.5"),

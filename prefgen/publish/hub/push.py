@@ -93,7 +93,7 @@ def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
     if missed and not force:
         raise GateError(
             f"{folder.path}: {len(missed)} gate(s) missed: {', '.join(missed)}",
-            fix="mend the data, or push with --force to publish them as they are",
+            fix="correct the data, or push with --force to publish them as they are",
         )
     check_files(folder, manifest)
     if not folder.card_path.is_file():
