@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from prefgen.errors import FileError
+from prefgen.flow import pipeline as pipelines
 from prefgen.flow import plan as planning
 from prefgen.flow.plan import Plan
 from prefgen.spec.pipeline import Pipeline
@@ -99,7 +100,7 @@ def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Pipe
     Raises SpecError with every complaint: path:line: key: problem, and the fix.
     """
     overrides = [f"{key}={_as_yaml(value)}" for key, value in (settings or {}).items()]
-    return planning.load(Path(path), overrides)
+    return pipelines.load(Path(path), overrides)
 
 
 def plan(pipeline: Pipeline | str | Path) -> Plan:

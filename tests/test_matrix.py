@@ -19,7 +19,8 @@ import yaml
 from pydantic import BaseModel
 
 from prefgen.errors import GateError, SpecError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 from prefgen.flow.run import run
 from prefgen.publish.exports.presets import PRESETS
 from prefgen.spec.calibration import CalibrationSpec

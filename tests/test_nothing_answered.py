@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from prefgen.errors import EngineError
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.judging.silence import Silences
 from prefgen.records import Response
 from prefgen.spec.pipeline import Pipeline

@@ -9,7 +9,8 @@ import pytest
 
 from prefgen.dispatch.speed import remember_speed, speed_of, speeds_path
 from prefgen.errors import SpecError
-from prefgen.flow.plan import Plan, foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import Plan, foresee
 from prefgen.screen.console import plan_notes
 from prefgen.spec.models import EmbeddedModel, OpenAIModel
 from prefgen.spec.pipeline import Pipeline

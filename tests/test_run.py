@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from prefgen.errors import GateError, NotFinished, SpecError, UsageError
-from prefgen.flow.plan import Plan, foresee, load
-from prefgen.flow.run import Outcome
+from prefgen.flow.outcome import Outcome
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import Plan, foresee
 from prefgen.flow.run import run as run_with_report
 from prefgen.ids import file_sha256
 from prefgen.spec.pipeline import Pipeline, replaying

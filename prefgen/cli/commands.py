@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefgen.errors import Complaint, GateError, SpecError, UsageError
-from prefgen.flow.plan import foresee, lighter, load
+from prefgen.flow.pipeline import lighter, load
+from prefgen.flow.plan import foresee
 from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.spec.pipeline import check_model
 

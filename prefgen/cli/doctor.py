@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.screen.console import people, print_json
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
 from prefgen.spec.pipeline import Pipeline

@@ -15,7 +15,8 @@ from prefgen.dispatch.speed import remember_speed
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
-from prefgen.flow.plan import Plan, context_of, grain_of, lineage_of
+from prefgen.flow.pipeline import context_of, grain_of, lineage_of
+from prefgen.flow.plan import Plan
 from prefgen.judging.silence import SILENT, Silences
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec

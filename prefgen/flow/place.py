@@ -16,7 +16,7 @@ from prefgen.dispatch.prices import price_of
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import FileError, UsageError
-from prefgen.flow.plan import context_of, load
+from prefgen.flow.pipeline import context_of, load
 from prefgen.publish.report import write_report
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import speed_of
 from prefgen.dispatch.tokens import estimate_tokens
+from prefgen.flow.pipeline import context_of, grain_of
 from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, ModelSpec
-from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
-from prefgen.steps import KINDS, kind, kind_of
+from prefgen.spec.pipeline import Pipeline, StepSpec
+from prefgen.steps import kind, kind_of
 from prefgen.steps.context import Bound, Context, weakest
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
@@ -86,25 +86,6 @@ class Plan:
     def notes(self) -> tuple[str, ...]:
         """What people should know before they pay, each with its step."""
         return tuple(f"{step.name}: {note}" for step in self.steps for note in step.notes)
-
-
-def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
-    """A pipeline file, with every kind of step known."""
-    return load_pipeline(path, kinds=KINDS, spec_of=lambda name: kind(name).Spec, overrides=overrides)
-
-
-def lighter(pipeline: Pipeline) -> Pipeline:
-    """The same pipeline with fewer rows where there are very many, to see whether it is right and not how much it makes.
-
-    Numbers of rows expected of what rests on such a step cannot be told then, and are left out.
-    """
-    steps = {name: step.lighter() for name, step in pipeline.steps.items()}
-    cut = {name for name, step in steps.items() if step is not pipeline.steps[name]}
-    rest = {name for name in steps if name in cut or cut & set(lineage_of(pipeline, name))}
-    expect = {
-        name: gate.model_copy(update={"rows": None}) if name in rest else gate for name, gate in pipeline.expect.items()
-    }
-    return pipeline.model_copy(update={"steps": steps, "expect": expect})
 
 
 def _nothing_stands(_: str) -> Made | None:
@@ -214,35 +195,6 @@ def _made(spec: StepSpec, tables: Mapping[str, Table], context: Context) -> Made
     begun = time.monotonic()
     table = Table.of(context.step, kind(kind_of(spec)).make(spec, tables, context))
     return Made(table, context.summary, time.monotonic() - begun)
-
-
-def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
-    """What one row of a step's table is: as its kind says, as in the table it reads, or an item."""
-    if spec.grain is None:
-        return grains[spec.reads()[0][1]]
-    return "items" if spec.grain == "rows" and {"prompt", "options"} <= set(table.schema) else spec.grain
-
-
-def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
-    """Where a step of a pipeline stands."""
-    return Context(
-        step=step,
-        seed=pipeline.seed,
-        ask=ask,
-        complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
-        limit=pipeline.limit,
-        lineage=lineage_of(pipeline, step),
-    )
-
-
-def lineage_of(pipeline: Pipeline, step: str) -> tuple[str, ...]:
-    """Names of all steps that a step rests on, in their order."""
-    found, ahead = set[str](), [step]
-    while ahead:
-        above = {read for _, read in pipeline.steps[ahead.pop()].reads()} - found
-        found |= above
-        ahead += above
-    return tuple(name for name in pipeline.steps if name in found)
 
 
 def _costs(model: ModelSpec, prompt_tokens: int, completion_tokens: int) -> tuple[float | None, float | None]:

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from prefgen.analysis.bias import PEOPLE
 from prefgen.engines.engine import Meter
+from prefgen.flow.outcome import Outcome
 from prefgen.flow.plan import Plan
-from prefgen.flow.run import Outcome
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.report.words import interval, signed
 from prefgen.screen.audit import audit_lines

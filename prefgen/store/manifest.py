@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +214,27 @@ def _replaced(data: Any, by: Mapping[str, str]) -> Any:
     if isinstance(data, list):
         return [_replaced(value, by) for value in data]
     return by.get(data, data) if isinstance(data, str) else data
+
+
+def new_manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str) -> dict[str, Any]:
+    """A run's manifest before anything is made; `status` is `unfinished`, `finished` or `unanswered`."""
+    return {
+        "format": 1,
+        "prefgen": __version__,
+        "name": pipeline.name,
+        "fingerprint": fingerprint,
+        "seed": pipeline.seed,
+        "status": status,
+        "started": started,
+        "publish": pipeline.publish.model_dump(mode="json"),
+        "models": {name: model.model_dump(mode="json", exclude_none=True) for name, model in pipeline.models.items()},
+        "seconds": 0.0,
+        "steps": [],
+        "gates": [],
+        "configs": [],
+        "files": [],
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    }
+
+
+_LIBRARIES = ("polars", "pyarrow", "numpy", "pydantic", "jinja2", "openai", "huggingface-hub")

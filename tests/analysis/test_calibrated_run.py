@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from prefgen.errors import GateError
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.flow.run import run
 from tests.faults.pipelines import write_pipeline
 from tests.test_run import Nobody

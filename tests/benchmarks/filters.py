@@ -30,7 +30,7 @@ _GOAL = 4.0
 
 def prepare(folder: Path, n_judgments: int) -> None:
     """The tables personas, items and answers of a run over `n_judgments`, as `prefgen run` would leave them."""
-    from prefgen.flow.plan import context_of, load
+    from prefgen.flow.pipeline import context_of, load
     from prefgen.steps import kind, kind_of
     from prefgen.store.folder import RunFolder
     from prefgen.store.table import PART_ROWS, Table
@@ -73,7 +73,7 @@ def _no_account(_: object) -> dict[str, object]:
 
 def ours(folder: Path) -> None:
     """keep, weigh, pair and the exports, from and to files; seconds of each into seconds.json."""
-    from prefgen.flow.plan import context_of, load
+    from prefgen.flow.pipeline import context_of, load
     from prefgen.publish.exports.write import write_exports
     from prefgen.steps import kind, kind_of
     from prefgen.store.folder import RunFolder

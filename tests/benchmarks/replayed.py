@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
-from prefgen.flow.plan import context_of, load
+from prefgen.flow.pipeline import context_of, load
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline

@@ -11,7 +11,7 @@ import pytest
 
 from prefgen.cli.doctor import examine
 from prefgen.dispatch.speed import remember_speed, speeds_path
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from tests.faults.pipelines import environment, write_pipeline
 from tests.servers.raw import http, raw_server
 

@@ -164,7 +164,8 @@ def test_a_flag_is_named_where_it_is_at_fault(folder: Path, flag: str, words: st
 def test_a_plan_can_be_read_on_a_narrow_screen(folder: Path, width: int) -> None:
     import io
 
-    from prefgen.flow.plan import foresee, load
+    from prefgen.flow.pipeline import load
+    from prefgen.flow.plan import foresee
     from prefgen.screen.console import PlanGrid, Screen
 
     path = write_pipeline(

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from prefgen.errors import PrefgenError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 
 _ROWS = [
     {

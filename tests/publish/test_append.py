@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.flow.run import run as make
 from prefgen.publish.hub import append_run, download, open_published, push_run
 from prefgen.store.folder import RunFolder, write_json

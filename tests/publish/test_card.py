@@ -13,7 +13,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.flow.run import Outcome
+from prefgen.flow.outcome import Outcome
 from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain

@@ -15,7 +15,8 @@ import yaml
 
 from prefgen.analysis.findings import find
 from prefgen.errors import SpecError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 from prefgen.publish.exports.one import export_run
 from prefgen.publish.report.headlines import judged
 from prefgen.publish.report.readings import read_judgments

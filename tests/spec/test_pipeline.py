@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError, UsageError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 
 GOOD = """\
 name: town
@@ -236,7 +237,7 @@ def test_a_flag_sets_one_of_two_models_that_share_an_alias(folder: Path) -> None
 def test_a_check_of_very_many_people_is_as_quick_as_one_of_many(folder: Path) -> None:
     import time
 
-    from prefgen.flow.plan import lighter
+    from prefgen.flow.pipeline import lighter
 
     (folder / "p.yaml").write_text(
         GOOD.replace("n: 3", "n: 50000000").replace("steps:", "expect: {people: 50000000, items: 2}\nsteps:")

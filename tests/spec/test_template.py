@@ -253,7 +253,8 @@ def test_whatever_is_written_ends(pieces: list[str]) -> None:
 
 
 def test_a_template_that_does_not_end_is_a_complaint_at_its_line(tmp_path: Path) -> None:
-    from prefgen.flow.plan import foresee, load
+    from prefgen.flow.pipeline import load
+    from prefgen.flow.plan import foresee
 
     (tmp_path / "p.yaml").write_text(
         "name: t\nmodels: {j: {engine: embedded}}\nsteps:\n  t:\n    table: [{a: 1}, {a: 2}]\n    set:\n"

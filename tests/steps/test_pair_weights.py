@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.flow.run import run
 from prefgen.steps.pair import _Weights
 from tests.faults.pipelines import write_pipeline

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from prefgen.errors import FileError, SpecError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 from prefgen.flow.run import run
 from prefgen.publish.hub import push_run
 from prefgen.store.hub_rows import hub_rows

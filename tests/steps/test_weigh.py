@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 
 from prefgen.errors import SpecError
-from prefgen.flow.plan import foresee, load
+from prefgen.flow.pipeline import load
+from prefgen.flow.plan import foresee
 from prefgen.flow.run import run
 from prefgen.steps.weigh import _choices, _where_enough_answered, divergences, margins, tier_weights, tiers, votes
 from tests.analysis.planted import plant

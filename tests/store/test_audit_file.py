@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import yaml
 
-from prefgen.flow.plan import load
+from prefgen.flow.pipeline import load
 from prefgen.flow.run import run
 from prefgen.ids import file_sha256
 from prefgen.store.folder import RunFolder

@@ -1,0 +1,60 @@
+"""A pipeline as its steps see it: loaded, and what each step is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
+from prefgen.steps import KINDS, kind
+from prefgen.steps.context import Context
+from prefgen.store.table import Table
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
+    """A pipeline file, with every kind of step known."""
+    return load_pipeline(path, kinds=KINDS, spec_of=lambda name: kind(name).Spec, overrides=overrides)
+
+
+def lighter(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline with fewer rows where there are very many, to see whether it is right and not how much it makes.
+
+    Numbers of rows expected of what rests on such a step cannot be told then, and are left out.
+    """
+    steps = {name: step.lighter() for name, step in pipeline.steps.items()}
+    cut = {name for name, step in steps.items() if step is not pipeline.steps[name]}
+    rest = {name for name in steps if name in cut or cut & set(lineage_of(pipeline, name))}
+    expect = {
+        name: gate.model_copy(update={"rows": None}) if name in rest else gate for name, gate in pipeline.expect.items()
+    }
+    return pipeline.model_copy(update={"steps": steps, "expect": expect})
+
+
+def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
+    """What one row of a step's table is: as its kind says, as in the table it reads, or an item."""
+    if spec.grain is None:
+        return grains[spec.reads()[0][1]]
+    return "items" if spec.grain == "rows" and {"prompt", "options"} <= set(table.schema) else spec.grain
+
+
+def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
+    """Where a step of a pipeline stands."""
+    return Context(
+        step=step,
+        seed=pipeline.seed,
+        ask=ask,
+        complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
+        limit=pipeline.limit,
+        lineage=lineage_of(pipeline, step),
+    )
+
+
+def lineage_of(pipeline: Pipeline, step: str) -> tuple[str, ...]:
+    """Names of all steps that a step rests on, in their order."""
+    found, ahead = set[str](), [step]
+    while ahead:
+        above = {read for _, read in pipeline.steps[ahead.pop()].reads()} - found
+        found |= above
+        ahead += above
+    return tuple(name for name in pipeline.steps if name in found)
