@@ -122,11 +122,33 @@ def sheet_of(
     people, twins = _drawn_people(personas, most_personas, seed)
     slots = SlotCount(items)
     asked, unit_of = in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
+    sheet = replace(
+        _empty_sheet(people, asked, unit_of, slots), drawn_from=(personas.height, items.height), twins=twins
+    )
+    k = people.height
+    at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
+    at_item = slots.at.join(
+        asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
+    )
+    for part in judgments:
+        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
+        rows = part.join(at_item, on="item_id", how="inner")
+        slots.add(rows)
+        rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")
+        if rows.height:
+            sheet = with_rest(sheet, rows)
+            fill_choices(sheet, rows)
+            fill_slots(sheet, rows)
+    return _asked_only(replace(sheet, slots=slots.slots()))
+
+
+def _empty_sheet(people: pl.DataFrame, asked: pl.DataFrame, unit_of: np.ndarray, slots: SlotCount) -> Sheet:
+    """Nobody was asked anything yet."""
     coordinates = coordinates_of(asked)
     sampled = sampled_coordinates(asked, coordinates)
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "changed")}
-    sheet = Sheet(
+    return Sheet(
         personas=tuple(people["persona_id"]),
         controls=tuple(people["control"]),
         control_of=tuple(people["control_of"]),
@@ -142,25 +164,11 @@ def sheet_of(
         bias=np.full((k, i), np.nan, np.float32),
         statuses=np.zeros((k, i, len(STATUSES)), np.uint8),
         kept=np.ones((k, i), np.bool_),
-        drawn_from=(personas.height, items.height),
-        twins=twins,
+        drawn_from=(k, i),
+        twins=0,
         slots=slots.slots(),
         **empty,
     )
-    at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
-    at_item = slots.at.join(
-        asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
-    )
-    for part in judgments:
-        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
-        rows = part.join(at_item, on="item_id", how="inner")
-        slots.add(rows)
-        rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")
-        if rows.height:
-            sheet = with_rest(sheet, rows)
-            fill_choices(sheet, rows)
-            fill_slots(sheet, rows)
-    return _asked_only(replace(sheet, slots=slots.slots()))
 
 
 def _asked_only(sheet: Sheet) -> Sheet:
