@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.sheet import Sheet
 from prefgen.estimates import Estimate, crossed_mean
-from prefgen.judging.slots import mean_bias
-
-PEOPLE = 0.01
-"""Position bias of people: they chose the option shown first in 50.5 % of 2 x 2,880 comparisons of two in which the order shown
-was recorded. Source: GermanParties2009 and FirstNames of the R package psychotools (Wickelmaier and Zeileis)."""
+from prefgen.judging.slots import PEOPLE, mean_bias
 
 EDGES = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
 """Ends of the five steps by which items are counted."""

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
-from prefgen.analysis.findings import write_findings
 from prefgen.engines.store import ResponseStore
 from prefgen.flow.making import Making, Watcher, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
@@ -18,8 +16,6 @@ from prefgen.flow.plan import Plan, foresee
 from prefgen.flow.standing import check_same_dataset, is_finished, standing
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
-from prefgen.publish.report import write_report
-from prefgen.spec.calibration import read_calibration
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.log import RunLog
@@ -73,8 +69,7 @@ def run(
             raise
         check_answered(manifest["steps"])
         if report:
-            write_findings(folder)
-            write_report(folder)
+            _describe(folder)
         log.event("done", seconds=manifest["seconds"], gates=manifest["gates"])
     return past_gates(Outcome(folder, manifest, fresh=True))
 
@@ -110,10 +105,30 @@ def _make(
         ),
     }
     if pipeline.calibrate is not None and came == "finished":
-        spec = read_calibration(pipeline.calibrate)
-        calibration = write_calibration(folder, spec, manifest)
-        watcher.says(in_one_line(calibration))
-        manifest["gates"] += gate_rows(calibration, spec)
+        manifest["gates"] += _calibrate(pipeline.calibrate, folder, manifest, watcher)
     folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
     write_card(folder, manifest)
     return manifest
+
+
+# What not every run needs is imported where it is used: a third of all modules.
+
+
+def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], watcher: Watcher) -> list[dict[str, Any]]:
+    """The data held against a survey; the gates."""
+    from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
+    from prefgen.spec.calibration import read_calibration
+
+    spec = read_calibration(path)
+    calibration = write_calibration(folder, spec, manifest)
+    watcher.says(in_one_line(calibration))
+    return gate_rows(calibration, spec)
+
+
+def _describe(folder: RunFolder) -> None:
+    """The findings, the report page and its figures."""
+    from prefgen.analysis.findings import write_findings
+    from prefgen.publish.report import write_report
+
+    write_findings(folder)
+    write_report(folder)

@@ -13,10 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from prefgen.analysis.bias import PEOPLE
 from prefgen.engines.engine import Meter
 from prefgen.flow.outcome import Outcome
 from prefgen.flow.plan import Plan
+from prefgen.judging.slots import PEOPLE
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.report.words import interval, signed
 from prefgen.screen.audit import audit_lines
