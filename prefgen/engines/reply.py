@@ -46,6 +46,9 @@ _BROKEN = frozenset(
 INSIDE = "HTTP 200 with an error inside"
 """How such an error is told; what it says of itself follows."""
 
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+"""Where servers put thoughts that are no part of the text."""
+
 
 class UnreadableError(Exception):
     """A reply that is no answer: cut short, not JSON, or without choices."""
@@ -105,7 +108,9 @@ def _said(reply: dict[str, Any]) -> _Said:
     choices = reply["choices"]
     if not choices and _FILTERED.search(_why_blocked(reply)):
         return _Said("", "content_filter")
-    choice = next((one for one in choices if one.get("index") in (0, None)), choices[0])
+    choice = choices[0]
+    if choice.get("index") not in (0, None):
+        choice = next((one for one in choices if one.get("index") in (0, None)), choice)
     if choice.get("error"):
         raise _failed(choice, choice["error"])
     finish = _finish(choice.get("finish_reason"))
@@ -119,9 +124,7 @@ def _said(reply: dict[str, Any]) -> _Said:
     if message.get("refusal"):
         return _Said(str(message["refusal"])[:_MOST_CHARS], "refusal")
     text, thought = _text(message["content"] if "content" in message else message.get("text"))
-    thought = thought or any(
-        message.get(key) for key in ("reasoning_content", "reasoning", "reasoning_details", "thinking")
-    )
+    thought = thought or any(map(message.get, _THOUGHTS))
     if len(text) > _MOST_CHARS:
         text, finish = text[:_MOST_CHARS], "length"
     return _Said(text, finish, thought, choice.get("logprobs"))
@@ -250,10 +253,9 @@ def _usage(usage: Any) -> tuple[int, int, int]:
     """(prompt, completion, cached) tokens; thoughts are part of the completion, also where a server counts them apart."""
     if not isinstance(usage, dict):
         return 0, 0, 0
-    prompt, completion, total = (
-        _count(usage.get(key)) for key in ("prompt_tokens", "completion_tokens", "total_tokens")
-    )
-    of_prompt, of_completion = (usage.get(f"{kind}_tokens_details") for kind in ("prompt", "completion"))
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    total = _count(usage.get("total_tokens"))
+    of_prompt, of_completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached = _count(of_prompt.get("cached_tokens")) if isinstance(of_prompt, dict) else 0
     thoughts = _count(of_completion.get("reasoning_tokens")) if isinstance(of_completion, dict) else 0
     if thoughts > completion:
