@@ -7,11 +7,13 @@ has them, and what is pushed is looked through once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
+from prefgen.errors import FileError
 from prefgen.ids import content_id
 from prefgen.publish.private import Private, file_name, is_place, without_addresses, without_places
 from prefgen.store.folder import RunFolder
@@ -21,6 +23,16 @@ _PRIVATE = ("base_url", "api_key_env")
 
 _TOLD = {"notes": without_addresses, "silence": without_addresses, "source": without_places}
 """Keys under which sentences stand that may name an address or a path."""
+
+
+def text_of_run(path: Path) -> str:
+    """A text that a run wrote. FileError where it cannot be read, or is no text any more."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(
+            f"{path}: cannot be read ({type(error).__name__})", fix="run the pipeline again: it is written anew"
+        ) from None
 
 
 def public_pipeline(text: str) -> str:

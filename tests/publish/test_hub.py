@@ -56,6 +56,18 @@ def test_a_push_is_one_commit_private_and_tagged(served: Hub, run: RunFolder) ->
     assert "responses.sqlite" not in there
 
 
+@pytest.mark.parametrize("name", ["README.md", "report.html", "pipeline.yaml"])
+def test_a_page_that_is_no_text_any_more_is_not_pushed(served: Hub, run: RunFolder, name: str) -> None:
+    (run.path / name).write_bytes(b"\x80\x81")
+    if name == "pipeline.yaml":  # it is sealed
+        with pytest.raises(FileError):
+            push_run(run.path, NAME)
+        return
+    with pytest.raises(FileError, match=f"{name}: cannot be read"):
+        push_run(run.path, NAME)
+    assert NAME not in served.repos or len(served.repos[NAME].history()) <= 1
+
+
 def test_pushing_again_sends_nothing(served: Hub, run: RunFolder) -> None:
     first = push_run(run.path, NAME)
     sent = list(served.uploaded)

@@ -14,7 +14,7 @@ import yaml
 from prefgen.errors import FileError
 from prefgen.publish.card.markdown import shown_row
 from prefgen.publish.configs import main_config
-from prefgen.publish.public import public_pipeline
+from prefgen.publish.public import public_pipeline, text_of_run
 from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder, read_of_run
 from prefgen.store.leakage import Leakage, near_duplicate_leakage, question_texts, shared_ids
@@ -77,7 +77,7 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
             files.setdefault(parts[1], []).append(file)
     try:
         schemas = {name: pq.read_schema(folder.path / entries[0]["path"]) for name, entries in files.items()}
-        pipeline = public_pipeline(folder.pipeline_path.read_text("utf-8"))
+        pipeline = public_pipeline(text_of_run(folder.pipeline_path))
     except OSError as error:
         raise FileError(f"{error.filename}: {error.strerror}", fix="run the pipeline again") from None
     shown = main_config(manifest)

@@ -17,7 +17,7 @@ from prefgen.publish.card.facts import gather
 from prefgen.publish.hub.grow import Growth, grown, new_shards
 from prefgen.publish.hub.pull import Published
 from prefgen.publish.hub.push import Pushed, checked_tag, json_bytes, publishable, push_run, remote_manifest
-from prefgen.publish.public import public_manifest, public_page, public_pipeline, version_of
+from prefgen.publish.public import public_manifest, public_page, public_pipeline, text_of_run, version_of
 from prefgen.store.folder import RunFolder
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
 
@@ -119,7 +119,7 @@ def _commit(folder: RunFolder, remote: Remote, state: State, merged: Mapping[str
     files: dict[str, Content] = dict(growth.files)
     files["README.md"] = public_page(card_of(merged, facts), folder, ours).encode()
     files["manifest.json"] = json_bytes(merged)
-    files["pipeline.yaml"] = public_pipeline(folder.pipeline_path.read_text("utf-8")).encode()
+    files["pipeline.yaml"] = public_pipeline(text_of_run(folder.pipeline_path)).encode()
     remote.commit(files, (), parent=state.commit, message=f"{merged['name']}: {sum(growth.rows.values()):,} rows added")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.publish.public import public_manifest, public_page, public_pipeline, version_of
+from prefgen.publish.public import public_manifest, public_page, public_pipeline, text_of_run, version_of
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import check_files
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
@@ -105,11 +105,11 @@ def published_files(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str,
     """Everything that is published of a run, by its path in the repository."""
     public = public_manifest(manifest)
     files: dict[str, Content] = {entry["path"]: folder.path / entry["path"] for entry in public["files"]}
-    files["README.md"] = public_page(folder.card_path.read_text("utf-8"), folder, manifest).encode()
+    files["README.md"] = public_page(text_of_run(folder.card_path), folder, manifest).encode()
     files["manifest.json"] = json_bytes(public)
-    files["pipeline.yaml"] = public_pipeline(folder.pipeline_path.read_text("utf-8")).encode()
+    files["pipeline.yaml"] = public_pipeline(text_of_run(folder.pipeline_path)).encode()
     if folder.report_path.is_file():
-        files["report.html"] = public_page(folder.report_path.read_text("utf-8"), folder, manifest).encode()
+        files["report.html"] = public_page(text_of_run(folder.report_path), folder, manifest).encode()
     return files
 
 
