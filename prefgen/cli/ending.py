@@ -39,8 +39,12 @@ class Commands(TyperGroup):
 def ended(command: Callable[[], Any]) -> NoReturn:
     """Run a command and exit as README says."""
     # systemd, Kubernetes and Slurm stop a job with SIGTERM, a terminal that closes with SIGHUP: as Ctrl-C does.
+    # A script's job in the background begins with SIGINT ignored, and one under nohup with SIGHUP.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for other in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(other, lambda *_: signal.raise_signal(signal.SIGINT))
+        if signal.getsignal(other) is not signal.SIG_IGN:
+            signal.signal(other, lambda *_: signal.raise_signal(signal.SIGINT))
     code = _code_of(command)
     if code == _INTERRUPTED:
         os._exit(code)  # everything is put away; whoever presses Ctrl-C again does not wait for threads

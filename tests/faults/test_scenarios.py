@@ -185,6 +185,38 @@ def test_ctrl_c_and_a_scheduler_end_a_run_with_130_and_the_next_goes_on(
     assert judgments(folder / "run").height == 400
 
 
+_IGNORES = """
+import os, signal, sys
+signal.signal(signal.Signals[sys.argv[1]], signal.SIG_IGN)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(("ignored", "sent", "code"), [("SIGINT", "SIGTERM", 130), ("SIGHUP", "SIGHUP", 0)])
+def test_a_job_in_the_background_is_ended_by_sigterm_and_one_under_nohup_is_not_by_a_hangup(
+    ignored: str, sent: str, code: int, endpoint: Start, folder: Path
+) -> None:
+    server = endpoint({"latency_s": 0.05}, process=True)
+    pipeline = write_pipeline(folder, server.base_url, personas=4, items=10, model={"concurrency": 2})
+    process = subprocess.Popen(
+        [sys.executable, "-c", _IGNORES, ignored, *command(pipeline, folder / "run")],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while server.log()["answered"] < 8:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.Signals[sent])
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert run(pipeline, folder / "run").code == 0
+    assert judgments(folder / "run").height == 80
+
+
 _FULL = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
