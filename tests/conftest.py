@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +18,12 @@ from prefgen.engines.weights import default_weights
 from prefgen.errors import PrefgenError
 from tests.servers.hub import Hub, hub
 from tests.servers.running import Served, serve, thread
+
+# Who starts the suite in the background or under nohup leaves signals ignored, and what is tested would begin with them so.
+if threading.current_thread() is threading.main_thread():
+    for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(_signal) is signal.SIG_IGN:
+            signal.signal(_signal, _usual)
 
 settings.register_profile("prefgen", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("prefgen")
