@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class Dispatcher:
         A bounded number is under way at once, and a slow answer holds up only its own dialogue.
         """
         meter = Meter(planned=planned)
-        return self._drive(Talks(dialogues, self._known, meter), models, meter)
+        return self._drive(Talks(dialogues, partial(self._known, meter), meter), models, meter)
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:
         """The stored responses in the order of the ids; one never asked, or not in the replayed file, is a failure."""
@@ -129,10 +130,8 @@ class Dispatcher:
                 from prefgen.dispatch.drive import Drive
 
                 drive = Drive(turns, self, self._store, self._budget, meter, look)
-                try:
-                    loop.run(drive.run(first))
-                finally:
-                    broke = drive.broke
+                loop.run(drive.run(first))
+                broke = drive.broke
         finally:
             self._store.commit(sync=True)
             self._watch(meter)
@@ -140,20 +139,20 @@ class Dispatcher:
             raise self._budget.reached(meter)
         return meter
 
-    def _known(self, calls: Sequence[Call]) -> dict[str, Response]:
-        """The responses there are, failures that may pass left out; what a replayed file lacks is a failure."""
-        ids = [call.request.request_id for call in calls]
-        known = {
-            name: response
-            for name, response in self._store.find(ids).items()
-            if response.failure is None or response.final
-        }
-        asked = [call.request.request_id for call in calls if isinstance(self._models[call.model], ReplayModel)]
-        if asked:
-            found = self._replays.find([name for name in asked if name not in known])
-            known |= {
-                name: found.get(name) or Response(name, failure=NOT_IN_FILE) for name in asked if name not in known
-            }
+    def _known(self, meter: Meter, calls: Sequence[Call]) -> dict[str, Response]:
+        """The responses there are, failures that may pass left out; of a replayed file all, and what it lacks is a failure."""
+        replayed: list[str] = []
+        asked: list[str] = []
+        for call in calls:
+            told = replayed if isinstance(self._models[call.model], ReplayModel) else asked
+            told.append(call.request.request_id)
+        found = self._store.find(asked).items() if asked else ()
+        known = {name: response for name, response in found if response.failure is None or response.final}
+        if replayed:
+            known |= zip(replayed, self.read(replayed), strict=True)
+            lost = sum(known[name].failure == NOT_IN_FILE for name in replayed)
+            meter.failed += lost
+            meter.stored -= lost  # as which it is counted, being known
         return known
 
     def _replay(self, spec: ReplayModel, requests: Iterable[Request], meter: Meter) -> Meter:

@@ -52,9 +52,8 @@ class Drive:
         self.meter = meter
         self.broke = False
         self._turns, self._models, self._store, self._budget, self._look = turns, models, store, budget, look
-        self._out: dict[
-            str, asyncio.Future[Response | None] | None
-        ] = {}  # with somebody who waits for it, if anybody does
+        # asked and not yet answered, with what their twins wait for where there are any
+        self._out: dict[str, asyncio.Future[Response | None] | None] = {}
         self._gave_up: dict[str, Response] = {}  # failed in this drive: it is not asked again before the next run
         self._deferred: set[str] = set()
         self._desks: dict[str, _Desk] = {}

@@ -29,6 +29,16 @@ class Turn:
     answers: dict[str, Response] = field(default_factory=dict)
     dialogue: Dialogue[Any] | None = None
 
+    def take(self, known: Mapping[str, Response]) -> int:
+        """Number of its unknown calls that are known now."""
+        found = {name: known[name] for call in self.unknown if (name := call.request.request_id) in known}
+        if not found:
+            return 0
+        before = len(self.unknown)
+        self.answers |= found
+        self.unknown = [call for call in self.unknown if call.request.request_id not in found]
+        return before - len(self.unknown)
+
 
 class Turns(Protocol):
     """A source of turns."""
@@ -95,20 +105,16 @@ class Talks:
         while True:
             while self._ready:
                 turn = self._ready.popleft()
-                if self._is_open(turn):
+                # another dialogue may have asked the same since it was looked up
+                if self._is_open(turn, self._heard):
                     return turn
             if not self._moved and not self._open_more():
                 return None
             self._look_up()
 
-    def _is_open(self, turn: Turn) -> bool:
-        """Whether something of it is still to be asked: another dialogue may have asked the same meanwhile."""
-        twins = [call for call in turn.unknown if call.request.request_id in self._heard]
-        if not twins:
-            return True
-        turn.answers |= {call.request.request_id: self._heard[call.request.request_id] for call in twins}
-        turn.unknown = [call for call in turn.unknown if call not in twins]
-        self._meter.stored += len(twins)
+    def _is_open(self, turn: Turn, known: Mapping[str, Response]) -> bool:
+        """Whether something of it is still to be asked; if not, its dialogue moves on."""
+        self._meter.stored += turn.take(known)
         if not turn.unknown:
             self.answered(turn)
         return bool(turn.unknown)
@@ -141,16 +147,5 @@ class Talks:
         self._heard.clear()
         moved, self._moved = self._moved, []
         known = self._known([call for _, calls in moved for call in calls])
-        for dialogue, calls in moved:
-            answers = {
-                call.request.request_id: known[call.request.request_id]
-                for call in calls
-                if call.request.request_id in known
-            }
-            unknown = [call for call in calls if call.request.request_id not in answers]
-            self._meter.stored += len(calls) - len(unknown)
-            turn = Turn(unknown, calls, answers, dialogue)
-            if unknown:
-                self._ready.append(turn)
-            else:
-                self.answered(turn)
+        turns = (Turn(calls, calls, dialogue=dialogue) for dialogue, calls in moved)
+        self._ready.extend(turn for turn in turns if self._is_open(turn, known))

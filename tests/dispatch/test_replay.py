@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from prefgen.dialogues import Call, Dialogue, replayed
 from prefgen.dispatch.dispatcher import Dispatcher
 from prefgen.dispatch.replay import NOT_IN_FILE
 from prefgen.engines.store import ResponseStore
@@ -85,3 +86,18 @@ def test_no_file_to_replay_is_an_error_with_a_fix(tmp_path):
     store, asker = replay(tmp_path, responses=tmp_path / "nowhere")
     with store, pytest.raises(FileError, match="nowhere: no such file"):
         asker.send("judge", REQUESTS, planned=3000)
+
+
+def test_dialogues_are_replayed_too_and_what_is_not_there_is_counted_as_when_requests_are(tmp_path, recorded):
+    def pair(number: int) -> Dialogue[list[str | None]]:
+        said = yield [Call("judge", request(number)), Call("judge", request(number + 1))]
+        return [one.failure or one.text for one in said]
+
+    store, asker = replay(tmp_path, responses=recorded)
+    with store:
+        meter = asker.drive(["judge"], map(pair, range(0, 3000, 2)), planned=3000)
+        assert (meter.planned, meter.stored, meter.sent, meter.failed) == (3000, 2000, 0, 1000)
+        told = list(replayed(map(pair, range(0, 3000, 2)), asker.read))
+        assert told[0] == [answered(0).text, answered(1).text]
+        assert told[-1] == [NOT_IN_FILE, NOT_IN_FILE]
+        assert len(store) == 0
