@@ -16,7 +16,7 @@ from prefgen.flow import pipeline as pipelines
 from prefgen.flow import plan as planning
 from prefgen.flow.plan import Plan
 from prefgen.spec.pipeline import Pipeline
-from prefgen.store.finished import finished
+from prefgen.store.finished import finished, finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
@@ -144,11 +144,7 @@ def run(
 
 def open_run(path: str | Path) -> Run:
     """A finished run, from its folder. FileError where there is none, or one that is not finished."""
-    folder = RunFolder(Path(path))
-    manifest = folder.read_manifest()
-    if manifest["status"] != "finished":
-        raise FileError(f"{path}: the run is not finished", fix="run its pipeline again: it goes on where it stopped")
-    return Run(Path(path), manifest)
+    return Run(Path(path), finished_manifest(RunFolder(Path(path))))
 
 
 def draw(spec: str | Path, n: int | None = None, *, seed: int = 0) -> pl.DataFrame:

@@ -21,7 +21,7 @@ MOST_PERSONAS = 240
 MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
 
-_JUDGMENT_COLUMNS = (
+JUDGMENT_COLUMNS = (
     "persona_id",
     "item_id",
     "order",
@@ -131,7 +131,7 @@ def sheet_of(
         asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
     )
     for part in judgments:
-        part = part.select(*_JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
+        part = part.select(*JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
         rows = part.join(at_item, on="item_id", how="inner")
         slots.add(rows)
         rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")

@@ -38,8 +38,7 @@ def speed_of(spec: ModelSpec, task: str) -> Speed | None:
         return Speed(seen, measured=True)
     if isinstance(spec, EmbeddedModel):
         return Speed(EMBEDDED_PER_S, measured=False)
-    addresses = len(spec.base_url) if isinstance(spec.base_url, list) else 1
-    return Speed(spec.concurrency * addresses / ANSWER_S, measured=False)
+    return Speed(spec.at_once / ANSWER_S, measured=False)
 
 
 def speeds_of(spec: ModelSpec) -> dict[str, float]:

@@ -89,6 +89,7 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     top = top if isinstance(top, list) else []
     for entry in top:
         token, logprob = entry.get("token"), entry.get("logprob")
+        # nearly all are such a number: no call for each of a hundred thousand
         if type(logprob) is not float or not _LEAST_LOGPROB < logprob < math.inf:
             logprob = _number(logprob)
         if logprob is not None and isinstance(token, str) and (token not in listed or logprob > listed[token]):

@@ -35,7 +35,7 @@ class OpenAIEngine:
 
     @property
     def room(self) -> int:
-        return self._spec.concurrency * (len(self._spec.base_url) if isinstance(self._spec.base_url, list) else 1)
+        return self._spec.at_once
 
     @asynccontextmanager
     async def session(self, meter: Meter) -> AsyncIterator[HttpSession]:

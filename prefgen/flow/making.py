@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -176,21 +177,23 @@ class _Heard:
         return self._ask.spec(model)
 
     def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
-        begun = time.monotonic()
-        meter = self._ask.send(model, requests, planned=planned)
-        self._tick(time.monotonic() - begun)
-        return meter
+        with self._timed():
+            return self._ask.send(model, requests, planned=planned)
 
     def drive(self, models: Sequence[str], dialogues: Iterable[Dialogue[Any]], *, planned: int) -> Meter:
-        begun = time.monotonic()
-        meter = self._ask.drive(models, dialogues, planned=planned)
-        self._tick(time.monotonic() - begun)
-        return meter
+        with self._timed():
+            return self._ask.drive(models, dialogues, planned=planned)
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:
         responses = self._ask.read(request_ids)
         self._silences.hear(responses)
         return responses
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self._tick(time.monotonic() - begun)
 
 
 def unanswered(account: Account) -> bool:

@@ -21,7 +21,7 @@ from prefgen.publish.report import write_report
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps import kind, kind_of
-from prefgen.store.finished import Lineage
+from prefgen.store.finished import Lineage, finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
@@ -47,9 +47,7 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
     Raises UsageError for a run without a judge step, FileError for one that is not finished, EngineError.
     """
     folder = RunFolder(run)
-    manifest = folder.read_manifest()
-    if manifest["status"] != "finished":
-        raise FileError(f"{run}: the run is not finished", fix="run its pipeline to the end first")
+    manifest = finished_manifest(folder)
     pipeline = load(folder.pipeline_path)
     step = _judge_step(manifest, pipeline, run)
     with folder.locked(), ResponseStore(folder.path / "placements.sqlite") as store:

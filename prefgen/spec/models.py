@@ -159,6 +159,11 @@ class OpenAIModel(_HttpModel):
         6, ge=1, le=50, description="Tries for one request before it becomes a row with a reason."
     )
 
+    @property
+    def at_once(self) -> int:
+        """Most requests in flight over all its addresses together."""
+        return self.concurrency * (len(self.base_url) if isinstance(self.base_url, list) else 1)
+
 
 class BatchModel(_HttpModel):
     """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes."""

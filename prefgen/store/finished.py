@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prefgen.errors import FileError
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
@@ -91,6 +92,16 @@ class Lineage:
         for name in found:  # grows while it is walked
             found += [read for _, read in self.steps[name].reads if read in self.steps and read not in found]
         return found
+
+
+def finished_manifest(folder: RunFolder) -> dict[str, Any]:
+    """The manifest of a run that came to its end. FileError where there is none, or the run did not."""
+    manifest = folder.read_manifest()
+    if manifest["status"] != "finished":
+        raise FileError(
+            f"{folder.path}: the run is not finished", fix="run the pipeline again; it goes on where it stopped"
+        )
+    return manifest
 
 
 @dataclass(frozen=True, slots=True)

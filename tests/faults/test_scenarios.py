@@ -156,6 +156,14 @@ def test_two_runs_at_once_do_not_share_a_folder(endpoint: Start, folder: Path) -
     assert server.log()["twice"] == 0
 
 
+def until_answered(server: Served, n: int) -> None:
+    """Wait until so many requests were answered."""
+    deadline = time.monotonic() + 60
+    while server.log()["answered"] < n:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_a_scheduler_end_a_run_with_130_and_the_next_goes_on(
     stop: signal.Signals, endpoint: Start, folder: Path
@@ -169,10 +177,7 @@ def test_ctrl_c_and_a_scheduler_end_a_run_with_130_and_the_next_goes_on(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while server.log()["answered"] < 40:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until_answered(server, 40)
     process.send_signal(stop)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -205,10 +210,7 @@ def test_a_job_in_the_background_is_ended_by_sigterm_and_one_under_nohup_is_not_
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while server.log()["answered"] < 8:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until_answered(server, 8)
     process.send_signal(signal.Signals[sent])
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err

@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from prefgen.errors import FileError, UsageError, one_of
+from prefgen.errors import UsageError, one_of
 from prefgen.publish.exports.beside import beside
 from prefgen.publish.exports.chat import chat_template
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.wanted import Wanted, want
 from prefgen.publish.exports.write import check_out, swap, write_beside, write_export
 from prefgen.spec.document import Key
-from prefgen.store.finished import Lineage
+from prefgen.store.finished import Lineage, finished_manifest
 from prefgen.store.folder import RunFolder, file_errors
 from prefgen.store.shards import ShardFile
 
@@ -48,9 +48,7 @@ def export_run(
     check_out(out)
     render = chat_template(template) if template is not None else None
     folder = RunFolder(run)
-    manifest = folder.read_manifest()
-    if manifest["status"] != "finished":
-        raise FileError(f"{run}: the run is not finished", fix="run the pipeline again; it goes on where it stopped")
+    manifest = finished_manifest(folder)
     lineage = Lineage.of_manifest(manifest)
     options = {"shots": shots, "system_role": system_role} | ({"from": from_step} if from_step else {})
     wanted = want(lineage, preset, options, _complain)

@@ -12,6 +12,7 @@ import orjson
 
 from prefgen.errors import FileError, GateError, UsageError
 from prefgen.publish.public import public_manifest, public_page, public_pipeline, text_of_run, version_of
+from prefgen.store.finished import finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import check_files
 from prefgen.store.remote import Content, Remote, StaleError, State, connect
@@ -84,11 +85,7 @@ def push_run(
 
 def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
     """The manifest of a run that may go out: finished, its gates passed, its files as the manifest says."""
-    manifest = folder.read_manifest()
-    if manifest["status"] != "finished":
-        raise FileError(
-            f"{folder.path}: the run is not finished", fix="run the pipeline again; it goes on where it stopped"
-        )
+    manifest = finished_manifest(folder)
     missed = [f"{gate['step']}.{gate['gate']}" for gate in manifest["gates"] if not gate["passed"]]
     if missed and not force:
         raise GateError(
