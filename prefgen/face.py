@@ -152,7 +152,7 @@ def draw(spec: str | Path, n: int | None = None, *, seed: int = 0) -> pl.DataFra
 
     n    how many; None for a population with portraits of its own, each once
     """
-    from prefgen.personas import draw_audited
+    from prefgen.personas.draw import draw_audited
     from prefgen.spec.population import read_population
 
     return draw_audited(read_population(Path(spec)), n=n, seed=seed).people

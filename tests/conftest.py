@@ -25,6 +25,10 @@ if threading.current_thread() is threading.main_thread():
         if signal.getsignal(_signal) is signal.SIG_IGN:
             signal.signal(_signal, _usual)
 
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # hundreds of processes are started here: each would compile all of prefgen
+
 settings.register_profile("prefgen", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("prefgen")
 

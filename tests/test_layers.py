@@ -24,6 +24,12 @@ def test_no_room_outgrows_a_sitting() -> None:
                 assert length <= 60, f"{path.name}: {node.name} has {length} lines"
 
 
+def test_a_run_reaches_few_modules_before_it_begins() -> None:
+    code = "import sys, prefgen.flow.run; print(*(name for name in sys.modules if name.partition('.')[0] == 'prefgen'))"
+    reached = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert len(reached) <= 45, f"{len(reached)} modules: {' '.join(sorted(reached))}"
+
+
 def test_only_the_command_line_prints() -> None:
     for path in (ROOT / "prefgen").rglob("*.py"):
         if "cli" not in path.parts:

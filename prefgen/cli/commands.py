@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_files(files: Sequence[Path]) -> int:
     """Check pipelines and persona specs, and print every complaint on stdout. Returns the exit code."""
-    from prefgen.personas import check_population
+    from prefgen.personas.check import check_population
     from prefgen.spec.document import read_document
 
     code = 0

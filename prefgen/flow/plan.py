@@ -11,13 +11,11 @@ from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import speed_of
 from prefgen.dispatch.tokens import estimate_tokens
 from prefgen.flow.pipeline import context_of, grain_of
-from prefgen.publish.exports.check import check_exports
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, ModelSpec
 from prefgen.spec.pipeline import Pipeline, StepSpec
 from prefgen.steps import kind, kind_of
 from prefgen.steps.context import Bound, Context, weakest
-from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.store.table import Table
 
 
@@ -103,6 +101,8 @@ def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     seen = _Foreseen(pipeline, standing)
     for name in pipeline.steps:
         seen.add(name)
+    from prefgen.publish.exports.check import check_exports
+
     check_exports(pipeline, seen.tables, seen.grains)
     if pipeline.calibrate is not None:
         from prefgen.analysis.foreseen import check_calibration  # heavy, and few runs are held against a survey
@@ -235,6 +235,8 @@ def _check_leakage_is_measured(pipeline: Pipeline, plan: StepPlan, summary: Mapp
             f"{plan.name!r} is a `{plan.kind}` step, and near-duplicates are counted across a split",
             "name a `split` step, or leave this gate out",
         )
+    from prefgen.store.leakage import INSTALL, can_measure
+
     if not can_measure():
         raise pipeline.document.error(
             at, "rensa is not installed, which counts near-duplicates", f"{INSTALL}, or leave this gate out"

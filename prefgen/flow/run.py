@@ -14,8 +14,6 @@ from prefgen.flow.making import Making, Watcher, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
 from prefgen.flow.plan import Plan, foresee
 from prefgen.flow.standing import check_same_dataset, is_finished, standing
-from prefgen.publish.card import write_card
-from prefgen.publish.exports.write import write_exports
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.log import RunLog
@@ -29,6 +27,7 @@ from prefgen.store.manifest import (
     write_audit,
     write_resolved,
 )
+from prefgen.store.table import Table
 
 
 def run(
@@ -92,7 +91,7 @@ def _make(
         making = Making(pipeline, folder, store, prints, plan, watcher, log, budget_usd, retry_failed)
         tables = {name: making.once(name) for name in pipeline.steps}
     watcher.says("writing data and card")
-    configs = write_exports(pipeline, tables, making.grains, folder.data)
+    configs = _export(pipeline, tables, making.grains, folder)
     came = "unanswered" if any(map(unanswered, making.accounts)) else "finished"
     manifest = new_manifest(pipeline, prints[RUN], came, started) | {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,11 +106,27 @@ def _make(
     if pipeline.calibrate is not None and came == "finished":
         manifest["gates"] += _calibrate(pipeline.calibrate, folder, manifest, watcher)
     folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
-    write_card(folder, manifest)
+    _write_card(folder, manifest)
     return manifest
 
 
-# What not every run needs is imported where it is used: a third of all modules.
+# What a run needs only once its tables stand is imported there: half of all modules, and no run that is finished
+# already, or stopped half-way, waits for them.
+
+
+def _export(
+    pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str], folder: RunFolder
+) -> list[dict[str, Any]]:
+    """The data as presets; what the manifest says of each."""
+    from prefgen.publish.exports.write import write_exports
+
+    return write_exports(pipeline, tables, grains, folder.data)
+
+
+def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+    from prefgen.publish.card import write_card
+
+    write_card(folder, manifest)
 
 
 def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], watcher: Watcher) -> list[dict[str, Any]]:

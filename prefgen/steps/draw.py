@@ -9,7 +9,8 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefgen.personas import Control, draw_audited
+from prefgen.personas.controls import Control
+from prefgen.personas.draw import draw_audited
 from prefgen.personas.said import told_found
 from prefgen.spec.fields import InputPath
 from prefgen.spec.pipeline import Grain, StepSpec

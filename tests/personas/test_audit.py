@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefgen.personas import draw_audited
 from prefgen.personas.audit import association_kept, cramers_v
+from prefgen.personas.draw import draw_audited
 from prefgen.screen.audit import audit_lines
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, people_only, population
 from tests.personas.test_microdata import survey, town

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.personas import check_population
+from prefgen.personas.check import check_population
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, population
 
 SPECS = Path(__file__).parents[2] / "persona_specs"

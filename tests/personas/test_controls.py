@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw
+from prefgen.personas.draw import draw
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, people_only, population
 
 TEXT = "You are {{ age }} and vote {{ vote }}."

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw, draw_audited
+from prefgen.personas.draw import draw, draw_audited
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, people_only, population, share
 
 PORTRAITS = [

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw, draw_audited
 from prefgen.personas.cells import tabulate
+from prefgen.personas.draw import draw, draw_audited
 from prefgen.personas.fit import fitted
 from prefgen.personas.targets import targets_of
 from prefgen.screen.audit import audit_lines

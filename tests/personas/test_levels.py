@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw, draw_audited
+from prefgen.personas.draw import draw, draw_audited
 from prefgen.personas.levels import MISSING_MARKS, missing_codes, number_of, oddities
 from prefgen.screen.audit import audit_lines
 from prefgen.spec.population import read_population

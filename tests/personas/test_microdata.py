@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw, draw_audited
 from prefgen.personas.audit import cramers_v
+from prefgen.personas.draw import draw, draw_audited
 from prefgen.personas.privacy import holdout_share
 from tests.personas.specs import people_only, population, share
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefgen.personas import draw
 from prefgen.personas.arrival import arrivals, people_in_order, phases, units
+from prefgen.personas.draw import draw
 from prefgen.spec.population import read_population
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, population
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw_audited
+from prefgen.personas.draw import draw_audited
 from prefgen.personas.network import mutual_information
 from prefgen.screen.audit import audit_lines
 from tests.personas.specs import population, share

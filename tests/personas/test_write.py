@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError, UsageError
-from prefgen.personas import draw, write_personas
+from prefgen.personas.draw import draw
+from prefgen.personas.write import write_personas
 from tests.personas.specs import VOTES, population
 
 READ = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prefgen.personas import draw_audited
+from prefgen.personas.draw import draw_audited
 from prefgen.publish.report import draw_figures, write_report
 from prefgen.publish.report.drawn import MOST_LEVELS, draw_draws
 from prefgen.publish.report.headlines import headlines

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
-from prefgen.personas import draw
+from prefgen.personas.draw import draw
 from prefgen.spec.attribute import level_name, parse_bin
 from prefgen.spec.population import read_population
 

@@ -32,7 +32,7 @@ def test_a_column_of_an_item_may_have_any_name(name: str) -> None:
 
 
 def test_an_attribute_named_range_is_what_a_portrait_says(tmp_path: Path) -> None:
-    from prefgen.personas import draw
+    from prefgen.personas.draw import draw
     from prefgen.spec.population import read_population
 
     (tmp_path / "p.yaml").write_text(

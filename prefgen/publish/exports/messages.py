@@ -40,6 +40,7 @@ def conversation(*turns: tuple[str, pl.Series]) -> pl.Series:
     roles = pl.Series([role for role, _ in turns], dtype=pl.String).gather(turn_of)
     messages = pa.StructArray.from_arrays([roles.to_arrow(), contents.to_arrow()], ["role", "content"])
     ends = np.concatenate([[0], present.sum(axis=1).cumsum()])
-    made = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), messages))
+    # not `pa.array`, which imports pandas wherever it is installed
+    made = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(ends, dtype=pl.Int64).to_arrow(), messages))
     assert isinstance(made, pl.Series)
     return made.cast(MESSAGES)

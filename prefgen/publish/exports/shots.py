@@ -77,7 +77,7 @@ def _of_whole_personas(frame: pl.DataFrame, n: int, seed: int) -> pl.DataFrame:
     said = [ring[name].gather(at[present]).to_arrow() for name in ("_prompt", "chosen_text", "rejected_text")]
     taken = pa.StructArray.from_arrays(said, ["prompt", "chosen", "rejected"])
     ends = np.concatenate([[0], present.sum(axis=1).cumsum()])
-    shots = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), taken))
+    shots = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(ends, dtype=pl.Int64).to_arrow(), taken))
     assert isinstance(shots, pl.Series)
     return frame.with_columns(shots.cast(_SHOT).alias("shots"))
 
