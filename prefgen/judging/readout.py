@@ -21,6 +21,7 @@ _REFUSAL = re.compile(
 _TIE = re.compile(r"\b(?:it'?s a tie|tie|both (?:equally|are equal)|equally (?:good|fair)|no difference)\b", re.I)
 _NA = re.compile(r"\b(?:n/?a|not applicable|does not apply|doesn't apply|neither|none of (?:them|these))\b", re.I)
 _DENIED = re.compile(r"\b(?:not|never|isn['\u2019]t|no)\s+(?:a\s+|an\s+|really\s+|quite\s+)*\Z", re.I)
+_MOST_TOKENS = 10_000  # kept as read
 _MOST_WORDS = 200  # characters in which a word like `neither` is a verdict; in an essay it is none
 
 
@@ -87,14 +88,17 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
     and gets that much: less certain than the truth, never more.
     """
     held = _is_held(response)
-    if _symbol(response.chosen or response.text, symbols, held) is None:
+    known = _symbols_of(symbols, held)
+    if known[response.chosen or response.text] is None:
         return None, None
     mass = dict.fromkeys(symbols, 0.0)
     left, least = 1.0, 1.0
     for token, logprob in response.alternatives or ():
-        p = math.exp(min(logprob, 0.0))
-        left, least = left - p, min(least, p)
-        symbol = _symbol(token, symbols, held)
+        p = math.exp(logprob) if logprob < 0.0 else 1.0
+        left -= p
+        if p < least:
+            least = p
+        symbol = known[token]
         if symbol is not None:
             mass[symbol] += p
     p_read = sum(mass.values())
@@ -111,7 +115,25 @@ def _is_held(response: Response) -> bool:
     return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema"))
 
 
-@lru_cache(maxsize=4096)  # the same tokens stand among the likeliest of most answers
+class _Symbols(dict[str, str | None]):
+    """The symbol of every token met, read once: the same tokens stand among the likeliest of most answers."""
+
+    def __init__(self, symbols: tuple[str, ...], held: bool) -> None:
+        super().__init__()
+        self._offered = symbols, held
+
+    def __missing__(self, token: str) -> str | None:
+        found = _symbol(token, *self._offered)
+        if len(self) < _MOST_TOKENS:
+            self[token] = found
+        return found
+
+
+@lru_cache(maxsize=64)
+def _symbols_of(symbols: tuple[str, ...], held: bool) -> _Symbols:
+    return _Symbols(symbols, held)
+
+
 def _symbol(token: str, symbols: tuple[str, ...], held: bool) -> str | None:
     """The symbol that a token is; where a grammar holds the answer, also the only one that it begins (`T` of `TIE`)."""
     found = symbol_of(token, symbols)

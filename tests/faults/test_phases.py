@@ -36,7 +36,7 @@ PHASES = {
     "data": ("prefgen.store.shards", "_named", 0),
     "second export": ("prefgen.store.shards", "_named", 1),
     "manifest": ("prefgen.flow.run", "file_entries", 0),
-    "card": ("prefgen.flow.run", "write_card", 0),
+    "card": ("prefgen.publish.card", "write_card", 0),
     "report": ("prefgen.publish.report", "write_report", 0),
 }
 """Where a phase begins: module, function, and how many calls of it come before."""
