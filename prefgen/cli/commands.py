@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "steps": [asdict(step) for step in plan.steps],
+                "steps": [step.to_json() for step in plan.steps],
                 "requests": plan.requests,
                 "token_method": plan.token_method,
             }

@@ -44,9 +44,8 @@ def reference() -> str:
         lines += [f"### engine: {engine}", "", _first_paragraph(model), *_fields(model, seen, skip={"engine"}), ""]
     lines += ["## Kinds of step", ""]
     for name in KINDS:
-        presets: tuple[str, ...] = getattr(kind(name), "PRESETS", ())
-        said = [(f"{name}: {preset}", kind(name).Spec.preset(preset)) for preset in presets]
-        for title, spec in said or [(name, kind(name).Spec)]:
+        said = [(f"{name}: {preset}", kind(name).preset(preset)) for preset in kind(name).presets]
+        for title, spec in said or [(name, kind(name))]:
             lines += [f"### {title}", "", inspect.cleandoc(spec.__doc__ or ""), *_fields(spec, seen), ""]
             lines += _parts(seen, _own_parts(spec))
     lines += ["## Persona spec", ""]

@@ -16,13 +16,13 @@ from prefgen.dispatch.speed import remember_speed
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
-from prefgen.flow.pipeline import context_of, grain_of, lineage_of
+from prefgen.flow.pipeline import context_of, grain_of, lineage_of, step_of
 from prefgen.flow.plan import Plan
 from prefgen.judging.silence import SILENT, Silences
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
-from prefgen.steps import kind, kind_of
+from prefgen.steps.step import Output
 from prefgen.store.folder import Account, RunFolder
 from prefgen.store.log import RunLog
 from prefgen.store.manifest import step_account, without_texts
@@ -95,7 +95,7 @@ class Making:
         ):
             self._redo = True  # from here on every table may change
         if account is None or self._redo:
-            if self.pipeline.steps[name].asks() is not None:
+            if self.pipeline.steps[name].asks():
                 check_answered(self.accounts)  # nothing is paid for on top of nothing
                 self._check_left(name)
             account = self._make(name)
@@ -122,31 +122,30 @@ class Making:
             )
 
     def _make(self, name: str) -> Account:
-        step = self.pipeline.steps[name]
-        self.watcher.begins(name, kind_of(step))
-        self.log.event("begin", step=name, kind=kind_of(step))
+        step = step_of(self.pipeline, name)
+        self.watcher.begins(name, step.kind)
+        self.log.event("begin", step=name, kind=step.kind)
         self._step, self._meters, self._asked_s, begun = name, [], 0.0, time.monotonic()
         silences = Silences()
         context = context_of(self.pipeline, name, _Heard(self._ask, silences, self._tick))
         above = [read for _, read in step.reads()]
         made = self.plan.made.pop(name, None)
-        if made is not None:
-            context.summary.update(made.summary)
-            begun -= made.seconds
+        frames = made or Output(step, self.tables, context)
+        begun -= made.seconds if made is not None else 0.0
 
         def account(table: Table) -> Account:
             meter = Meter.total(self._meters)
             self._remember_speed(name, meter)
-            found = silences.notes(context.summary.get("statuses", {}))
+            found = silences.notes(frames.summary.get("statuses", {}))
             done = step_account(
                 name=name,
-                kind=kind_of(step),
+                kind=step.kind,
                 grain=grain_of(step, table, self.grains),
                 fingerprint=self.prints[name],
                 rows_in=self.tables[above[0]].n_rows if above else 0,
                 table=table,
-                summary=context.summary,
-                model=step.asks(),
+                summary=frames.summary,
+                models=[model for _, model in step.asks()],
                 asked=_asked(meter) | {"silence": found},
                 seconds=time.monotonic() - begun,
             )
@@ -154,15 +153,14 @@ class Making:
                 self.store.reopen(silences.failed_finally)
             return done
 
-        frames = made.table.frames() if made is not None else kind(kind_of(step)).make(step, self.tables, context)
         return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
 
     def _remember_speed(self, name: str, meter: Meter) -> None:
         """Keep how fast the model of a step answered, for the plans to come."""
         asked = self.pipeline.steps[name].asks()
-        if asked is not None:
-            task = next(step.task for step in self.plan.steps if step.name == name)
-            remember_speed(self.pipeline.models[asked], task, requests=meter.answered, seconds=self._asked_s)
+        if len(asked) == 1:  # of several, nobody can say how long each took
+            task = next(step.asked[0].task for step in self.plan.steps if step.name == name)
+            remember_speed(self.pipeline.models[asked[0][1]], task, requests=meter.answered, seconds=self._asked_s)
 
 
 class _Heard:

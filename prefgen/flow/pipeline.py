@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
+from prefgen.steps.step import Step
 from prefgen.store.table import Table
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     """A pipeline file, with every kind of step known."""
-    return load_pipeline(path, kinds=KINDS, spec_of=lambda name: kind(name).Spec, overrides=overrides)
+    return load_pipeline(path, kinds=KINDS, spec_of=kind, overrides=overrides)
+
+
+def step_of(pipeline: Pipeline, name: str) -> Step:
+    """A step with what it makes; every one that `load` reads is such."""
+    return cast(Step, pipeline.steps[name])
 
 
 def lighter(pipeline: Pipeline) -> Pipeline:

@@ -20,7 +20,7 @@ from prefgen.flow.pipeline import context_of, load
 from prefgen.publish.report import write_report
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
-from prefgen.steps import kind, kind_of
+from prefgen.steps.judge import Judge
 from prefgen.store.finished import Lineage, finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
@@ -67,7 +67,7 @@ def _judge_step(manifest: Mapping[str, Any], pipeline: Pipeline, run: Path) -> s
     if step is None:
         raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
     spec = pipeline.steps.get(step)
-    if spec is None or spec.asks() is None or {"items", "as"} - {key for key, _ in spec.reads()}:
+    if not isinstance(spec, Judge):
         raise FileError(
             f"{run}: its pipeline.yaml has no judge step {step!r}, and its manifest has",
             fix="run the pipeline again; what was answered is kept",
@@ -85,11 +85,9 @@ def _answers(
 ) -> list[pl.DataFrame]:
     """The judgments of one model, as the control `none`."""
     spec = pipeline.steps[step]
-    asked = spec.asks()
-    assert asked is not None
-    read = dict(spec.reads())
-    tables = {read["items"]: folder.table(read["items"]), read["as"]: Table.of(read["as"], [NOBODY])}
+    assert isinstance(spec, Judge)
+    tables = {spec.items: folder.table(spec.items), spec.as_: Table.of(spec.as_, [NOBODY])}
     ask = Dispatcher(
-        store, {asked: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
+        store, {spec.model: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
     )
-    return list(kind(kind_of(spec)).make(spec, tables, context_of(pipeline, step, ask)))
+    return list(spec.make(tables, context_of(pipeline, step, ask)))

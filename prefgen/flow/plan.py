@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
+
+import polars as pl
 
 from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import speed_of
-from prefgen.dispatch.tokens import estimate_tokens
-from prefgen.flow.pipeline import context_of, grain_of
+from prefgen.flow.pipeline import context_of, grain_of, step_of
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel, ModelSpec
-from prefgen.spec.pipeline import Pipeline, StepSpec
-from prefgen.steps import kind, kind_of
-from prefgen.steps.context import Bound, Context, weakest
+from prefgen.spec.pipeline import Pipeline
+from prefgen.steps.context import Asked, Bound, Context, weakest
+from prefgen.steps.step import Output, Step
 from prefgen.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What one step will ask one model.
+
+    task      what the model is asked for, as far as that decides how long an answer takes: the kind of step, and tokens an answer
+    cost_usd  None where no price is known
+    batch_usd what it costs as a batch; None where no price is known or nobody is paid
+    seconds   rough: see `dispatch.speed`; None where nobody can say
+    measured  whether the time rests on what this model did on this machine before
+    """
+
+    model: str
+    task: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None = None
+    batch_usd: float | None = None
+    seconds: float | None = None
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +47,75 @@ class StepPlan:
     """What one step will make.
 
     rows      rows of its table; None where that depends on the answers
-    requests  distinct requests, stored ones included; 0 for a step that asks no model
+    asked     what it asks each model: distinct requests, stored ones included; nothing where it asks no model
     rows_are, requests_are    whether these are exact or the most there can be; tokens, cost and time are as the requests
-    cost_usd  None where no price is known
-    batch_usd what it costs as a batch; None where no price is known or nobody is paid
-    seconds   rough: see `dispatch.speed`; None where nobody can say
-    measured  whether the time rests on what this model did on this machine before
     notes     what people should know before they pay
     """
 
     name: str
     kind: str
     rows: int | None
-    model: str | None = None
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float | None = None
-    batch_usd: float | None = None
-    seconds: float | None = None
+    asked: tuple[ModelPlan, ...] = ()
     notes: tuple[str, ...] = ()
     rows_are: Bound = "exact"
     requests_are: Bound = "exact"
-    measured: bool = False
 
     @property
-    def task(self) -> str:
-        """What its model is asked for, as far as that decides how long an answer takes: the kind, and tokens an answer."""
-        return f"{self.kind}:{round(self.completion_tokens / self.requests) if self.requests else 0}"
+    def model(self) -> str | None:
+        """Names of its models, or None."""
+        return ", ".join(one.model for one in self.asked) or None
+
+    @property
+    def requests(self) -> int:
+        """Requests to all of its models."""
+        return sum(one.requests for one in self.asked)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(one.prompt_tokens for one in self.asked)
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(one.completion_tokens for one in self.asked)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars for all of its models; None where the price of one is unknown."""
+        return _sum_known(one.cost_usd for one in self.asked)
+
+    @property
+    def batch_usd(self) -> float | None:
+        return _sum_known(one.batch_usd for one in self.asked)
+
+    @property
+    def seconds(self) -> float | None:
+        """One model after the other; None where nobody can say of one."""
+        return _sum_known(one.seconds for one in self.asked)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its time rests on measurements alone."""
+        return bool(self.asked) and all(one.measured for one in self.asked)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, the sums too."""
+        sums = (
+            "model",
+            "requests",
+            "prompt_tokens",
+            "completion_tokens",
+            "cost_usd",
+            "batch_usd",
+            "seconds",
+            "measured",
+        )
+        return asdict(self) | {name: getattr(self, name) for name in sums}
+
+
+def _sum_known(numbers: Iterable[float | None]) -> float | None:
+    found = list(numbers)
+    known = [number for number in found if number is not None]
+    return sum(known) if known and len(known) == len(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +125,9 @@ class Made:
     table: Table
     summary: Mapping[str, Any]
     seconds: float
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        return iter(self.table.frames())
 
 
 Standing = Callable[[str], Made | None]
@@ -127,74 +194,78 @@ class _Foreseen:
 
     def add(self, name: str) -> None:
         """Foresee one step."""
-        spec = self._pipeline.steps[name]
+        step = step_of(self._pipeline, name)
         context = context_of(self._pipeline, name, self._ask)
-        above = [read for _, read in spec.reads()]
-        asked = spec.asks()
-        if asked is not None:
-            plan = self._asking(name, spec, asked, context)
-        elif all(read in self.made for read in above):
-            made = self._standing(name) or _made(spec, self.tables, context)
+        summary: Mapping[str, Any] = {}
+        if step.asks():
+            plan = self._asking(name, step, context)
+        elif all(read in self.made for _, read in step.reads()):
+            made = self._standing(name) or _made(step, self.tables, context)
             self.made[name], self.tables[name], self._usable[name] = made, made.table, "exact"
-            context.summary.update(made.summary)
-            plan = StepPlan(name, kind_of(spec), made.table.n_rows, notes=_notes(context))
+            summary = made.summary
+            plan = StepPlan(name, step.kind, made.table.n_rows, notes=tuple(summary.get("notes", ())))
         else:
-            plan = self._after_a_model(name, spec, context)
+            plan, summary = self._after_a_model(name, step, context)
         self.plans[name] = plan
-        self.grains[name] = grain_of(spec, self.tables[name], self.grains)
-        _check_expected(self._pipeline, plan, context.summary)
+        self.grains[name] = grain_of(step, self.tables[name], self.grains)
+        _check_expected(self._pipeline, plan, summary)
 
-    def _after_a_model(self, name: str, spec: StepSpec, context: Context) -> StepPlan:
+    def _after_a_model(self, name: str, step: Step, context: Context) -> tuple[StepPlan, Mapping[str, Any]]:
         """A step without a model over foreseen rows: a step with the grain of what it reads keeps its rows."""
-        self.tables[name] = Table.of(name, kind(kind_of(spec)).make(spec, self.tables, context))
-        if spec.grain is not None:
+        output = Output(step, self.tables, context)
+        self.tables[name] = Table.of(name, output)
+        notes = tuple(context.notes)
+        if step.grain is not None:
             self._usable[name] = "unknown"
-            return StepPlan(name, kind_of(spec), None, rows_are="unknown", notes=_notes(context))
-        first = self.plans[spec.reads()[0][1]]
+            return StepPlan(name, step.kind, None, rows_are="unknown", notes=notes), output.summary
+        first = self.plans[step.reads()[0][1]]
         self._usable[name] = weakest("at most", self._usable[first.name])
-        return StepPlan(name, kind_of(spec), first.rows, rows_are=first.rows_are, notes=_notes(context))
+        return StepPlan(name, step.kind, first.rows, rows_are=first.rows_are, notes=notes), output.summary
 
-    def _asking(self, name: str, spec: StepSpec, asked: str, context: Context) -> StepPlan:
-        above = [read for _, read in spec.reads()]
-        model = self._pipeline.models[asked]
-        forecast = kind(kind_of(spec)).foresee(spec, self.tables, context)
+    def _asking(self, name: str, step: Step, context: Context) -> StepPlan:
+        above = [read for _, read in step.reads()]
+        forecast = step.foresee(self.tables, context)
         self.tables[name] = Table(name, (forecast.empty.lazy(),), forecast.rows)
         rows_are = weakest(*(self._usable[read] for read in above))
         self._usable[name] = weakest(rows_are, forecast.usable)
         # Texts that a model has yet to write may turn out the same, and the same is asked once.
         written: Bound = "exact" if all(read in self.made for read in above) else "at most"
-        estimate = estimate_tokens(forecast.sample, model=model.model)
-        self.token_method = self.token_method or estimate.method
-        prompt_tokens = round(forecast.prompt_chars * estimate.tokens_per_char) + 8 * forecast.requests
-        cost, batch = _costs(model, prompt_tokens, forecast.completion_tokens)
-        plan = StepPlan(
+        return StepPlan(
             name,
-            kind_of(spec),
+            step.kind,
             forecast.rows,
-            asked,
-            forecast.requests,
-            prompt_tokens,
-            forecast.completion_tokens,
-            cost,
-            batch,
+            tuple(self._of_model(step, asked) for asked in forecast.asked),
             notes=forecast.notes,
             rows_are=rows_are,
             requests_are=weakest(rows_are, forecast.bound, written),
         )
-        speed = speed_of(model, plan.task)
-        if speed is None:
-            return plan
-        return replace(plan, seconds=forecast.requests / speed.requests_per_s, measured=speed.measured)
+
+    def _of_model(self, step: Step, asked: Asked) -> ModelPlan:
+        model = self._pipeline.models[asked.model]
+        from prefgen.dispatch.tokens import estimate_tokens
+
+        estimate = estimate_tokens(asked.sample, model=model.model)
+        self.token_method = self.token_method or estimate.method
+        prompt_tokens = round(asked.prompt_chars * estimate.tokens_per_char) + 8 * asked.requests
+        task = f"{step.kind}:{round(asked.completion_tokens / asked.requests) if asked.requests else 0}"
+        speed = speed_of(model, task)
+        return ModelPlan(
+            asked.model,
+            task,
+            asked.requests,
+            prompt_tokens,
+            asked.completion_tokens,
+            *_costs(model, prompt_tokens, asked.completion_tokens),
+            seconds=None if speed is None else asked.requests / speed.requests_per_s,
+            measured=speed is not None and speed.measured,
+        )
 
 
-def _notes(context: Context) -> tuple[str, ...]:
-    return tuple(context.summary.get("notes", ()))
-
-
-def _made(spec: StepSpec, tables: Mapping[str, Table], context: Context) -> Made:
+def _made(step: Step, tables: Mapping[str, Table], context: Context) -> Made:
     begun = time.monotonic()
-    table = Table.of(context.step, kind(kind_of(spec)).make(spec, tables, context))
-    return Made(table, context.summary, time.monotonic() - begun)
+    output = Output(step, tables, context)
+    table = Table.of(context.step, output)
+    return Made(table, output.summary, time.monotonic() - begun)
 
 
 def _costs(model: ModelSpec, prompt_tokens: int, completion_tokens: int) -> tuple[float | None, float | None]:

@@ -21,10 +21,14 @@ Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
 class StepSpec(Spec):
     """One step as written. Each kind of step has a subclass, in its own file of `prefgen/steps/`.
 
+    kind     the key that makes it such a step
+    presets  names that may stand behind that key and bring keys of their own
     grain    what one row of its table is, None for the same as in the table read; exports look for the last
              table of the grain they need
     """
 
+    kind: ClassVar[str] = ""
+    presets: ClassVar[tuple[str, ...]] = ()
     grain: ClassVar[Grain | None] = "rows"
 
     @classmethod
@@ -54,9 +58,9 @@ class StepSpec(Spec):
         """The same step with fewer rows of the same kind, enough to see whether all else is right; itself where it is small."""
         return self
 
-    def asks(self) -> str | None:
-        """Name of the model that this step talks to, or None."""
-        return None
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        """(key, name of a model) for every model that this step talks to."""
+        return ()
 
 
 class Gate(Spec):
@@ -128,13 +132,6 @@ class Pipeline(Spec):
     document: Document = Field(exclude=True, description="Where it was read from.")
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    def model_of(self, step: str) -> ModelSpec:
-        """The model that a step asks."""
-        asked = self.steps[step].asks()
-        if asked is None:
-            raise KeyError(f"step {step!r} asks no model")
-        return self.models[asked]
 
     def error(self, step: str, key: Key, problem: str, fix: str) -> SpecError:
         """A complaint about one key of one step."""
@@ -247,14 +244,15 @@ def _check_names(pipeline: Pipeline) -> None:
                     f"name {one_of(read, above)}" if above else f"write a step {read!r} above it",
                 )
             complaints.append(pipeline.document.complaint(("steps", name, key), problem, fix))
-        asked = step.asks()
-        if asked is not None and asked not in pipeline.models:
+        for key, asked in step.asks():
+            if asked in pipeline.models:
+                continue
             fix = (
                 f"name {one_of(asked, pipeline.models)}"
                 if pipeline.models
                 else f"add it under `models:`, e.g. `{asked}: {{engine: embedded}}`"
             )
-            complaints.append(pipeline.document.complaint(("steps", name, "model"), f"no model named {asked!r}", fix))
+            complaints.append(pipeline.document.complaint(("steps", name, key), f"no model named {asked!r}", fix))
         above.append(name)
     for name in pipeline.expect:
         if name not in pipeline.steps:

@@ -51,29 +51,46 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a step that asks a model will make and ask, found without asking.
+class Asked:
+    """What a step will ask one model.
 
-    rows                 rows its table will have, if the tables it reads are as they were foreseen
-    requests             distinct requests, stored ones included; see `bound`
+    model                its name under `models:`
+    requests             distinct requests, stored ones included
     prompt_chars         characters of all prompts together
     completion_tokens    tokens of all answers together, estimated
     sample               a few prompts, to estimate tokens per character
-    empty                its table without rows, so that later steps can be checked against its columns
-    notes                sentences that people should read before they pay
-    bound                whether so many requests will be asked, or at most so many
-    usable               whether all of its rows can be used by later steps, or at most all of them
     """
 
-    rows: int
+    model: str
     requests: int
     prompt_chars: int
     completion_tokens: int
     sample: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a step that asks a model will make and ask, found without asking.
+
+    rows      rows its table will have, if the tables it reads are as they were foreseen
+    asked     what it asks each of its models
+    empty     its table without rows, so that later steps can be checked against its columns
+    notes     sentences that people should read before they pay
+    bound     whether so many requests will be asked, or at most so many
+    usable    whether all of its rows can be used by later steps, or at most all of them
+    """
+
+    rows: int
+    asked: tuple[Asked, ...]
     empty: pl.DataFrame
     notes: tuple[str, ...] = ()
     bound: Bound = "exact"
     usable: Bound = "exact"
+
+    @property
+    def requests(self) -> int:
+        """Requests to all models."""
+        return sum(one.requests for one in self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +99,7 @@ class Context:
 
     limit      most items that a step may ask a model about, or None
     lineage    names of all steps that this one rests on, in their order
-    summary    facts about the table made, for the manifest and the screen; the step fills it
+    notes      what people should know of the step before they pay
     """
 
     step: str
@@ -91,7 +108,7 @@ class Context:
     complain: Callable[[Key, str, str], SpecError]
     limit: int | None = None
     lineage: tuple[str, ...] = ()
-    summary: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def preview(self, items: pl.DataFrame) -> pl.DataFrame:
         """At most `limit` items, drawn evenly from all; a smaller limit takes some of what a larger one takes."""
@@ -103,8 +120,7 @@ class Context:
 
     def note(self, *sentences: str) -> None:
         """What people should know of this step before they pay."""
-        if sentences:
-            self.summary["notes"] = [*self.summary.get("notes", ()), *sentences]
+        self.notes.extend(sentences)
 
     def check_columns(self, schema: pl.Schema, key: str | Key) -> None:
         """SpecError, with every column, where names or values are such that no table or no file can hold them."""

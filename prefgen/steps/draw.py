@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import polars as pl
 from pydantic import Field, model_validator
 
 from prefgen.personas.controls import Control
 from prefgen.personas.draw import draw_audited
 from prefgen.personas.said import told_found
 from prefgen.spec.fields import InputPath
-from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.pipeline import Grain
 from prefgen.spec.population import Population, read_population
 from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
 _MANY = 100_000  # people; more are drawn where they are counted, and not to see whether the spec is right
 
 
-class Spec(StepSpec):
+class Draw(Step):
     """Draw people. The persona spec is read and checked with the pipeline."""
+
+    kind: ClassVar[str] = "draw"
 
     grain: ClassVar[Grain] = "personas"
 
@@ -40,7 +42,7 @@ class Spec(StepSpec):
     seed: int | None = Field(None, ge=0, lt=2**63, description="Seed of this draw; by default the pipeline's.")
 
     @model_validator(mode="after")
-    def _population_fits(self) -> Spec:
+    def _population_fits(self) -> Draw:
         population = self.population()
         if self.n is None and not population.portraits:
             raise ValueError(
@@ -50,7 +52,7 @@ class Spec(StepSpec):
             raise ValueError("named portraits have no attributes to shuffle\nfix: use the controls none and wrong")
         return self
 
-    def lighter(self) -> Spec:
+    def lighter(self) -> Draw:
         return self if self.n is None or self.n <= _MANY else self.model_copy(update={"n": _MANY})
 
     def population(self) -> Population:
@@ -61,12 +63,12 @@ class Spec(StepSpec):
         """The persona spec and every table or survey file that it names."""
         return self.population().inputs()
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The personas table; the audit of the draw goes into the summary."""
-    del tables  # people come from the spec alone
-    seed = context.seed if spec.seed is None else spec.seed
-    drawn = draw_audited(spec.population(), n=spec.n, seed=seed, controls=spec.controls)
-    context.summary.update(drawn.audit.to_json())
-    context.note(*told_found(context.summary))
-    yield from drawn.people.iter_slices(PART_ROWS)
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The personas table; the audit of the draw goes into the summary."""
+        del tables  # people come from the self alone
+        seed = context.seed if self.seed is None else self.seed
+        drawn = draw_audited(self.population(), n=self.n, seed=seed, controls=self.controls)
+        audit = drawn.audit.to_json()
+        context.note(*told_found(audit))
+        yield from drawn.people.iter_slices(PART_ROWS)
+        return audit

@@ -24,8 +24,9 @@ from prefgen.records import Readout, Request
 from prefgen.spec.fields import InputPath
 from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
-from prefgen.spec.pipeline import Grain, StepSpec
-from prefgen.steps.context import Context, Forecast
+from prefgen.spec.pipeline import Grain
+from prefgen.steps.context import Asked, Context, Forecast
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
@@ -40,7 +41,7 @@ class SlotPrior(Part):
     prior: float = Field(gt=0, le=1, description="Share of the items that is shown in all rotations.")
 
 
-class Spec(StepSpec):
+class Judge(Step):
     """Judgments: one row per persona, item, order and repeat. Items with a `reject_reason` are not asked about.
 
     ```yaml
@@ -52,6 +53,8 @@ class Spec(StepSpec):
     `{prior: 0.2}` costs less: a fifth of the items is shown in all rotations, each of the others in one, and what the
     first show of the slots, persona by persona, is taken out of the others; it needs log-probabilities.
     """
+
+    kind: ClassVar[str] = "judge"
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
     items: str = Field(description="Name of the step with the items.")
@@ -102,34 +105,57 @@ class Spec(StepSpec):
     def inputs(self) -> tuple[Path, ...]:
         return (self.template,) if self.template is not None else ()
 
-    def asks(self) -> str:
-        return self.model
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        return (("model", self.model),)
+
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
+        asked = _questionnaire(self, tables, context)
+        model = context.ask.spec(self.model)
+        to_request = partial(_to_request, spec=self, model=model)
+        context.ask.send(self.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
+        priors = _priors(asked, self, context) if asked.orders.prior_share is not None else None
+        tally, example = Tally(asked.items), None
+        for batch in whole_groups(asked.presentations(), PART_ROWS):
+            frame = measured(_read(asked, batch, self, context), priors)
+            tally.add(frame)
+            example = example or next((to_request(one).messages for one in batch if one.system), None)
+            yield frame
+        return tally.summary() | {"example": example}
+
+    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
+        asked = _questionnaire(self, tables, context)
+        model = context.ask.spec(self.model)
+        systems = {system for system, _ in asked.systems()}
+        pages = _seen(asked, context)
+        system_chars = sum(len(text) for system in systems for _, text in system)
+        some = [system[0][1] for system in sorted(systems) if system][:8]
+        n_requests = len(systems) * pages.n * self.repeats
+        return Forecast(
+            rows=asked.n_presentations,
+            asked=(
+                Asked(
+                    self.model,
+                    n_requests,
+                    prompt_chars=(system_chars * pages.n + pages.chars * len(systems)) * self.repeats,
+                    completion_tokens=n_requests * _expected_tokens(self, model),
+                    sample=(*some, *pages.some),
+                ),
+            ),
+            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.model)),
+            notes=tuple(_notes(self, asked, model)),
+        )
 
 
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
-    asked = _questionnaire(spec, tables, context)
-    model = context.ask.spec(spec.model)
-    to_request = partial(_to_request, spec=spec, model=model)
-    context.ask.send(spec.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
-    priors = _priors(asked, spec, context) if asked.orders.prior_share is not None else None
-    tally, example = Tally(asked.items), None
-    for batch in whole_groups(asked.presentations(), PART_ROWS):
-        frame = measured(_read(asked, batch, spec, context), priors)
-        tally.add(frame)
-        example = example or next((to_request(one).messages for one in batch if one.system), None)
-        yield frame
-    context.summary.update(tally.summary() | {"example": example})
-
-
-def _read(asked: Questionnaire, batch: list[Presentation], spec: Spec, context: Context) -> pl.DataFrame:
+def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, context: Context) -> pl.DataFrame:
     model = context.ask.spec(spec.model)
     requests = [_to_request(one, spec=spec, model=model) for one in batch]
     responses = context.ask.read([request.request_id for request in requests])
     return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model)
 
 
-def _priors(asked: Questionnaire, spec: Spec, context: Context) -> SlotPriors:
+def _priors(asked: Questionnaire, spec: Judge, context: Context) -> SlotPriors:
     """What the items shown in all rotations say of the slots."""
     in_full = [asked.orders.in_full(name) for name in asked.items["item_id"]]
     some = replace(asked, items=asked.items.filter(pl.Series(in_full, dtype=pl.Boolean)))
@@ -137,27 +163,7 @@ def _priors(asked: Questionnaire, spec: Spec, context: Context) -> SlotPriors:
     return learnt(_read(some, batch, spec, context) for batch in groups if batch)
 
 
-def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
-    """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
-    asked = _questionnaire(spec, tables, context)
-    model = context.ask.spec(spec.model)
-    systems = {system for system, _ in asked.systems()}
-    pages = _seen(asked, context)
-    system_chars = sum(len(text) for system in systems for _, text in system)
-    some = [system[0][1] for system in sorted(systems) if system][:8]
-    n_requests = len(systems) * pages.n * spec.repeats
-    return Forecast(
-        rows=asked.n_presentations,
-        requests=n_requests,
-        prompt_chars=(system_chars * pages.n + pages.chars * len(systems)) * spec.repeats,
-        completion_tokens=n_requests * _expected_tokens(spec, model),
-        sample=(*some, *pages.some),
-        empty=measured(to_rows(asked, [], [], [], readout=spec.readout, model=model.model)),
-        notes=tuple(_notes(spec, asked, model)),
-    )
-
-
-def _notes(spec: Spec, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
+def _notes(spec: Judge, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
     """What of this step people should know before they pay for it."""
     if spec.repeats > 1 and model.temperature == 0:
         yield f"{spec.repeats} repeats at temperature 0 are {spec.repeats} times the same answer: set the model's `temperature`, or `repeats: 1`"
@@ -205,16 +211,16 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
     return _Seen(len(known), chars, tuple(some[:_SAMPLE]))
 
 
-def _expected_tokens(spec: Spec, model: ModelSpec) -> int:
+def _expected_tokens(spec: Judge, model: ModelSpec) -> int:
     typical: dict[Readout, int] = {"logprobs": 1, "text": 2, "certainty": 5, "reason": 60}
     return min(typical[spec.readout], _max_tokens(spec, model))
 
 
-def _max_tokens(spec: Spec, model: ModelSpec) -> int:
+def _max_tokens(spec: Judge, model: ModelSpec) -> int:
     return model.max_tokens or MAX_TOKENS[spec.readout]
 
 
-def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) -> Questionnaire:
+def _questionnaire(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
     personas, items = tables[spec.as_].read(), tables[spec.items].read()
     if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
@@ -238,13 +244,13 @@ def _questionnaire(spec: Spec, tables: Mapping[str, Table], context: Context) ->
     return Questionnaire(prompts, personas, context.preview(items), _orders(spec, context.seed), spec.repeats)
 
 
-def _orders(spec: Spec, seed: int) -> Orders:
+def _orders(spec: Judge, seed: int) -> Orders:
     if isinstance(spec.orders, SlotPrior):
         return Orders(prior_share=spec.orders.prior, seed=seed)
     return Orders(("balanced",) if spec.orders == "balanced" else tuple(spec.orders))
 
 
-def _to_request(one: Presentation, *, spec: Spec, model: ModelSpec) -> Request:
+def _to_request(one: Presentation, *, spec: Judge, model: ModelSpec) -> Request:
     return Request(
         model=model.model,
         revision=model.identity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import polars as pl
@@ -10,13 +10,14 @@ from pydantic import Field
 
 from prefgen.spec.condition import Condition, condition_over
 from prefgen.spec.document import Key
-from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.product import complaints_of
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
 
 
-class Spec(StepSpec):
+class Keep(Step):
     """Every row stays, in its order; a row for which a condition is not true gets a `reject_reason`.
 
     ```yaml
@@ -26,6 +27,8 @@ class Spec(StepSpec):
 
     A condition that cannot be told (a measure that is null) counts as not true. A row dropped before keeps its reason.
     """
+
+    kind: ClassVar[str] = "keep"
 
     keep: str = Field(description="Name of the step whose rows are judged.")
     where: str | dict[str, str] = Field(
@@ -37,32 +40,32 @@ class Spec(StepSpec):
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("keep", self.keep),)
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The rows of the table read, with `reject_reason` filled."""
-    table = tables[spec.keep]
-    rules = {spec.where: spec.where} if isinstance(spec.where, str) else spec.where
-    conditions: dict[str, Condition] = {}
-    for reason, where in rules.items():
-        with complaints_of(context, _at(spec, reason)):
-            conditions[reason] = condition_over(where, table.schema)
-    if all(condition.row_wise for condition in conditions.values()):
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The rows of the table read, with `reject_reason` filled."""
+        table = tables[self.keep]
+        rules = {self.where: self.where} if isinstance(self.where, str) else self.where
+        conditions: dict[str, Condition] = {}
+        for reason, where in rules.items():
+            with complaints_of(context, _at(self, reason)):
+                conditions[reason] = condition_over(where, table.schema)
+        if all(condition.row_wise for condition in conditions.values()):
+            for frame in table.frames():
+                yield _marked(frame, _passed(self, conditions, frame, context))
+            return None
+        # A condition that looks at other rows (an average, a window) needs them all; parts keep their boundaries.
+        passed = [answer.rechunk() for answer in _passed(self, conditions, table.read(), context)]
+        start = 0
         for frame in table.frames():
-            yield _marked(frame, _passed(spec, conditions, frame, context))
-        return
-    # A condition that looks at other rows (an average, a window) needs them all; parts keep their boundaries.
-    passed = [answer.rechunk() for answer in _passed(spec, conditions, table.read(), context)]
-    start = 0
-    for frame in table.frames():
-        yield _marked(frame, [answer.slice(start, frame.height) for answer in passed])
-        start += frame.height
+            yield _marked(frame, [answer.slice(start, frame.height) for answer in passed])
+            start += frame.height
+        return None
 
 
-def _at(spec: Spec, reason: str) -> Key:
+def _at(spec: Keep, reason: str) -> Key:
     return ("where",) if isinstance(spec.where, str) else ("where", reason)
 
 
-def _passed(spec: Spec, conditions: Mapping[str, Condition], rows: pl.DataFrame, context: Context) -> list[pl.Series]:
+def _passed(spec: Keep, conditions: Mapping[str, Condition], rows: pl.DataFrame, context: Context) -> list[pl.Series]:
     """For every condition whether it holds, under the name of its reason."""
     found = []
     for reason, condition in conditions.items():

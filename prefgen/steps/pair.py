@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,18 +11,21 @@ from pydantic import Field
 
 from prefgen.judging.aggregate import preference_columns
 from prefgen.judging.pairs import PairRule, pairs
-from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
 
 
-class Spec(StepSpec):
+class Pair(Step):
     """Pairs from what the kept judgments of each persona and item add up to.
 
     ```yaml
     pairs: {pair: chosen_vs_other, from: kept, items: questions}
     ```
     """
+
+    kind: ClassVar[str] = "pair"
 
     pair: PairRule = Field(
         description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely."
@@ -40,26 +43,26 @@ class Spec(StepSpec):
         named = (("from", self.from_), ("items", self.items))
         return (*named, ("weight", self.weight)) if self.weight is not None else named
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """Pairs, in the order of the judgments."""
-    judgments = tables[spec.from_]
-    missing = {"judgment_id", "choice", "p"} - set(judgments.schema)
-    if missing:
-        raise context.error(
-            "from",
-            f"{spec.from_!r} has no judgments (no column {min(missing)!r})",
-            "name a `judge` step, or a `keep` of one",
-        )
-    items = tables[spec.items].read()
-    if not {"item_id", "options"} <= set(items.columns):
-        raise context.error(
-            "items", f"{spec.items!r} has no items (no column `options`)", "name the step that was judged"
-        )
-    weights = _Weights.of(tables[spec.weight].read(), context) if spec.weight is not None else None
-    for frame in judgments.frames(preference_columns(judgments.schema, coordinates=True)):
-        made = pairs(frame, items, rule=spec.pair)
-        yield made if weights is None else weights.on(made)
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """Pairs, in the order of the judgments."""
+        judgments = tables[self.from_]
+        missing = {"judgment_id", "choice", "p"} - set(judgments.schema)
+        if missing:
+            raise context.error(
+                "from",
+                f"{self.from_!r} has no judgments (no column {min(missing)!r})",
+                "name a `judge` step, or a `keep` of one",
+            )
+        items = tables[self.items].read()
+        if not {"item_id", "options"} <= set(items.columns):
+            raise context.error(
+                "items", f"{self.items!r} has no items (no column `options`)", "name the step that was judged"
+            )
+        weights = _Weights.of(tables[self.weight].read(), context) if self.weight is not None else None
+        for frame in judgments.frames(preference_columns(judgments.schema, coordinates=True)):
+            made = pairs(frame, items, rule=self.pair)
+            yield made if weights is None else weights.on(made)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

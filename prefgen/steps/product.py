@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 from pydantic import Field
@@ -14,8 +14,8 @@ from prefgen.spec.condition import ConditionError, condition_over
 from prefgen.spec.document import Key
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.fields import Spec as SpecPart
-from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step
 from prefgen.store.objects import frame_of
 from prefgen.store.rows import read_rows_with_notes
 from prefgen.store.table import Table
@@ -48,7 +48,7 @@ class FromStep(SpecPart):
 Axis = list[Scalar] | list[dict[str, Scalar]] | Tree | FromFile | FromStep
 
 
-class Spec(StepSpec):
+class Product(Step):
     """Every combination of the axes, the last axis changing fastest.
 
     ```yaml
@@ -59,6 +59,8 @@ class Spec(StepSpec):
         dimension: [{dimension: care, first: "...", second: "..."}]
     ```
     """
+
+    kind: ClassVar[str] = "product"
 
     product: dict[Name, Axis] = Field(
         min_length=1,
@@ -75,27 +77,27 @@ class Spec(StepSpec):
     def inputs(self) -> tuple[Path, ...]:
         return tuple(axis.file for axis in self.product.values() if isinstance(axis, FromFile))
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """One row per combination: the columns of every axis."""
-    frames = {name: _axis(name, axis, tables, context) for name, axis in spec.product.items()}
-    n_rows = 1
-    for frame in frames.values():
-        n_rows *= frame.height
-    if n_rows > MAX_ROWS:
-        raise context.error("product", f"{n_rows:,} combinations, at most {MAX_ROWS:,}", "shorten an axis")
-    rows: pl.DataFrame | None = None
-    for name, frame in frames.items():
-        twice = sorted(set(frame.columns) & set(rows.columns)) if rows is not None else []
-        if twice:
-            raise context.error(
-                ("product", name), f"column {twice[0]!r} stands on two axes", "rename it on one of them"
-            )
-        rows = frame if rows is None else rows.join(frame, how="cross", maintain_order="left_right")
-    assert rows is not None
-    if spec.where is not None:
-        rows = filtered(rows, spec.where, "where", context)
-    yield rows
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """One row per combination: the columns of every axis."""
+        frames = {name: _axis(name, axis, tables, context) for name, axis in self.product.items()}
+        n_rows = 1
+        for frame in frames.values():
+            n_rows *= frame.height
+        if n_rows > MAX_ROWS:
+            raise context.error("product", f"{n_rows:,} combinations, at most {MAX_ROWS:,}", "shorten an axis")
+        rows: pl.DataFrame | None = None
+        for name, frame in frames.items():
+            twice = sorted(set(frame.columns) & set(rows.columns)) if rows is not None else []
+            if twice:
+                raise context.error(
+                    ("product", name), f"column {twice[0]!r} stands on two axes", "rename it on one of them"
+                )
+            rows = frame if rows is None else rows.join(frame, how="cross", maintain_order="left_right")
+        assert rows is not None
+        if self.where is not None:
+            rows = filtered(rows, self.where, "where", context)
+        yield rows
+        return None
 
 
 def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,8 +12,9 @@ from pydantic import Field
 
 from prefgen.errors import one_of
 from prefgen.judging.aggregate import preference_columns, preferences
-from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ _P = "^p_([A-Z]|tie|na)$"  # all answers that compete: options, a tie, does not 
 _CELLS = 2_000_000  # item x persona x persona of one block
 
 
-class Spec(StepSpec):
+class Weigh(Step):
     """One row per drawn persona and item with a kept choice: persona_id, item_id, the measure, weight.
 
     ```yaml
@@ -39,6 +40,8 @@ class Spec(StepSpec):
     a tie, `na`). All but `tier` weigh by measure^alpha. Where n is below `least`, what compares with others is null and
     the weight 0. `weight` has mean 1 over the other rows of a persona, so it can stand beside any learning rate.
     """
+
+    kind: ClassVar[str] = "weigh"
 
     weigh: Literal["tier", "divergence", "vote", "margin"] = Field(description="How a preference is weighed.")
     from_: str = Field(alias="from", description="Name of a step whose rows are judgments.")
@@ -59,43 +62,44 @@ class Spec(StepSpec):
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("from", self.from_),)
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The weights, in the order of the judgments."""
-    table = tables[spec.from_]
-    if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
-        raise context.error("from", f"{spec.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one")
-    columns = preference_columns(table.schema, coordinates=False)
-    chosen = pl.concat(
-        [
-            _choices(pl.concat(table.parts[start : start + _PARTS]).select(columns))
-            for start in range(0, len(table.parts), _PARTS)
-        ]
-    )
-    _check_target(spec, chosen, tables, context)
-    n_personas = _personas(table)
-    measured = _MEASURES[spec.weigh](chosen, n_personas)
-    if spec.weigh != "margin":
-        least = -(-(n_personas - 1) // 2) if spec.least is None else spec.least
-        measured = _where_enough_answered(measured, chosen, spec.weigh, least)
-        if unmeasured := measured[spec.weigh].null_count():
-            context.note(
-                f"{unmeasured:,} of {measured.height:,} preferences weigh 0: fewer than {least} other personas have a kept choice on the item"
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The weights, in the order of the judgments."""
+        table = tables[self.from_]
+        if not {"persona_id", "item_id", "item_choice", "control", "p", "reject_reason"} <= set(table.schema):
+            raise context.error(
+                "from", f"{self.from_!r} has no judgments", "name a `judge: pick` step, or a `keep` of one"
             )
-    weighed = (
-        tier_weights(measured, n_personas, alpha=spec.alpha, beta=spec.beta)
-        if spec.weigh == "tier"
-        else _powers(measured, spec.weigh, spec.alpha)
-    )
-    if spec.target is not None:
-        weighed = weighed.with_columns(
-            weight=pl.when(pl.col("persona_id") == spec.target).then("weight").otherwise(0.0)
+        columns = preference_columns(table.schema, coordinates=False)
+        chosen = pl.concat(
+            [
+                _choices(pl.concat(table.parts[start : start + _PARTS]).select(columns))
+                for start in range(0, len(table.parts), _PARTS)
+            ]
         )
-    context.summary["personas"] = n_personas
-    yield weighed
+        _check_target(self, chosen, tables, context)
+        n_personas = _personas(table)
+        measured = _MEASURES[self.weigh](chosen, n_personas)
+        if self.weigh != "margin":
+            least = -(-(n_personas - 1) // 2) if self.least is None else self.least
+            measured = _where_enough_answered(measured, chosen, self.weigh, least)
+            if unmeasured := measured[self.weigh].null_count():
+                context.note(
+                    f"{unmeasured:,} of {measured.height:,} preferences weigh 0: fewer than {least} other personas have a kept choice on the item"
+                )
+        weighed = (
+            tier_weights(measured, n_personas, alpha=self.alpha, beta=self.beta)
+            if self.weigh == "tier"
+            else _powers(measured, self.weigh, self.alpha)
+        )
+        if self.target is not None:
+            weighed = weighed.with_columns(
+                weight=pl.when(pl.col("persona_id") == self.target).then("weight").otherwise(0.0)
+            )
+        yield weighed
+        return {"personas": n_personas}
 
 
-def _check_target(spec: Spec, chosen: pl.DataFrame, tables: Mapping[str, Table], context: Context) -> None:
+def _check_target(spec: Weigh, chosen: pl.DataFrame, tables: Mapping[str, Table], context: Context) -> None:
     """The target is one of the people drawn, which a plan knows too, and something that it chose was kept."""
     if spec.target is None:
         return

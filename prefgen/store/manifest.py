@@ -42,19 +42,19 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
     """
     prints: dict[str, str] = {}
     for name, step in pipeline.steps.items():
-        asked = step.asks()
+        asked = [model for _, model in step.asks()]
         prints[name] = content_id(
             "step",
             {
                 "prefgen": __version__,  # a newer one may make other rows from the same answers
-                "kind": type(step).__module__,
+                "kind": step.kind,
                 "spec": _replaced(
                     step.model_dump(mode="json", by_alias=True),
                     {str(path): file_sha256(path) for path in step.inputs()},
                 ),
                 "seed": pipeline.seed,
                 "limit": pipeline.limit if asked else None,
-                "model": None if asked is None else _said_model(pipeline, asked),
+                "models": [_said_model(pipeline, model) for model in asked],
                 "above": [prints[read] for _, read in step.reads()],
             },
         )
@@ -81,7 +81,7 @@ def step_account(
     rows_in: int,
     table: Table,
     summary: Mapping[str, Any],
-    model: str | None,
+    models: Sequence[str],
     asked: Mapping[str, Any],
     seconds: float,
 ) -> Account:
@@ -95,7 +95,7 @@ def step_account(
         "kind": kind,
         "grain": grain,
         "fingerprint": fingerprint,
-        "model": model,
+        "model": ", ".join(models) or None,
         "rows_in": rows_in,
         "rows": table.n_rows,
         "kept": table.n_rows - sum(dropped.values()),

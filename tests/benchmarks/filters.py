@@ -31,7 +31,6 @@ _GOAL = 4.0
 def prepare(folder: Path, n_judgments: int) -> None:
     """The tables personas, items and answers of a run over `n_judgments`, as `prefgen run` would leave them."""
     from prefgen.flow.pipeline import context_of, load
-    from prefgen.steps import kind, kind_of
     from prefgen.store.folder import RunFolder
     from prefgen.store.table import PART_ROWS, Table
     from tests.benchmarks.replayed import AtOnce
@@ -47,13 +46,13 @@ def prepare(folder: Path, n_judgments: int) -> None:
     tables: dict[str, Table] = {}
     for name in ("personas", "items"):
         spec = pipeline.steps[name]
-        made = kind(kind_of(spec)).make(spec, tables, context_of(pipeline, name, asker))
+        made = spec.make(tables, context_of(pipeline, name, asker))
         out.write_table(name, made, fingerprint="", account=_no_account)
         tables[name] = out.table(name)
     people = tables["personas"].read()
     few = {**tables, "personas": Table.of("personas", [people.head(a_part)])}
     spec = pipeline.steps["answers"]
-    (part,) = kind("judge").make(spec, few, context_of(pipeline, "answers", asker))
+    (part,) = spec.make(few, context_of(pipeline, "answers", asker))
 
     def tiles() -> Iterator[pl.DataFrame]:
         for start in range(0, n_people, a_part):
@@ -75,7 +74,6 @@ def ours(folder: Path) -> None:
     """keep, weigh, pair and the exports, from and to files; seconds of each into seconds.json."""
     from prefgen.flow.pipeline import context_of, load
     from prefgen.publish.exports.write import write_exports
-    from prefgen.steps import kind, kind_of
     from prefgen.store.folder import RunFolder
     from tests.benchmarks.replayed import AtOnce
 
@@ -85,7 +83,7 @@ def ours(folder: Path) -> None:
     for name in ("kept", "weights", "pairs"):
         began = time.perf_counter()
         spec = pipeline.steps[name]
-        made = kind(kind_of(spec)).make(spec, tables, context_of(pipeline, name, AtOnce(pipeline)))
+        made = spec.make(tables, context_of(pipeline, name, AtOnce(pipeline)))
         out.write_table(name, made, fingerprint="", account=_no_account)
         tables[name] = out.table(name)
         seconds[name] = time.perf_counter() - began

@@ -18,7 +18,6 @@ from prefgen.flow.pipeline import context_of, load
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
-from prefgen.steps import kind, kind_of
 from prefgen.store.table import Table
 
 
@@ -79,7 +78,7 @@ def fill(pipeline_path: Path, path: Path) -> None:
     with ResponseStore(path) as store:
         asker = _Filling(pipeline, store)
         for name, spec in pipeline.steps.items():
-            made = kind(kind_of(spec)).make(spec, tables, context_of(pipeline, name, asker))
+            made = spec.make(tables, context_of(pipeline, name, asker))
             try:
                 tables[name] = Table.of(name, made)
             except _FilledError:

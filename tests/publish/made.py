@@ -42,7 +42,7 @@ def pipeline_in(folder: Path, *, exports: str = "judgments, dpo", more: str = ""
     """A pipeline of people, questions, answers and kept answers."""
     (folder / "people.yaml").write_text(_PEOPLE)
     (folder / "town.yaml").write_text(_YAML.format(exports=exports, more=more))
-    return load_pipeline(folder / "town.yaml", kinds=KINDS, spec_of=lambda name: kind(name).Spec)
+    return load_pipeline(folder / "town.yaml", kinds=KINDS, spec_of=kind)
 
 
 def people(n: int = 4) -> pl.DataFrame:
@@ -262,7 +262,7 @@ def _account(name: str, kind: str, table: Table) -> dict[str, object]:
         rows_in=0,
         table=table,
         summary=summaries.get(name, {}),
-        model="judge" if kind == "judge" else None,
+        models=["judge"] if kind == "judge" else [],
         asked={},
         seconds=0.5,
     )

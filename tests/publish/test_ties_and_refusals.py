@@ -33,10 +33,10 @@ def answer(request: Request) -> str:
 @pytest.fixture(scope="module")
 def exported() -> dict[str, pl.DataFrame]:
     rows = [{"item_id": name, "prompt": f"Which about {name}?", "options": ["tea", "coffee"]} for name in SAYS]
-    items = pl.concat(table.make(table.Spec.model_validate({"table": rows}), {}, context()))
+    items = pl.concat(table.TableStep.model_validate({"table": rows}).make({}, context()))
     tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [items])}
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text", "also": ["tie", "na"]}
-    answers = Table.of("answers", judge.make(judge.Spec.model_validate(said), tables, context(answer)))
+    answers = Table.of("answers", judge.Judge.model_validate(said).make(tables, context(answer)))
     source = source_of(answers, Beside((tables["people"],), (tables["items"],)), seed=1)
     return {name: pl.concat(rows_of(preset, source)) for name, preset in PRESETS.items() if name not in ALWAYS}
 

@@ -1,6 +1,6 @@
 """A stand-in for the engine room: it answers by a rule and remembers what it was asked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,6 +12,8 @@ from prefgen.records import Request, Response
 from prefgen.spec.document import Document, Key
 from prefgen.spec.models import ModelSpec, OpenAIModel
 from prefgen.steps.context import Context
+from prefgen.steps.step import Output, Step
+from prefgen.store.table import Table
 
 
 class Answering:
@@ -71,3 +73,10 @@ PEOPLE = pl.DataFrame(
     },
     schema_overrides={"control": pl.String, "control_of": pl.String},
 )
+
+
+def summary_of(step: Step, tables: Mapping[str, Table], here: Context) -> dict[str, Any]:
+    """What a step says of its table."""
+    output = Output(step, tables, here)
+    list(output)
+    return output.summary

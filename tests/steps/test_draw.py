@@ -14,6 +14,7 @@ from prefgen.steps import draw
 from prefgen.steps.context import Context
 from prefgen.store.table import PART_ROWS
 from tests.personas.specs import VOTES, population
+from tests.steps.asking import summary_of
 
 SPECS = Path(__file__).parents[2] / "persona_specs"
 
@@ -25,12 +26,12 @@ def context(seed: int = 7) -> Context:
     return Context(step="people", seed=seed, ask=None, complain=complain)  # type: ignore[arg-type]
 
 
-def step(folder: Path, **keys) -> draw.Spec:
-    return draw.Spec.model_validate(keys, context=folder)
+def step(folder: Path, **keys) -> draw.Draw:
+    return draw.Draw.model_validate(keys, context=folder)
 
 
-def made(spec: draw.Spec, at: Context | None = None) -> pl.DataFrame:
-    return pl.concat(draw.make(spec, {}, at or context()))
+def made(spec: draw.Draw, at: Context | None = None) -> pl.DataFrame:
+    return pl.concat(spec.make({}, at or context()))
 
 
 def test_the_seven_come_with_their_control():
@@ -42,11 +43,11 @@ def test_the_seven_come_with_their_control():
 def test_the_summary_has_the_audit_and_the_source(tmp_path):
     at = context()
     population(tmp_path, attributes={"vote": VOTES}, source="a survey")
-    made(step(tmp_path, draw="people.yaml", n=100), at)
-    assert at.summary["population"] == "town"
-    assert at.summary["source"] == ("a survey",)
-    assert at.summary["n"] == 100
-    assert [row["table"] for row in at.summary["audit"]] == ["vote"]
+    summary = summary_of(step(tmp_path, draw="people.yaml", n=100), {}, at)
+    assert summary["population"] == "town"
+    assert summary["source"] == ("a survey",)
+    assert summary["n"] == 100
+    assert [row["table"] for row in summary["audit"]] == ["vote"]
 
 
 def test_the_seed_of_the_step_goes_before_that_of_the_pipeline(tmp_path):
@@ -65,7 +66,7 @@ def test_every_file_that_decides_is_an_input(tmp_path):
 
 def test_large_draws_come_in_parts(tmp_path):
     population(tmp_path, attributes={"vote": VOTES})
-    parts = list(draw.make(step(tmp_path, draw="people.yaml", n=PART_ROWS + 5), {}, context()))
+    parts = list(step(tmp_path, draw="people.yaml", n=PART_ROWS + 5).make({}, context()))
     assert [part.height for part in parts] == [PART_ROWS, 5]
 
 
@@ -91,5 +92,5 @@ def test_a_plan_hears_what_was_found_in_a_survey(tmp_path):
     population(tmp_path, microdata={"file": "survey.csv", "columns": ["region", "vote"]})
     at = context()
     made(step(tmp_path, draw="people.yaml", n=11), at)
-    assert "levels of region (respondents): 'Total' 1, '01' 5, '02' 5" in at.summary["notes"]
-    assert any("'Total'" in note and "row of totals" in note for note in at.summary["notes"])
+    assert "levels of region (respondents): 'Total' 1, '01' 5, '02' 5" in at.notes
+    assert any("'Total'" in note and "row of totals" in note for note in at.notes)

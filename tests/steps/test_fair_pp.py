@@ -17,13 +17,11 @@ PIPELINE = Path(__file__).parents[2] / "pipelines" / "fair_pp.yaml"
 
 @pytest.fixture(scope="module")
 def items() -> pl.DataFrame:
-    pipeline = load_pipeline(PIPELINE, kinds=KINDS, spec_of=lambda name: kind(name).Spec)
+    pipeline = load_pipeline(PIPELINE, kinds=KINDS, spec_of=kind)
     tables: dict[str, Table] = {}
     for name in ("cells", "questions"):
         spec = pipeline.steps[name]
-        made = kind("product" if name == "cells" else "table").make(
-            spec, tables, Context(name, pipeline.seed, None, pipeline.error)
-        )
+        made = spec.make(tables, Context(name, pipeline.seed, None, pipeline.error))
         tables[name] = Table.of(name, made)
     return tables["questions"].read()
 

@@ -15,13 +15,13 @@ from prefgen.records import Request, Response
 from prefgen.steps import judge
 from prefgen.store.table import Table
 from tests.judging.made import ITEMS
-from tests.steps.asking import PEOPLE, Answering, context
+from tests.steps.asking import PEOPLE, Answering, context, summary_of
 
 TABLES = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [ITEMS])}
 
 
-def spec(**facts: object) -> judge.Spec:
-    return judge.Spec.model_validate(
+def spec(**facts: object) -> judge.Judge:
+    return judge.Judge.model_validate(
         {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text", **facts}
     )
 
@@ -33,33 +33,34 @@ def slot_of(request: Request, words: str) -> str:
 
 def test_a_judge_who_likes_an_option_prefers_it_in_either_slot() -> None:
     here = context(lambda request: slot_of(request, " that" if "What?" in request.messages[-1][1] else " she"))
-    rows = pl.concat(judge.make(spec(), TABLES, here))
+    rows = pl.concat(spec().make(TABLES, here))
     assert rows.height == 3 * 2 * 3
     assert set(rows.filter(item_id="i")["choice"]) == {"B"}
     assert set(rows.filter(item_id="j")["choice"]) == {"A"}
     assert rows["order_agreement"].all()
-    assert here.summary["position_bias"]["value"] == pytest.approx(0.0)
+    assert summary_of(spec(), TABLES, here)["position_bias"]["value"] == pytest.approx(0.0)
 
 
 def test_a_judge_who_sees_only_slots_shows_as_position_bias() -> None:
     here = context(lambda _: "A")
-    rows = pl.concat(judge.make(spec(), TABLES, here))
+    rows = pl.concat(spec().make(TABLES, here))
     assert not rows["order_agreement"].any()
-    assert here.summary["position_bias"]["value"] == 1.0
-    assert here.summary["first_slot"]["value"] == 1.0
+    summary = summary_of(spec(), TABLES, here)
+    assert summary["position_bias"]["value"] == 1.0
+    assert summary["first_slot"]["value"] == 1.0
 
 
 def test_no_persona_gets_the_answer_of_another() -> None:
     def by_name(request: Request) -> str:
         return "A" if any("Ann" in text for _, text in request.messages) else "B"
 
-    rows = pl.concat(judge.make(spec(orders=["given"]), TABLES, context(by_name)))
+    rows = pl.concat(spec(orders=["given"]).make(TABLES, context(by_name)))
     assert dict(rows.select("persona_id", "choice").iter_rows()) == {"ann": "A", "bob": "B", "none": "B"}
 
 
 def test_the_no_persona_control_has_no_system_message() -> None:
     here = context()
-    list(judge.make(spec(), TABLES, here))
+    list(spec().make(TABLES, here))
     assert isinstance(here.ask, Answering)
     systems = [request for request in here.ask.asked if request.messages[0][0] == "system"]
     assert len(here.ask.asked) - len(systems) == 2 * 3
@@ -68,7 +69,7 @@ def test_the_no_persona_control_has_no_system_message() -> None:
 
 def test_every_repeat_is_asked_for_itself() -> None:
     here = context()
-    rows = pl.concat(judge.make(spec(repeats=3), TABLES, here))
+    rows = pl.concat(spec(repeats=3).make(TABLES, here))
     assert rows["request_id"].n_unique() == rows.height == 3 * 2 * 3 * 3
     assert rows["judgment_id"].n_unique() == rows.height
 
@@ -87,7 +88,7 @@ def test_every_repeat_is_asked_for_itself() -> None:
 def test_non_answers_end_as_rows_that_say_what_they_are(
     said: str | Response, status: str, choice: str | None, reason: str | None
 ) -> None:
-    rows = pl.concat(judge.make(spec(), TABLES, context(lambda _: said)))
+    rows = pl.concat(spec().make(TABLES, context(lambda _: said)))
     assert rows.height == 18
     assert set(rows["status"]) == {status}
     assert set(rows["choice"]) == {choice}
@@ -95,13 +96,13 @@ def test_non_answers_end_as_rows_that_say_what_they_are(
 
 
 def test_the_option_marked_neither_is_na_in_any_slot() -> None:
-    rows = pl.concat(judge.make(spec(), TABLES, context(lambda request: slot_of(request, " neither"))))
+    rows = pl.concat(spec().make(TABLES, context(lambda request: slot_of(request, " neither"))))
     assert set(rows.select("status", "choice", "reject_reason").iter_rows()) == {("na", "C", None)}
     assert set(rows["slot"]) == {"A", "B", "C"}
 
 
 def test_the_failed_row_keeps_the_servers_words() -> None:
-    rows = pl.concat(judge.make(spec(), TABLES, context(lambda _: Response("", failure="HTTP 400: too rude"))))
+    rows = pl.concat(spec().make(TABLES, context(lambda _: Response("", failure="HTTP 400: too rude"))))
     assert set(rows["failure"]) == {"HTTP 400: too rude"}
 
 
@@ -115,8 +116,8 @@ def test_the_failed_row_keeps_the_servers_words() -> None:
 def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: object, repeats: int, readout: str) -> None:
     here = context(lambda _: "Answer: A")
     asked = spec(orders=orders, repeats=repeats, readout=readout)
-    forecast = judge.foresee(asked, TABLES, here)
-    frames = list(judge.make(asked, TABLES, here))
+    forecast = asked.foresee(TABLES, here)
+    frames = list(asked.make(TABLES, here))
     assert isinstance(here.ask, Answering)
     assert forecast.rows == sum(frame.height for frame in frames)
     assert forecast.requests == len({request.request_id for request in here.ask.asked})
@@ -125,7 +126,7 @@ def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: object, repea
 
 def test_people_who_are_the_same_are_asked_once() -> None:
     twins = {**TABLES, "people": Table.of("people", [PEOPLE.with_columns(text=pl.lit("You are a twin."))])}
-    assert judge.foresee(spec(), twins, context()).requests == 6
+    assert spec().foresee(twins, context()).requests == 6
 
 
 def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: object) -> None:
@@ -134,17 +135,17 @@ def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: obje
     page = Path(str(tmp_path)) / "page.jinja"
     page.write_text("{{ item.prompt }} {% for slot, text in options %}[{{ slot }}] {{ text }} {% endfor %}")
     here = context()
-    list(judge.make(spec(template=str(page)), TABLES, here))
+    list(spec(template=str(page)).make(TABLES, here))
     assert isinstance(here.ask, Answering)
     assert here.ask.asked[0].messages[1][1] == "What? [A] this [B] that [C] neither"
     for wrong in ("{{ item.secret }}", "{{ ''.__class__.__mro__ }}", "{% if %}", "{{ 1 / 0 }}"):
         page.write_text(wrong)
         with pytest.raises(SpecError, match=r"steps\.s\.template"):
-            judge.foresee(spec(template=str(page)), TABLES, context())
+            spec(template=str(page)).foresee(TABLES, context())
 
 
 def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None:
-    assert judge.foresee(spec(), TABLES, context(limit=1)).rows == 3 * 3
+    assert spec().foresee(TABLES, context(limit=1)).rows == 3 * 3
     items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1000)], "n": range(1000)})
     some, more = (context(limit=limit).preview(items)["n"].to_list() for limit in (50, 200))
     assert len(some) == 50
@@ -156,7 +157,7 @@ def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None
 
 def test_parts_never_cut_through_one_persona_and_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "PART_ROWS", 3)
-    frames = list(judge.make(spec(), TABLES, context()))
+    frames = list(spec().make(TABLES, context()))
     assert len(frames) > 1
     groups = [set(frame.select("persona_id", "item_id").iter_rows()) for frame in frames]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 6
@@ -199,7 +200,7 @@ def test_a_slot_prior_gives_what_all_rotations_give_for_less(k: int) -> None:
     tables = {**TABLES, "items": Table.of("items", [items])}
     here = context(by_utility(utility, bias))
     cheap = spec(readout="logprobs", orders={"prior": 0.25})
-    rows = pl.concat(judge.make(cheap, tables, here))
+    rows = pl.concat(cheap.make(tables, here))
     assert rows.height < 0.5 * 3 * 120 * k + 3 * 120
     assert rows["debiased"].all()
     assert set(rows["p_read"].round(6)) == {0.9}
@@ -218,7 +219,7 @@ def test_one_unread_order_leaves_no_probability_and_no_pair() -> None:
             else slot_of(request, " this" if "What?" in page else " she")
         )
 
-    rows = pl.concat(judge.make(spec(), TABLES, context(one_refusal)))
+    rows = pl.concat(spec().make(TABLES, context(one_refusal)))
     assert rows.filter(item_id="i")["p_choice"].null_count() == 9
     assert rows.filter(item_id="i")["item_choice"].null_count() == 9
     assert pairs(rows, ITEMS).filter(item_id="i").is_empty()
@@ -226,9 +227,9 @@ def test_one_unread_order_leaves_no_probability_and_no_pair() -> None:
 
 
 def test_reasons_and_the_words_beside_a_certainty_are_kept() -> None:
-    rows = pl.concat(judge.make(spec(readout="reason"), TABLES, context(lambda _: "It is kinder.\nAnswer: A")))
+    rows = pl.concat(spec(readout="reason").make(TABLES, context(lambda _: "It is kinder.\nAnswer: A")))
     assert set(rows["reason"]) == {"It is kinder."}
-    rows = pl.concat(judge.make(spec(readout="certainty"), TABLES, context(lambda _: "A 70\nI know such people.")))
+    rows = pl.concat(spec(readout="certainty").make(TABLES, context(lambda _: "A 70\nI know such people.")))
     assert set(rows.select("reason", "certainty").iter_rows()) == {("I know such people.", 70)}
 
 
@@ -242,7 +243,7 @@ def test_reasons_and_the_words_beside_a_certainty_are_kept() -> None:
     ],
 )
 def test_what_a_plan_should_say_is_said(facts: dict[str, object], note: str | None) -> None:
-    notes = judge.foresee(spec(**facts), TABLES, context()).notes
+    notes = spec(**facts).foresee(TABLES, context()).notes
     assert (len(notes) == 1 and note in notes[0]) if note else not notes
 
 

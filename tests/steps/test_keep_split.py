@@ -13,8 +13,8 @@ from tests.steps.asking import context
 
 def kept(rows: pl.DataFrame, where: object, parts: int = 1) -> pl.DataFrame:
     frames = list(rows.iter_slices(max(1, -(-rows.height // parts))))
-    spec = keep.Spec.model_validate({"keep": "t", "where": where})
-    return pl.concat(keep.make(spec, {"t": Table.of("t", frames)}, context()))
+    spec = keep.Keep.model_validate({"keep": "t", "where": where})
+    return pl.concat(spec.make({"t": Table.of("t", frames)}, context()))
 
 
 NUMBERS = pl.DataFrame({"n": [1, 2, 3, None], "who": ["a", "b", "a", "b"]})
@@ -47,8 +47,8 @@ def test_filters_keep_order_and_never_invent_rows(numbers: list[int | None], par
 
 
 def parted(rows: pl.DataFrame, by: list[str], test: float = 0.3) -> pl.DataFrame:
-    spec = split.Spec.model_validate({"split": "t", "by": by, "test": test})
-    return pl.concat(split.make(spec, {"t": Table.of("t", [rows])}, context()))
+    spec = split.Split.model_validate({"split": "t", "by": by, "test": test})
+    return pl.concat(spec.make({"t": Table.of("t", [rows])}, context()))
 
 
 GRID = pl.DataFrame([{"persona_id": f"p{p}", "item_id": f"i{i}"} for p in range(20) for i in range(20)])
@@ -92,6 +92,6 @@ def test_values_that_a_condition_cannot_take_are_a_complaint_about_it(where: obj
         kept(NUMBERS, where)
     # Before there are rows nobody can know; what the types forbid is known then, too.
     planned = {"t": Table.of("t", [NUMBERS.clear()])}
-    assert list(keep.make(keep.Spec.model_validate({"keep": "t", "where": where}), planned, context()))
+    assert list(keep.Keep.model_validate({"keep": "t", "where": where}).make(planned, context()))
     with pytest.raises(SpecError, match="arithmetic"):
-        list(keep.make(keep.Spec.model_validate({"keep": "t", "where": "who + 1 > 2"}), planned, context()))
+        list(keep.Keep.model_validate({"keep": "t", "where": "who + 1 > 2"}).make(planned, context()))

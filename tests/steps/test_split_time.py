@@ -15,16 +15,16 @@ from prefgen.errors import SpecError
 from prefgen.steps import split
 from prefgen.steps.context import Context
 from prefgen.store.table import Table
-from tests.steps.asking import context
+from tests.steps.asking import context, summary_of
 
 DAY = datetime(2026, 1, 1)
 
 
 def parted(times: pl.Series, where: Context | None = None, **said: Any) -> list[str]:
     rows = pl.DataFrame({"when": times, "persona_id": [f"p{k % 7}" for k in range(len(times))]})
-    spec = split.Spec.model_validate({"split": "t", **said})
+    spec = split.Split.model_validate({"split": "t", **said})
     frames = list(rows.iter_slices(3)) or [rows]
-    made = pl.concat(split.make(spec, {"t": Table.of("t", frames)}, where or context()))
+    made = pl.concat(spec.make({"t": Table.of("t", frames)}, where or context()))
     assert made.drop("split").equals(rows)
     return made["split"].to_list()
 
@@ -52,14 +52,15 @@ def test_what_is_at_or_after_the_cut_is_held_out(times: pl.Series, at: Any) -> N
 
 
 def test_validation_lies_between_train_and_test() -> None:
-    where = context()
-    assert parted(pl.Series([1, 2, 3, 4]), where, time=cut(4, validation=2)) == [
+    assert parted(pl.Series([1, 2, 3, 4]), time=cut(4, validation=2)) == [
         "train",
         "validation",
         "validation",
         "test",
     ]
-    assert where.summary["cut_at"] == "4"
+    spec = split.Split.model_validate({"split": "t", "time": cut(4, validation=2)})
+    table = Table.of("t", [pl.DataFrame({"when": [1, 2, 3, 4]})])
+    assert summary_of(spec, {"t": table}, context())["cut_at"] == "4"
 
 
 @given(st.lists(st.integers(0, 50), min_size=1), st.lists(st.integers(0, 50)), st.integers(0, 50))
@@ -119,4 +120,4 @@ def test_times_that_cannot_be_cut_are_told(times: pl.Series, said: dict[str, Any
 )
 def test_what_is_half_said_is_told(said: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        split.Spec.model_validate({"split": "t", **said})
+        split.Split.model_validate({"split": "t", **said})

@@ -63,14 +63,14 @@ def items(names: list[str]) -> pl.DataFrame:
         {"prompt": f"Question {k}?", "options": ["tea", "coffee"]} | {name: f"{name}={k}" for name in names}
         for k in range(2)
     ]
-    return pl.concat(table.make(table.Spec.model_validate({"table": rows}), {}, context()))
+    return pl.concat(table.TableStep.model_validate({"table": rows}).make({}, context()))
 
 
 def judged(rows: pl.DataFrame) -> dict[str, Table]:
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text"}
     tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [rows])}
     here = context(lambda request: "A" if any("A) tea" in text for _, text in request.messages) else "B")
-    return tables | {"answers": Table.of("answers", judge.make(judge.Spec.model_validate(said), tables, here))}
+    return tables | {"answers": Table.of("answers", judge.Judge.model_validate(said).make(tables, here))}
 
 
 def test_there_are_enough_names() -> None:
@@ -80,14 +80,14 @@ def test_there_are_enough_names() -> None:
 def test_every_name_reaches_judgments_preferences_pairs_and_splits() -> None:
     names = [name for name in NAMES if taken([name]) is None]
     tables = judged(items(names))
-    said = pair.Spec.model_validate({"pair": "chosen_vs_other", "from": "answers", "items": "items"})
-    tables["pairs"] = Table.of("pairs", pair.make(said, tables, context()))
-    parts = split.Spec.model_validate({"split": "pairs", "by": ["item"], "test": 0.5})
+    said = pair.Pair.model_validate({"pair": "chosen_vs_other", "from": "answers", "items": "items"})
+    tables["pairs"] = Table.of("pairs", said.make(tables, context()))
+    parts = split.Split.model_validate({"split": "pairs", "by": ["item"], "test": 0.5})
     for made in (
         tables["answers"].read(),
         preferences(tables["answers"].read()),
         tables["pairs"].read(),
-        pl.concat(split.make(parts, tables, context())),
+        pl.concat(parts.make(tables, context())),
     ):
         number = dict(tables["items"].read().select("item_id", pl.col("prompt").str.slice(9, 1)).iter_rows())
         assert made.height
@@ -105,7 +105,7 @@ def test_a_name_that_is_needed_is_refused_and_the_name_offered_works(name: str) 
     (complaint,) = caught.value.complaints
     rename = yaml.safe_load(complaint.fix.split("`")[1])
     source = [row | {name: "x"} for row in rows.select("prompt", "options").to_dicts()]
-    again = pl.concat(table.make(table.Spec.model_validate({"table": source} | rename), {}, context()))
+    again = pl.concat(table.TableStep.model_validate({"table": source} | rename).make({}, context()))
     assert judged(again)["answers"].read()[rename["rename"][name]].to_list() == ["x"] * 12
 
 
@@ -117,10 +117,10 @@ def test_all_names_that_are_needed_are_told_at_once() -> None:
 def test_renaming() -> None:
     rows = [{"Prompt": "Tea?", " options": ["a", "b"], "": 1}]
     said = {"table": rows, "rename": {"Prompt": "prompt", " options": "options", "": "row"}}
-    made = pl.concat(table.make(table.Spec.model_validate(said), {}, context()))
+    made = pl.concat(table.TableStep.model_validate(said).make({}, context()))
     assert made.columns == ["item_id", "prompt", "options", "neither", "row"]
     swapped = {"table": [{"a": 1, "b": 2}], "rename": {"a": "b", "b": "a"}}
-    assert pl.concat(table.make(table.Spec.model_validate(swapped), {}, context())).to_dicts() == [{"b": 1, "a": 2}]
+    assert pl.concat(table.TableStep.model_validate(swapped).make({}, context())).to_dicts() == [{"b": 1, "a": 2}]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_renaming() -> None:
 def test_a_wrong_renaming_is_told(rename: dict[str, str], words: str) -> None:
     said = {"table": [{"prompt": "Tea?", "topic": "t"}], "rename": rename}
     with pytest.raises(SpecError, match=words):
-        list(table.make(table.Spec.model_validate(said), {}, context()))
+        list(table.TableStep.model_validate(said).make({}, context()))
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_rows_that_are_no_items_say_which_columns_they_have(columns: list[str], 
 def test_a_name_that_is_nearly_one_that_means_something_is_said() -> None:
     here = context()
     rows = [{"prompt": "Tea?", "options": ["a", "b"], "neithr": "B", "Item ID": 1, "idem": 2}]
-    list(table.make(table.Spec.model_validate({"table": rows}), {}, here))
-    assert here.summary["notes"] == [
+    list(table.TableStep.model_validate({"table": rows}).make({}, here))
+    assert here.notes == [
         "column 'Item ID' is carried along; if it is `item_id`, write `rename: {'Item ID': item_id}`",
         "column 'neithr' is carried along; if it is `neither`, write `rename: {neithr: neither}`",
     ]
@@ -164,7 +164,7 @@ def test_a_name_that_is_nearly_one_that_means_something_is_said() -> None:
 def test_the_name_of_a_form_does_not_hide_a_column() -> None:
     said = {"table": [{"form": "mine"}], "forms": {"f": {"prompt": "x", "options": ["a", "b"]}}}
     with pytest.raises(SpecError, match="have a column `form`"):
-        list(table.make(table.Spec.model_validate(said), {}, context()))
+        list(table.TableStep.model_validate(said).make({}, context()))
 
 
 @pytest.mark.parametrize("name", ["*", "^x$", "^.*$"])
@@ -179,9 +179,7 @@ def test_a_column_split_is_not_overwritten() -> None:
     rows = pl.DataFrame({"item_id": ["i"], "split": ["mine"]})
     with pytest.raises(SpecError, match="has a column 'split' already"):
         list(
-            split.make(
-                split.Spec.model_validate({"split": "t", "by": ["item"], "test": 0.5}),
-                {"t": Table.of("t", [rows])},
-                context(),
+            split.Split.model_validate({"split": "t", "by": ["item"], "test": 0.5}).make(
+                {"t": Table.of("t", [rows])}, context()
             )
         )

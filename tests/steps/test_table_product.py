@@ -4,19 +4,20 @@ import polars as pl
 import pytest
 
 from prefgen.errors import SpecError
-from prefgen.steps import product, table
+from prefgen.steps.product import Product
+from prefgen.steps.step import Step
+from prefgen.steps.table import TableStep
 from prefgen.store.table import Table
 from tests.steps.asking import context
 
 
-def made(kind: object, facts: dict[str, object], tables: dict[str, Table] | None = None) -> pl.DataFrame:
-    spec = kind.Spec.model_validate(facts)  # type: ignore[attr-defined]
-    return pl.concat(kind.make(spec, tables or {}, context()))  # type: ignore[attr-defined]
+def made(kind: type[Step], facts: dict[str, object], tables: dict[str, Table] | None = None) -> pl.DataFrame:
+    return pl.concat(kind.model_validate(facts).make(tables or {}, context()))
 
 
 def test_a_product_has_every_combination_once_the_last_axis_fastest() -> None:
     rows = made(
-        product, {"product": {"group": ["x", "y"], "topic": {"by": ["theme"], "tree": {"t": ["1", "2"], "u": ["3"]}}}}
+        Product, {"product": {"group": ["x", "y"], "topic": {"by": ["theme"], "tree": {"t": ["1", "2"], "u": ["3"]}}}}
     )
     assert rows.rows() == [
         ("x", "t", "1"),
@@ -30,7 +31,7 @@ def test_a_product_has_every_combination_once_the_last_axis_fastest() -> None:
 
 def test_an_axis_of_rows_brings_its_columns_along() -> None:
     rows = made(
-        product,
+        Product,
         {
             "product": {"d": [{"d": "one", "first": "a"}, {"d": "two", "first": "b"}], "g": ["x"]},
             "where": "first <> 'b'",
@@ -52,7 +53,7 @@ def test_an_axis_of_rows_brings_its_columns_along() -> None:
 )
 def test_a_wrong_axis_is_told(axes: dict[str, object], words: str) -> None:
     with pytest.raises(SpecError, match=words):
-        made(product, {"product": axes})
+        made(Product, {"product": axes})
 
 
 FORMS = {
@@ -62,7 +63,7 @@ FORMS = {
 
 
 def test_forms_ask_about_every_row_in_each_way() -> None:
-    rows = made(table, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
+    rows = made(TableStep, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
     assert rows["form"].to_list() == ["short", "long", "short", "long"]
     assert rows["prompt"].to_list() == ["tea?", "And tea?", "cake?", "And cake?"]
     assert rows["options"][0].to_list() == ["yes to tea", "no"]
@@ -71,13 +72,13 @@ def test_forms_ask_about_every_row_in_each_way() -> None:
 
 
 def test_item_ids_belong_to_the_content_and_not_to_the_place() -> None:
-    forwards = made(table, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
-    backwards = made(table, {"table": [{"topic": "cake"}, {"topic": "tea"}], "forms": FORMS})
+    forwards = made(TableStep, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
+    backwards = made(TableStep, {"table": [{"topic": "cake"}, {"topic": "tea"}], "forms": FORMS})
     assert set(forwards["item_id"]) == set(backwards["item_id"])
 
 
 def test_further_columns_come_from_templates_and_helpers_may_be_dropped() -> None:
-    rows = made(table, {"table": [{"a": "x", "b": 1}], "set": {"c": "{{ a }}{{ b }}"}, "drop": ["a"]})
+    rows = made(TableStep, {"table": [{"a": "x", "b": 1}], "set": {"c": "{{ a }}{{ b }}"}, "drop": ["a"]})
     assert rows.to_dicts() == [{"b": 1, "c": "x1"}]
 
 
@@ -93,9 +94,9 @@ def test_further_columns_come_from_templates_and_helpers_may_be_dropped() -> Non
 )
 def test_a_template_that_cannot_be_filled_is_told(facts: dict[str, object], words: str) -> None:
     with pytest.raises(SpecError, match=words):
-        made(table, {"table": [{"topic": "tea"}], **facts})
+        made(TableStep, {"table": [{"topic": "tea"}], **facts})
 
 
 def test_a_table_may_come_from_an_earlier_step() -> None:
     above = {"rows": Table.of("rows", [pl.DataFrame({"topic": ["tea", "cake"]})])}
-    assert made(table, {"table": "rows", "limit": 1}, above)["topic"].to_list() == ["tea"]
+    assert made(TableStep, {"table": "rows", "limit": 1}, above)["topic"].to_list() == ["tea"]

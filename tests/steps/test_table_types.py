@@ -46,7 +46,7 @@ ARROW = {
 
 
 def made(facts: dict[str, Any]) -> pl.DataFrame:
-    return pl.concat(table.make(table.Spec.model_validate(facts), {}, context()))
+    return pl.concat(table.TableStep.model_validate(facts).make({}, context()))
 
 
 def parquet(path: Path, column: pa.Array) -> Path:
@@ -60,7 +60,7 @@ def test_a_column_of_any_type_reaches_judgments_and_shards(tmp_path: Path, name:
     items = made({"table": str(parquet(tmp_path / "i.parquet", ARROW[name]))})
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text"}
     tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [items])}
-    answers = pl.concat(judge.make(judge.Spec.model_validate(said), tables, context()))
+    answers = pl.concat(judge.Judge.model_validate(said).make(tables, context()))
     for rows, n in ((items, 1), (answers, 6)):
         rows.write_parquet(tmp_path / "part.parquet")
         assert pl.read_parquet(tmp_path / "part.parquet").equals(rows)
@@ -88,9 +88,9 @@ def test_a_column_of_any_type_reaches_judgments_and_shards(tmp_path: Path, name:
 )
 def test_what_no_file_can_hold_is_refused(column: pl.Series, words: str) -> None:
     rows = pl.DataFrame({"prompt": ["a", "b"], "x": column, "y": column})
-    spec = table.Spec.model_validate({"table": "above"})
+    spec = table.TableStep.model_validate({"table": "above"})
     with pytest.raises(SpecError, match=rf"column 'x' holds .*{words}.*; column 'y' holds"):
-        list(table.make(spec, {"above": Table("above", (rows.lazy(),), 2)}, context()))
+        list(spec.make({"above": Table("above", (rows.lazy(),), 2)}, context()))
 
 
 def test_an_object_without_keys_is_refused_where_it_is_written() -> None:

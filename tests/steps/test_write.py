@@ -7,10 +7,9 @@ import pytest
 
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
-from prefgen.steps import write
 from prefgen.steps.write import life
 from prefgen.store.table import Table
-from tests.steps.asking import Answering, context
+from tests.steps.asking import Answering, context, summary_of
 
 PEOPLE = pl.DataFrame(
     {
@@ -28,8 +27,8 @@ PEOPLE = pl.DataFrame(
 TABLES = {"people": Table.of("people", [PEOPLE])}
 
 
-def spec(**facts: object) -> life.Spec:
-    return life.Spec.model_validate({"write": "life", "as": "people", "model": "m", **facts})
+def spec(**facts: object) -> life.Life:
+    return life.Life.model_validate({"write": "life", "as": "people", "model": "m", **facts})
 
 
 def author(request: Request, *, wrong: str = "", refuses: str = "") -> str | Response:
@@ -50,7 +49,7 @@ def author(request: Request, *, wrong: str = "", refuses: str = "") -> str | Res
 
 
 def made(here, **facts: object) -> pl.DataFrame:
-    return pl.concat(write.make(spec(**facts), TABLES, here))
+    return pl.concat(spec(**facts).make(TABLES, here))
 
 
 def test_lives_that_keep_the_facts_become_the_text():
@@ -65,7 +64,7 @@ def test_lives_that_keep_the_facts_become_the_text():
     assert rows["facts"].to_list() == PEOPLE["text"].to_list()
     assert rows["written"].to_list() == [True, True, True, False]
     assert rows.columns == [*PEOPLE.columns[:-1], "facts", "written", "contradicted", "omitted", "text"]
-    assert here.summary == {
+    assert summary_of(spec(), TABLES, here) == {
         "personas": 4,
         "written": 3,
         "kept_their_text": 0,
@@ -78,7 +77,7 @@ def test_a_life_that_contradicts_a_fact_is_dropped_for_the_text_there_was():
     here = context(lambda request: author(request, wrong="40"))
     bob = made(here).filter(persona_id="bob").row(0, named=True)
     assert (bob["text"], bob["written"], bob["contradicted"]) == ("You are 40, right.", False, ["vote"])
-    assert here.summary["kept_their_text"] == 1
+    assert summary_of(spec(), TABLES, here)["kept_their_text"] == 1
 
 
 def test_a_second_try_is_asked_only_of_those_who_need_it():
@@ -108,12 +107,12 @@ def test_a_life_cut_off_ends_with_its_last_whole_sentence():
 def test_an_answer_of_the_checker_that_cannot_be_read_is_no_yes():
     here = context(lambda request: author(request) if request.readout == "prose" else "hard to say")
     assert not made(here)["written"].any()
-    assert here.summary["facts"] == {"kept": 3, "unread": 3}
+    assert summary_of(spec(), TABLES, here)["facts"] == {"kept": 3, "unread": 3}
 
 
 def test_the_plan_counts_what_is_then_asked_and_shows_the_people():
     here = context(author)
-    forecast = write.foresee(spec(), TABLES, here)
+    forecast = spec().foresee(TABLES, here)
     made(here)
     assert isinstance(here.ask, Answering)
     assert forecast.requests == len(here.ask.asked) == 6
@@ -133,4 +132,4 @@ def test_the_control_without_a_portrait_is_never_written():
 def test_what_cannot_be_written_about_is_refused(facts, sentence):
     tables = {**TABLES, "items": Table.of("items", [pl.DataFrame({"item_id": ["i"]})])}
     with pytest.raises(SpecError, match=sentence):
-        list(write.make(spec(**facts), tables, context()))
+        list(spec(**facts).make(tables, context()))

@@ -25,12 +25,12 @@ from prefgen.judging.vignettes import read_back_orders, read_back_slot
 from prefgen.records import Request, Response
 from prefgen.screen.console import plan_notes
 from prefgen.spec.pipeline import replaying
-from prefgen.steps import judge, write
+from prefgen.steps import judge
 from prefgen.steps.write import vignettes
 from prefgen.store.table import Table
 from tests.analysis.utility_judge import VIGNETTES, serving
 from tests.faults.kills import killed_when, stored
-from tests.steps.asking import PEOPLE, Answering, context
+from tests.steps.asking import PEOPLE, Answering, context, summary_of
 from tests.test_run import Nobody
 
 ITEMS = pl.DataFrame(
@@ -78,13 +78,13 @@ def author(tell: Tell = lambda option, _: scene(option)) -> Callable[[Request], 
     return says
 
 
-def spec(**facts: object) -> vignettes.Spec:
+def spec(**facts: object) -> vignettes.Vignettes:
     said = {"write": "vignettes", "items": "items", "model": "m", "words": 20, "leaks": ["pole_a", "pole_b"]}
-    return vignettes.Spec.model_validate(said | facts)
+    return vignettes.Vignettes.model_validate(said | facts)
 
 
 def made(here, **facts: object) -> pl.DataFrame:
-    return pl.concat(write.make(spec(**facts), TABLES, here))
+    return pl.concat(spec(**facts).make(TABLES, here))
 
 
 def reasons(tell: Tell, **facts: object) -> list[str | None]:
@@ -114,7 +114,8 @@ def test_every_option_but_neither_is_retold_and_the_coordinates_stay():
     assert rows["retold"].struct.unnest().equals(ITEMS.select("item_id", "prompt", "options"))
     assert rows["item_id"].n_unique() == 2
     assert not set(rows["item_id"]) & set(ITEMS["item_id"])
-    assert here.summary == {"items": 2, "retold": 2, "words_mean": 20.75, "statuses": {"ok": 2}}
+    summary = summary_of(spec(prompt="Which scene about {{ topic }}?"), TABLES, here)
+    assert summary == {"items": 2, "retold": 2, "words_mean": 20.75, "statuses": {"ok": 2}}
 
 
 LAW = "It is the law."
@@ -170,11 +171,11 @@ def test_a_word_that_the_question_says_is_no_leak():
 
 def test_the_plan_counts_what_is_then_asked():
     here = context(author())
-    forecast = write.foresee(spec(), TABLES, here)
+    forecast = spec().foresee(TABLES, here)
     rows = made(here)
     assert isinstance(here.ask, Answering)
     assert forecast.requests == len(here.ask.asked) == 4 + 12
-    assert forecast.prompt_chars == pytest.approx(
+    assert forecast.asked[0].prompt_chars == pytest.approx(
         sum(len(text) for request in here.ask.asked for _, text in request.messages), rel=0.1
     )
     assert forecast.empty.schema == rows.schema
@@ -184,19 +185,19 @@ def test_the_plan_counts_what_is_then_asked():
 
 def test_a_limit_writes_only_so_many_items():
     here = context(author(), limit=1)
-    assert made(here).height == write.foresee(spec(), TABLES, here).rows == 1
+    assert made(here).height == spec().foresee(TABLES, here).rows == 1
 
 
 def test_dropped_items_are_not_judged_and_what_was_retold_is_no_coordinate():
     items = made(context(author(for_one("Too short."))))
     tables = {**TABLES, "scenes": Table.of("scenes", [items])}
-    asked = judge.Spec.model_validate({"judge": "pick", "items": "scenes", "as": "people", "model": "m"})
-    rows = pl.concat(judge.make(asked, tables, context()))
+    asked = judge.Judge.model_validate({"judge": "pick", "items": "scenes", "as": "people", "model": "m"})
+    rows = pl.concat(asked.make(tables, context()))
     assert rows["item_id"].unique().to_list() == items.filter(topic="wages")["item_id"].to_list()
     assert "retold" not in rows.columns
     nothing = {**TABLES, "scenes": Table.of("scenes", [items.filter(topic="bread")])}
     with pytest.raises(SpecError, match="no items that were kept"):
-        list(judge.make(asked, nothing, context()))
+        list(asked.make(nothing, context()))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_dropped_items_are_not_judged_and_what_was_retold_is_no_coordinate():
 )
 def test_what_cannot_be_retold_is_refused(facts, sentence):
     with pytest.raises(SpecError, match=sentence):
-        list(write.make(spec(**facts), TABLES, context()))
+        list(spec(**facts).make(TABLES, context()))
 
 
 @given(st.sampled_from(["libertarianism", "fairness", "law", "norm", "community", "procedure", "custom"]), st.data())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import polars as pl
@@ -11,9 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from prefgen.seeds import unit_for
 from prefgen.spec.fields import Name
 from prefgen.spec.fields import Spec as SpecPart
-from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.split.moments import Cuts, Moment, cuts_of
+from prefgen.steps.step import Parts, Step, Summary
 from prefgen.store.leakage import can_measure, near_duplicate_leakage, question_texts
 from prefgen.store.table import Table
 
@@ -47,7 +48,7 @@ class Time(SpecPart):
         return self
 
 
-class Spec(StepSpec):
+class Split(Step):
     """The same rows with a column `split`.
 
     ```yaml
@@ -63,6 +64,8 @@ class Spec(StepSpec):
     ever seen held out. How many of the questions held out are nearly the same as one of `train` is measured where
     `prefgen[dedup]` is installed; `expect: {parts: {max_near_duplicates: 0.01}}` is the gate.
     """
+
+    kind: ClassVar[str] = "split"
 
     split: str = Field(description="Name of the step whose rows are parted.")
     by: list[Name] = Field(
@@ -83,7 +86,7 @@ class Spec(StepSpec):
         return value
 
     @model_validator(mode="after")
-    def _something(self) -> Spec:
+    def _something(self) -> Split:
         if not self.by and self.time is None:
             raise ValueError("nothing to part the rows by\nfix: write `by: [persona]` and `test: 0.1`, or `time:`")
         if self.by and self.test is None:
@@ -97,33 +100,34 @@ class Spec(StepSpec):
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("split", self.split),)
 
-
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The rows of the table read, with `split`."""
-    table = tables[spec.split]
-    if "split" in table.schema:
-        problem = f"{spec.split!r} has a column 'split' already"
-        raise context.error(
-            "split",
-            problem,
-            "write `rename: {split: item_split}` in the `table` step that brings it, or part the rows once",
-        )
-    parted = _split_of(spec, table, context)
-    texts = _texts(table, tables, context)
-    seen = _Seen()
-    for frame in table.frames():
-        made = frame.with_columns(parted)
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The rows of the table read, with `split`."""
+        table = tables[self.split]
+        if "split" in table.schema:
+            problem = f"{self.split!r} has a column 'split' already"
+            raise context.error(
+                "split",
+                problem,
+                "write `rename: {split: item_split}` in the `table` step that brings it, or part the rows once",
+            )
+        summary: Summary = {}
+        parted = _split_of(self, table, context, summary)
+        texts = _texts(table, tables, context)
+        seen = _Seen()
+        for frame in table.frames():
+            made = frame.with_columns(parted)
+            if texts is not None:
+                seen.add(made)
+            yield made
         if texts is not None:
-            seen.add(made)
-        yield made
-    if texts is not None:
-        context.summary["near_duplicates"] = None
-        if can_measure():
-            context.summary.update(_leakage(seen.rows(), texts))
+            summary["near_duplicates"] = None
+            if can_measure():
+                summary |= _leakage(seen.rows(), texts)
+        return summary
 
 
-def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
-    """The column `split` as an expression over the rows of the table."""
+def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> pl.Expr:
+    """The column `split` as an expression over the rows of the table; how it was cut goes into the summary."""
     for index, name in enumerate(spec.by):
         if _SHORT.get(name, name) not in table.schema:
             fix = f"use one of {', '.join(table.schema)}"
@@ -132,7 +136,7 @@ def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
     for name in spec.by:
         column = _SHORT.get(name, name)
         values = _held_out(table, column, spec.test or 0.0, context.seed)
-        context.summary[f"held_out_{column}"] = len(values)
+        summary[f"held_out_{column}"] = len(values)
         held_out[{long: word for word, long in _SHORT.items()}.get(column, column)] = (
             pl.col(column).is_in(values).fill_null(False)
         )
@@ -142,7 +146,7 @@ def _split_of(spec: Spec, table: Table, context: Context) -> pl.Expr:
             table, time.column, test=time.test, validation=time.validation, share=time.share, context=context
         )
         if cuts.test is not None:
-            context.summary["cut_at"] = str(cuts.test)
+            summary["cut_at"] = str(cuts.test)
         held_out["time"] = cuts.from_test()
         if time.validation is not None:
             return _three(cuts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import polars as pl
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
@@ -14,8 +14,8 @@ from prefgen.judging.items import notes_on_names
 from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
 from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
-from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step, Summary
 from prefgen.steps.table.items import _options as _options
 from prefgen.steps.table.items import as_items
 from prefgen.steps.table.rendering import rendered
@@ -69,8 +69,8 @@ Source = Annotated[
 ]
 
 
-class Spec(StepSpec):
-    """Rows, and items where they have (or are given) a prompt and options.
+class TableStep(Step):
+    """TableStep, and items where they have (or are given) a prompt and options.
 
     ```yaml
     items: {table: items.jsonl}
@@ -87,6 +87,8 @@ class Spec(StepSpec):
     its name and reaches the judgments; one whose name judgments or pairs need for themselves is refused, and `rename`
     gives it another.
     """
+
+    kind: ClassVar[str] = "table"
 
     table: Source = Field(
         description="A file (jsonl, csv, tsv, parquet), the name of an earlier step, a dataset on the Hub, or rows written here."
@@ -121,7 +123,7 @@ class Spec(StepSpec):
     def inputs(self) -> tuple[Path, ...]:
         return (self.file,) if self.file is not None else ()
 
-    def pinned(self, before: Mapping[str, Any]) -> Spec:
+    def pinned(self, before: Mapping[str, Any]) -> TableStep:
         source = self.table
         if not isinstance(source, FromHub) or source.commit is not None:
             return self
@@ -129,39 +131,41 @@ class Spec(StepSpec):
         pinned = source.model_copy(update={"commit": commit or _commit_of(source)})
         return self.model_copy(update={"table": pinned})
 
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The rows; with `forms`, one item per row and form."""
+        rows, summary = _source(self, tables, context)
+        rows = _renamed(rows, self.rename, context)
+        if self.limit is not None:
+            rows = rows.head(self.limit)
+        if rows.is_empty():
+            raise context.error("table", "it has no rows", "bring at least one row")
+        for name, template in self.set.items():
+            rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
+        if self.forms is not None:
+            rows = _in_forms(rows, self.forms, context)
+        for index, name in enumerate(self.drop):
+            if name not in rows.columns:
+                raise context.error(("drop", index), f"no column {name!r}", f"name {one_of(name, rows.columns)}")
+        rows = rows.drop(self.drop)
+        context.check_columns(rows.schema, "table")
+        if {"prompt", "options"} <= set(rows.columns):
+            context.note(*notes_on_names(rows.columns))
+            rows = as_items(rows, context)
+        yield from rows.iter_slices(PART_ROWS)
+        return summary
 
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The rows; with `forms`, one item per row and form."""
-    rows = _renamed(_source(spec, tables, context), spec.rename, context)
-    if spec.limit is not None:
-        rows = rows.head(spec.limit)
-    if rows.is_empty():
-        raise context.error("table", "it has no rows", "bring at least one row")
-    for name, template in spec.set.items():
-        rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
-    if spec.forms is not None:
-        rows = _in_forms(rows, spec.forms, context)
-    for index, name in enumerate(spec.drop):
-        if name not in rows.columns:
-            raise context.error(("drop", index), f"no column {name!r}", f"name {one_of(name, rows.columns)}")
-    rows = rows.drop(spec.drop)
-    context.check_columns(rows.schema, "table")
-    if {"prompt", "options"} <= set(rows.columns):
-        context.note(*notes_on_names(rows.columns))
-        rows = as_items(rows, context)
-    yield from rows.iter_slices(PART_ROWS)
 
-
-def _source(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+def _source(spec: TableStep, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, Summary]:
+    """The rows as they are brought, and which version of them where they come from outside."""
     if spec.file is not None:
         rows, notes = read_rows_with_notes(spec.file)
         context.note(*notes)
-        return rows
+        return rows, {}
     if isinstance(spec.table, str):
-        return tables[spec.table].read()
+        return tables[spec.table].read(), {}
     if isinstance(spec.table, FromHub):
-        return _from_hub(spec.table, context)
-    return frame_of(spec.table, lambda number, problem, fix: context.error(("table", number), problem, fix))
+        return _from_hub(spec.table)
+    return frame_of(spec.table, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
 
 
 def _renamed(rows: pl.DataFrame, names: Mapping[str, str], context: Context) -> pl.DataFrame:
@@ -181,12 +185,12 @@ def _commit_of(source: FromHub) -> str:
     return source.commit or commit_of(source.hub, source.revision)
 
 
-def _from_hub(source: FromHub, context: Context) -> pl.DataFrame:
+def _from_hub(source: FromHub) -> tuple[pl.DataFrame, Summary]:
     from prefgen.store.hub_rows import hub_rows
 
     commit = _commit_of(source)
-    context.summary.update({"hub": source.hub, "commit": commit})
-    return hub_rows(source.hub, commit=commit, config=source.config, split=source.split)
+    rows = hub_rows(source.hub, commit=commit, config=source.config, split=source.split)
+    return rows, {"hub": source.hub, "commit": commit}
 
 
 def _in_forms(rows: pl.DataFrame, forms: Mapping[str, Form], context: Context) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """`write`: a model writes texts about the rows of a table, what it wrote is checked, and what fails is written anew.
 
-What is written and how it is checked is a preset: a module in this folder with a `Spec`. Adding a preset is adding a file.
+What is written and how it is checked is a preset: a module in this folder with a `Write`. Adding a preset is adding a file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 from pydantic import Field
@@ -23,8 +23,8 @@ from prefgen.judging.prose import Prose, prose
 from prefgen.judging.readout import read
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
-from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Bound, Context, Forecast
+from prefgen.steps.context import Asked, Bound, Context, Forecast
+from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
 PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
@@ -94,8 +94,11 @@ class Work(Protocol):
         ...
 
 
-class Spec(StepSpec):
+class Write(Step):
     """What all presets share. Each has keys of its own besides."""
+
+    kind: ClassVar[str] = "write"
+    presets: ClassVar[tuple[str, ...]] = PRESETS
 
     write: str = Field(description="Name of the preset.")
     model: str = Field(description="Name of the model that writes and reads back, under `models:`.")
@@ -108,37 +111,72 @@ class Spec(StepSpec):
     )
 
     @classmethod
-    def preset(cls, said: object) -> type[StepSpec]:
+    def preset(cls, said: object) -> type[Write]:
         """The spec class of the preset named `said`."""
         if said not in PRESETS:
             raise ValueError(f"{said!r} is nothing that can be written\nfix: use {one_of(str(said), PRESETS)}")
-        found: type[StepSpec] = importlib.import_module(f"{__name__}.{said}").Spec
+        found: type[Write] = getattr(importlib.import_module(f"{__name__}.{said}"), str(said).capitalize())
         return found
 
-    def asks(self) -> str:
-        return self.model
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        return (("model", self.model),)
 
     @abstractmethod
     def work(self, tables: Mapping[str, Table], context: Context) -> Work:
         """The rows to be written about, checked."""
 
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The preset's table; what was written and failed its checks is there with its reason."""
+        work = self.work(tables, context)
+        model = context.ask.spec(self.model)
 
-def make(spec: Spec, tables: Mapping[str, Table], context: Context) -> Iterator[pl.DataFrame]:
-    """The preset's table; what was written and failed its checks is there with its reason."""
-    work = spec.work(tables, context)
-    model = context.ask.spec(spec.model)
+        def dialogues() -> Iterator[Dialogue[Tried]]:
+            return (_tries(self, work, row, model) for row in range(work.n_rows))
 
-    def dialogues() -> Iterator[Dialogue[Tried]]:
-        return (_tries(spec, work, row, model) for row in range(work.n_rows))
+        context.ask.drive([self.model], dialogues(), planned=sum(len(work.pages(row)) for row in range(work.n_rows)))
+        tried = dict(enumerate(replayed(dialogues(), context.ask.read)))
+        statuses = Counter(one.reason or "ok" for one in tried.values())
+        yield from work.table(tried).iter_slices(PART_ROWS)
+        return work.summary(tried) | {"statuses": dict(sorted(statuses.items()))}
 
-    context.ask.drive([spec.model], dialogues(), planned=sum(len(work.pages(row)) for row in range(work.n_rows)))
-    tried = dict(enumerate(replayed(dialogues(), context.ask.read)))
-    statuses = Counter(one.reason or "ok" for one in tried.values())
-    context.summary.update(work.summary(tried) | {"statuses": dict(sorted(statuses.items()))})
-    yield from work.table(tried).iter_slices(PART_ROWS)
+    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
+        work = self.work(tables, context)
+        filler = " word" * self.words
+        pages, questions = _Different(), _Different()
+        sample: list[str] = []
+        tried: dict[int, Tried] = {}
+        for row in range(work.n_rows):
+            numbers = []
+            for page in work.pages(row):
+                numbers.append(pages.number(page))
+                if row % max(1, work.n_rows // _SAMPLE) == 0:
+                    sample.append(page[0][1])
+            # as long as asked for, and told apart
+            tried[row] = Tried(tuple(f"{number}{filler[len(str(number)) :]}" for number in numbers))
+            for question in work.questions(row, tried[row].texts):
+                questions.number(question.messages)
+        first = pages.n + questions.n
+        table = work.table(tried)
+        return Forecast(
+            rows=table.height,
+            asked=(
+                Asked(
+                    self.model,
+                    first,
+                    prompt_chars=pages.chars + questions.chars,
+                    completion_tokens=pages.n * round(self.words * _TOKENS_PER_WORD) + 2 * questions.n,
+                    sample=tuple(sample[:_SAMPLE]),
+                ),
+            ),
+            bound="at most" if self.tries == 1 else "unknown",  # a text that fails its checks is not read back
+            usable=work.usable,
+            notes=_more_tries(self, first),
+            empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
+        )
 
 
-def _tries(spec: Spec, work: Work, row: int, model: ModelSpec) -> Dialogue[Tried]:
+def _tries(spec: Write, work: Work, row: int, model: ModelSpec) -> Dialogue[Tried]:
     """One row: written, looked at, read back, and written anew where that is needed and allowed."""
     tried = Tried(())
     for number in range(spec.tries):
@@ -152,7 +190,7 @@ def _tries(spec: Spec, work: Work, row: int, model: ModelSpec) -> Dialogue[Tried
 
 
 def _read_back(
-    spec: Spec, work: Work, row: int, texts: tuple[str, ...], model: ModelSpec, number: int
+    spec: Write, work: Work, row: int, texts: tuple[str, ...], model: ModelSpec, number: int
 ) -> Dialogue[Tried]:
     """What the readers say of a row's texts."""
     questions = work.questions(row, texts)
@@ -160,38 +198,6 @@ def _read_back(
     said = (yield calls) if calls else ()
     readings = tuple(read(one, question.choices, "text") for one, question in zip(said, questions, strict=True))
     return Tried(texts, work.verdict(row, texts, readings), readings)
-
-
-def foresee(spec: Spec, tables: Mapping[str, Table], context: Context) -> Forecast:
-    """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
-    work = spec.work(tables, context)
-    filler = " word" * spec.words
-    pages, questions = _Different(), _Different()
-    sample: list[str] = []
-    tried: dict[int, Tried] = {}
-    for row in range(work.n_rows):
-        numbers = []
-        for page in work.pages(row):
-            numbers.append(pages.number(page))
-            if row % max(1, work.n_rows // _SAMPLE) == 0:
-                sample.append(page[0][1])
-        # as long as asked for, and told apart
-        tried[row] = Tried(tuple(f"{number}{filler[len(str(number)) :]}" for number in numbers))
-        for question in work.questions(row, tried[row].texts):
-            questions.number(question.messages)
-    first = pages.n + questions.n
-    table = work.table(tried)
-    return Forecast(
-        rows=table.height,
-        requests=first,
-        prompt_chars=pages.chars + questions.chars,
-        completion_tokens=pages.n * round(spec.words * _TOKENS_PER_WORD) + 2 * questions.n,
-        sample=tuple(sample[:_SAMPLE]),
-        bound="at most" if spec.tries == 1 else "unknown",  # a text that fails its checks is not read back
-        usable=work.usable,
-        notes=_more_tries(spec, first),
-        empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
-    )
 
 
 class _Different:
@@ -216,7 +222,7 @@ class _Different:
         return self._numbers[name]
 
 
-def _more_tries(spec: Spec, first: int) -> tuple[str, ...]:
+def _more_tries(spec: Write, first: int) -> tuple[str, ...]:
     if spec.tries == 1:
         return ()
     return (
@@ -230,7 +236,7 @@ def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
     return Tried(texts, silence or work.fault(row, texts))
 
 
-def _to_text(spec: Spec, page: Messages, model: ModelSpec, number: int) -> Request:
+def _to_text(spec: Write, page: Messages, model: ModelSpec, number: int) -> Request:
     room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
     return Request(
         model=model.model,

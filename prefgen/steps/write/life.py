@@ -23,13 +23,12 @@ from prefgen.personas.life import (
 )
 from prefgen.records import Reading
 from prefgen.spec.pipeline import Grain
-from prefgen.steps import write as writing
 from prefgen.steps.context import Bound, Context
-from prefgen.steps.write import Question, Tried
+from prefgen.steps.write import Question, Tried, Write
 from prefgen.store.table import Table
 
 
-class Spec(writing.Spec):
+class Life(Write):
     """The same personas, portrayed by a model; where it does not keep the facts they keep the text they had.
 
     ```yaml
@@ -58,7 +57,7 @@ class Spec(writing.Spec):
 class Lives:
     """The personas to be portrayed; the control without a portrait is not."""
 
-    spec: Spec
+    spec: Life
     people: pl.DataFrame
     rows: list[dict[str, Any]]
     facts: list[Fact]
@@ -146,7 +145,7 @@ class Lives:
         }
 
 
-def _people(spec: Spec, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, list[Fact]]:
+def _people(spec: Life, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, list[Fact]]:
     people = tables[spec.as_].read()
     if not {"persona_id", "text", "control"} <= set(people.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")

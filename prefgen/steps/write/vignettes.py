@@ -23,14 +23,13 @@ from prefgen.judging.vignettes import (
 from prefgen.records import Reading
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
-from prefgen.steps import write as writing
 from prefgen.steps.context import Bound, Context
 from prefgen.steps.table.rendering import rendered
-from prefgen.steps.write import Question, Tried
+from prefgen.steps.write import Question, Tried, Write
 from prefgen.store.table import Table
 
 
-class Spec(writing.Spec):
+class Vignettes(Write):
     """The same items with every option retold as a vignette; one marked neither stays as it is.
 
     ```yaml
@@ -70,24 +69,24 @@ class Spec(writing.Spec):
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("items", self.items),)
 
-    def work(self, tables: Mapping[str, Table], context: Context) -> Vignettes:
+    def work(self, tables: Mapping[str, Table], context: Context) -> Retelling:
         items = _items(self, tables, context)
         prompts = items["prompt"] if self.prompt is None else rendered(items, self.prompt, "prompt", context)
         rows = list(items.iter_rows(named=True))
         secrets = [telltale_words(str(row[name]) for name in self.leaks if row[name] is not None) for row in rows]
         unsaid = [without(words, prompt) for words, prompt in zip(secrets, prompts, strict=True)]
-        return Vignettes(self, items, prompts, rows, unsaid)
+        return Retelling(self, items, prompts, rows, unsaid)
 
 
 @dataclass(frozen=True, slots=True)
-class Vignettes:
+class Retelling:
     """The items to be retold.
 
     prompts    the new question about each
     unsaid     the words that its vignettes may not say
     """
 
-    spec: Spec
+    spec: Vignettes
     items: pl.DataFrame
     prompts: pl.Series
     rows: list[dict[str, Any]]
@@ -207,7 +206,7 @@ def _on_one_line(text: str) -> str:
     return " ".join(text.split())  # an option is one line of the judge's page
 
 
-def _items(spec: Spec, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+def _items(spec: Vignettes, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
     items = tables[spec.items].read()
     if not {"item_id", "prompt", "options", "neither"} <= set(items.columns):
         raise context.error(
