@@ -22,8 +22,8 @@ def phases(n_cells: int, start: float) -> Shares:
     return np.asarray(1 - (start + np.arange(n_cells) * _GOLDEN) % 1, dtype=np.float64)
 
 
-def arrivals(share: Shares, phase: Shares, cell: NDArray[np.intp], copy: NDArray[np.int64]) -> Shares:
-    """When the copy-th person of a cell comes, in people drawn so far.
+def arrivals(share: Shares, phase: Shares, copy: NDArray[np.int64]) -> Shares:
+    """When the copy-th person of a cell comes, in people drawn so far; share and phase of the cell stand beside every copy.
 
     phase    one random number by cell, in (0, 1]: the first person of a cell comes at (1 - phase) / share, each
              further one 1 / share later
@@ -31,7 +31,7 @@ def arrivals(share: Shares, phase: Shares, cell: NDArray[np.intp], copy: NDArray
     By the time t a cell has floor(t x share + phase) people: on average t x share, never more than 1 away, and never
     fewer than before. Source: sequential Poisson sampling, Ohlsson 1998.
     """
-    return np.asarray((copy - phase[cell]) / share[cell], dtype=np.float64)
+    return np.asarray((copy - phase) / share, dtype=np.float64)
 
 
 def people_in_order(
@@ -45,12 +45,19 @@ def people_in_order(
     last = float(((counts[some] - phase[some]) / share[some]).max())
     everybody = np.zeros(len(share))
     np.floor(last * share + phase, out=everybody, where=share > 0)
-    cell = np.repeat(np.arange(len(counts)), np.maximum(everybody.astype(np.int64), counts))
-    first = np.searchsorted(cell, np.arange(len(counts)))
-    copy = np.arange(len(cell)) - first[cell] + 1
-    order = np.argsort(arrivals(share, phase, cell, copy), kind="stable")
-    number = np.flatnonzero((copy <= counts[cell])[order])
+    times = np.maximum(everybody.astype(np.int64), counts)
+    cell = np.repeat(np.arange(len(counts)), times)
+    copy = np.arange(1, len(cell) + 1) - np.repeat(np.cumsum(times) - times, times)
+    order = _in_order(arrivals(np.repeat(share, times), np.repeat(phase, times), copy))
+    number = np.flatnonzero((copy <= np.repeat(counts, times))[order])
     return cell[order[number]], number
+
+
+def _in_order(came: Shares) -> NDArray[np.intp]:
+    """The order of `came`, those who come together as they stand: by the faster sort, unless any do."""
+    order = np.argsort(came)
+    sorted_ = came[order]
+    return np.argsort(came, kind="stable") if (sorted_[1:] == sorted_[:-1]).any() else order
 
 
 def units(number: NDArray[np.integer], name: str, start: float) -> Shares:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from prefgen.personas.arrival import SPAN
 from prefgen.personas.cells import Axis, Cells, Codes, Shares, flat_index, summed
+from prefgen.personas.parts import Parts
 from prefgen.personas.sample import systematic_counts
 
 Counts = NDArray[np.int64]
@@ -50,27 +50,20 @@ def balanced_counts(
     if missing < 1 or not tables:
         return counts
     pool = loose[(came > 1 / SPAN) & (came < SPAN)]
-    place = {axis.name: index for index, axis in enumerate(cells.axes)}
-    errors, indexes = [], []
-    for names in tables:
-        shape = [len(cells.axes[place[name]].levels) for name in names]
-        index = flat_index([cells.codes[place[name]] for name in names], shape)
-        errors.append(summed(index, expected - counts, math.prod(shape)))
-        indexes.append(index[pool])
-    counts[pool] += _balanced(errors, indexes, counts[pool] > expected[pool], rng)
+    parts = Parts(cells, tables)
+    errors = parts.sums(expected - counts)
+    counts[pool] += _balanced(errors, parts.among(pool), counts[pool] > expected[pool], rng)
     return counts
 
 
-def _balanced(
-    errors: list[Shares], indexes: list[NDArray[np.intp]], high: NDArray[np.bool_], rng: np.random.Generator
-) -> Counts:
+def _balanced(errors: list[Shares], parts: Parts, high: NDArray[np.bool_], rng: np.random.Generator) -> Counts:
     """What to add to each cell of the pool: -1, 0 or 1.
 
-    errors     of every table: people wanted minus people there
-    indexes    of every table: position of each cell of the pool
-    high       whether a cell stands above its expectation, and so gives a person away; the others take one
+    errors    of every table: people wanted minus people there
+    parts     the tables over the cells of the pool
+    high      whether a cell stands above its expectation, and so gives a person away; the others take one
     """
-    search = _Search(errors, np.array(indexes), high.copy())
+    search = _Search(errors, parts, high.copy())
     moves = max(1, int(min(high.sum(), (~high).sum()) * _FIRST_MOVES))
     for _ in range(_ROUNDS):
         while moves >= 1 and not search.moved(*search.some_best(moves, rng)):
@@ -89,22 +82,23 @@ def _balanced(
 class _Search:
     """Cells that give people away (`high`) or take them, and the errors of the tables that this leaves."""
 
-    def __init__(self, errors: list[Shares], indexes: NDArray[np.intp], high: NDArray[np.bool_]) -> None:
-        self.errors, self.indexes, self.high = errors, indexes, high
+    def __init__(self, errors: list[Shares], parts: Parts, high: NDArray[np.bool_]) -> None:
+        self.errors, self.parts, self.high = errors, parts, high
         self.objective = _squared(errors)
+        self._known: tuple[Shares, NDArray[np.intp], NDArray[np.intp]] | None = None
 
     def moved(self, givers: NDArray[np.intp], takers: NDArray[np.intp]) -> bool:
         """Move one person each from these givers to these takers, if that lets the squared errors fall."""
         if not len(givers):
             return False
         tried = [
-            error - np.bincount(index[takers], minlength=len(error)) + np.bincount(index[givers], minlength=len(error))
-            for error, index in zip(self.errors, self.indexes, strict=True)
+            error - np.bincount(to, minlength=len(error)) + np.bincount(of, minlength=len(error))
+            for error, to, of in zip(self.errors, self.parts.places(takers), self.parts.places(givers), strict=True)
         ]
         reached = _squared(tried)
         if reached >= self.objective - 1e-9:
             return False
-        self.errors, self.objective = tried, reached
+        self.errors, self.objective, self._known = tried, reached, None
         self.high[takers], self.high[givers] = True, False
         return True
 
@@ -119,8 +113,11 @@ class _Search:
         """Givers and takers that suit each other: a table in which both are of one cell is not touched."""
         gain, givers, takers = self._gains()
         givers, takers = _best(givers, gain[givers], _AMONG), _best(takers, -gain[takers], _AMONG)
-        alike = sum((index[givers][:, None] == index[takers]).astype(np.float64) for index in self.indexes)
-        change = len(self.indexes) - alike + gain[givers][:, None] - gain[takers]
+        from_, to = self.parts.places(givers), self.parts.places(takers)
+        alike = np.zeros((len(givers), len(takers)))
+        for one, other in zip(from_, to, strict=True):
+            alike += one[:, None] == other
+        change = len(to) - alike + gain[givers][:, None] - gain[takers]
         found: list[tuple[int, int]] = []
         order = np.argsort(change, axis=None)[: 8 * _AMONG]
         for giver, taker in zip(*np.unravel_index(order, change.shape), strict=True):
@@ -132,10 +129,9 @@ class _Search:
         return givers[chosen[:, 0]], takers[chosen[:, 1]]
 
     def _gains(self) -> tuple[Shares, NDArray[np.intp], NDArray[np.intp]]:
-        gain = np.zeros(len(self.high))
-        for error, index in zip(self.errors, self.indexes, strict=True):
-            gain += error[index]
-        return gain, np.flatnonzero(self.high), np.flatnonzero(~self.high)
+        if self._known is None:
+            self._known = self.parts.spread(self.errors), np.flatnonzero(self.high), np.flatnonzero(~self.high)
+        return self._known
 
 
 def _squared(errors: list[Shares]) -> float:

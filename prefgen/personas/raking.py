@@ -91,14 +91,21 @@ class Block:
 
 def blocks_of(tables: Sequence[Target], codes: Mapping[str, Codes], sizes: Mapping[str, int]) -> list[Block]:
     """Blocks that hold every table once, as few as a greedy choice finds."""
-    n_cells = len(next(iter(codes.values())))
-    most = max(_BLOCK_CELLS, n_cells // 64)
-    left, blocks = list(tables), []
+    most = max(_BLOCK_CELLS, len(next(iter(codes.values()))) // 64)
+    parted = parted_in_blocks([table.names for table in tables], [table.label for table in tables], sizes, most)
+    return [Block(names, [tables[at] for at in inside], codes, sizes) for names, inside in parted]
+
+
+def parted_in_blocks(
+    tables: Sequence[tuple[str, ...]], labels: Sequence[str], sizes: Mapping[str, int], most: int
+) -> list[tuple[list[str], list[int]]]:
+    """Axes of blocks of at most `most` cells (or one table), and which tables each holds; every table is in one of them."""
+    left, parted = list(range(len(tables))), []
     while left:
-        names = list(max(left, key=lambda table: (math.prod(table.share.shape), table.label)).names)
+        names = list(tables[max(left, key=lambda at: (_cells(tables[at], sizes), labels[at]))])
         while True:
             room = {
-                name: _held(left, [*names, name])
+                name: _held([tables[at] for at in left], [*names, name])
                 for name in sizes
                 if name not in names and _cells([*names, name], sizes) <= most
             }
@@ -106,18 +113,17 @@ def blocks_of(tables: Sequence[Target], codes: Mapping[str, Codes], sizes: Mappi
             if best is None or room[best] == 0:
                 break
             names.append(best)
-        inside = [table for table in left if set(table.names) <= set(names)]
-        left = [table for table in left if not set(table.names) <= set(names)]
-        blocks.append(Block(names, inside, codes, sizes))
-    return blocks
+        parted.append((names, [at for at in left if set(tables[at]) <= set(names)]))
+        left = [at for at in left if not set(tables[at]) <= set(names)]
+    return parted
 
 
 def _cells(names: Sequence[str], sizes: Mapping[str, int]) -> int:
     return math.prod(sizes[name] for name in names)
 
 
-def _held(tables: Sequence[Target], names: Sequence[str]) -> int:
-    return sum(set(table.names) <= set(names) for table in tables if names[-1] in table.names)
+def _held(tables: Sequence[tuple[str, ...]], names: Sequence[str]) -> int:
+    return sum(set(table) <= set(names) for table in tables if names[-1] in table)
 
 
 @dataclass(frozen=True, slots=True)

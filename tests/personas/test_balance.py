@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from prefgen.personas.balance import balanced_counts, exact_margins
 from prefgen.personas.cells import Axis, Cells, tabulate
+from prefgen.personas.parts import Parts
 from prefgen.personas.sample import systematic_counts
 
 shares = (
@@ -103,3 +104,27 @@ def test_exact_margins_move_few_people_and_only_to_possible_cells():
         found = np.bincount(cells.codes[at][repair.cell], minlength=len(axis.levels))
         wanted = 400 * np.bincount(cells.codes[at], weights=cells.share)
         assert np.abs(found - wanted).max() < 1
+
+
+def test_tables_by_block_are_the_tables_one_by_one():
+    rng = np.random.default_rng(4)
+    sizes = (7, 5, 6, 9, 8)  # 15,120 cells: several blocks
+    some = rng.permutation(int(np.prod(sizes)))[:4000]
+    axes = tuple(Axis(f"a{i}", tuple(map(str, range(size)))) for i, size in enumerate(sizes))
+    weights = rng.normal(size=4000)
+    cells = Cells(axes, np.unravel_index(some, sizes), np.full(4000, 1 / 4000))
+    tables = [("a0", "a1"), ("a3", "a2"), ("a4",), ("a0", "a4"), ("a1", "a2", "a3"), ("a2", "a4")]
+    parts = Parts(cells, tables)
+    assert len(parts.blocks) > 1
+    wanted = [tabulate(axes, cells.codes, names, weights) for names in tables]
+    summed = sorted(parts.sums(weights), key=lambda table: (len(table), table.sum()))
+    for found, table in zip(summed, sorted(wanted, key=lambda table: (table.size, table.sum())), strict=True):
+        np.testing.assert_allclose(found, table.ravel(), atol=1e-9)
+    pool = rng.permutation(4000)[:50]
+    codes = dict(zip([axis.name for axis in axes], cells.codes, strict=True))
+    by_cell = sum(
+        table[tuple(codes[name][pool] for name in names)] for names, table in zip(tables, wanted, strict=True)
+    )
+    np.testing.assert_allclose(parts.among(pool).spread(parts.sums(weights)), by_cell)
+    at = parts.among(pool).places(np.arange(50))
+    np.testing.assert_allclose(sum(table[place] for table, place in zip(parts.sums(weights), at, strict=True)), by_cell)

@@ -102,8 +102,19 @@ def test_a_cell_has_its_share_of_people_at_any_time_on_average():
     share = np.array([0.001, 0.2, 0.799])
     counts = np.mean([np.floor(share * 7 + phases(3, (k + 0.5) / 4000)) for k in range(4000)], axis=0)
     np.testing.assert_allclose(counts, share * 7, atol=2e-3)
-    came = arrivals(share, np.array([1.0, 0.5, 0.25]), np.array([0, 1, 2]), np.array([1, 1, 1]))
+    came = arrivals(share, np.array([1.0, 0.5, 0.25]), np.array([1, 1, 1]))
     np.testing.assert_allclose(came, [0, 2.5, 0.75 / 0.799])
+
+
+@pytest.mark.parametrize("alike", [1, 200])
+def test_people_who_come_together_come_in_the_order_of_their_cells(alike):
+    share = np.repeat(np.random.default_rng(3).dirichlet(np.ones(500)), alike)[:500]
+    phase = np.full(500, 0.5) if alike > 1 else phases(500, 0.3)
+    cell, number = people_in_order(share, phase, np.full(500, 4))
+    among = np.repeat(np.arange(500), 4)
+    came = arrivals(share[among], phase[among], np.tile(np.arange(1, 5), 500))
+    assert (cell == among[np.lexsort((among, came))]).all()
+    assert (np.diff(number) > 0).all()
 
 
 @pytest.mark.parametrize("n", [30, 300, 3000])
