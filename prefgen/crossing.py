@@ -5,9 +5,10 @@ about one group what they think of the group. An interval that speaks of other t
 count topics and groups, not items. The variance of a total is therefore put together from clusters of items in several
 ways at once (Cameron, Gelbach and Miller 2011, doi:10.1198/jbes.2010.07136; the pigeonhole bootstrap of Owen 2007,
 doi:10.1214/07-AOAS122, has the same target), with the degrees of freedom that Satterthwaite (1946) gives to such a sum.
-A factor enters where its clusters vary more than items alone would with a chance of 1 in 4 (Bancroft 1944), else intervals
-of items that share nothing would be far too wide; `tests/benchmarks/coverage.py` measures how often intervals made of
-this cover.
+A factor enters where its clusters vary more than items alone would with a chance of 1 in 5 (Bancroft 1944), else intervals
+of items that share nothing would be far too wide. Of normal effects that is the middle: whatever their size, and of 5 to 50 levels,
+intervals cover 93.1 to 96.8 %, with a chance of 1 in 4 up to 97.2 where nothing is shared, with 1 in 10 down to 91 where
+a little is. `tests/benchmarks/coverage.py` measures how often the printed intervals do.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-_Z_OF_ENTRY = NormalDist().inv_cdf(0.75)
+_Z_OF_ENTRY = NormalDist().inv_cdf(0.8)
 
 
 class Crossing:
@@ -152,7 +153,7 @@ def _freedom(apart: Floats, codes: Codes, n: int) -> float:
 
 
 def _ratio_of_entry(freedom: float) -> float:
-    """How often larger than that of items alone a factor's variance has to be to enter: the upper quartile of chi-square
+    """How often larger than that of items alone a factor's variance has to be to enter: the upper fifth of chi-square
     over its degrees of freedom (Wilson and Hilferty)."""
     off = 2 / (9 * freedom)
     return float((1 - off + _Z_OF_ENTRY * math.sqrt(off)) ** 3)

@@ -29,6 +29,7 @@ class Estimate:
 
 
 NOTHING = Estimate(None, None, None, 0)
+_NO_VARIANCE = 1e-18  # what rounding leaves where all say the same
 
 
 @lru_cache(maxsize=4096)
@@ -75,6 +76,23 @@ def _score(share: float, n: float, z: float, units: int) -> Estimate:
     return Estimate(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), units)
 
 
+def _leaning(mean: float, error: float, t: float, units: int) -> Estimate:
+    """Interval of the mean of a measure of 0 to 1, as skewed as a beta distribution with this mean and standard error.
+
+    By the cubic transformation of Hall (1992, doi:10.1111/j.2517-6161.1992.tb01872.x), which undoes the skewness of Student's t.
+    """
+    if not math.isfinite(t):
+        return Estimate(mean, 0.0, 1.0, units)
+    skewness = 2 * error * (1 - 2 * mean) / (mean * (1 - mean))
+
+    def end(at: float) -> float:
+        if abs(skewness) < 1e-6:
+            return mean - error * at
+        return mean - error * 3 / skewness * (math.cbrt(1 + skewness * (at - skewness / 6)) - 1)
+
+    return Estimate(mean, max(0.0, min(mean, end(t))), min(1.0, max(mean, end(-t))), units)
+
+
 def crossed_share(
     successes: ArrayLike,
     trials: ArrayLike,
@@ -90,7 +108,8 @@ def crossed_share(
     binary              a trial is a success or not; False for measures of 0 to 1, of which a trial has any part
 
     The interval is Wilson's with the effective number of trials that the variance between items, and between the levels of
-    the factors, shows. Where every trial says the same, the items are what is counted.
+    the factors, shows; of a measure one that leans to where its values lie thin. Where every item says the same, the items are
+    what is counted.
     """
     won, of = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
     asked, total = of > 0, float(of.sum())
@@ -98,12 +117,13 @@ def crossed_share(
     if m == 0:
         return NOTHING
     share = min(1.0, max(0.0, float(won.sum()) / total))
-    if m == 1 or share in (0.0, 1.0):
-        return wilson(share * m, m, level=level, units=m)
     found = variance_of((won - share * of) / total, crossing_of(factors), asked=asked)
-    told = share * (1 - share) / found.value if found.value > 0 else total
-    effective = min(total, told) if binary else told
-    return _score(share, max(effective, 1.0), quantile_of_t(level, round(found.freedom, 2)), m)
+    if m == 1 or share in (0.0, 1.0) or found.value <= _NO_VARIANCE:
+        return wilson(share * m, m, level=level, units=m)
+    t = quantile_of_t(level, round(found.freedom, 2))
+    if not binary:
+        return _leaning(share, math.sqrt(found.value), t, m)
+    return _score(share, max(min(total, share * (1 - share) / found.value), 1.0), t, m)
 
 
 def crossed_mean(
@@ -133,7 +153,7 @@ def crossed_mean(
     apart = (total - mean * of) / of.sum()
     found = variance_of(apart, crossing_of(factors), asked=asked)
     least, most = within
-    if found.value <= 1e-18 * max(1.0, mean * mean):
+    if found.value <= _NO_VARIANCE * max(1.0, mean * mean):
         unseen = wilson(0, m, level=level).high or 0.0
         return Estimate(mean, min(mean, mean + unseen * (least - mean)), max(mean, mean + unseen * (most - mean)), m)
     t = quantile_of_t(level, round(found.freedom, 2))

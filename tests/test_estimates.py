@@ -123,3 +123,27 @@ def test_a_mean_that_no_item_varies_has_an_interval_with_width_inside_its_bounds
     assert -1 <= ours.low <= value <= ours.high <= 1
     assert ours.high - ours.low >= wilson(0, 30).high - 1e-12
     assert crossed_mean([1.0], [2], within=(-1.0, 1.0)).low is None
+
+
+def test_a_measure_in_the_middle_has_students_interval():
+    values = np.array([0.2, 0.8, 0.35, 0.65, 0.5, 0.1, 0.9, 0.45, 0.55])
+    low, high = stats.t.interval(0.95, 8, 0.5, stats.sem(values))
+    ours = crossed_share(values, np.ones(9), binary=False)
+    assert (ours.low, ours.high) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=40).filter(lambda x: 1e-3 < np.mean(x) < 1 - 1e-3))
+def test_the_interval_of_a_measure_is_turned_with_it_and_lies_within_its_bounds(values):
+    ours, turned = (crossed_share(x, np.ones(len(values)), binary=False) for x in (values, 1 - np.array(values)))
+    assert 0 <= ours.low <= ours.value <= ours.high <= 1
+    assert (turned.low, turned.high) == (pytest.approx(1 - ours.high, abs=1e-6), pytest.approx(1 - ours.low, abs=1e-6))
+
+
+@pytest.mark.parametrize("shape", [0.7, 1.0, 4.0])
+def test_the_interval_of_a_rare_and_skewed_measure_holds_the_truth_as_often_as_it_says(shape):
+    # Of means of 15 Student's interval covers 91 to 94 % here; of 2,000 intervals three standard errors are 1.5 points.
+    rng, hits = np.random.default_rng(7), 0
+    for values in rng.beta(shape, 25 * shape, (2000, 15)):
+        ours = crossed_share(values, np.ones(15), binary=False)
+        hits += ours.low <= 1 / 26 <= ours.high
+    assert 0.93 <= hits / 2000 <= 0.975

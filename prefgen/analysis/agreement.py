@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +92,9 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
     """Krippendorff's nominal alpha from (items, options) counts, with its interval.
 
     The interval is drawn from the posterior of how often each pattern of answers occurs, as many items strong as the variance
-    over units and the factors they share allows. Beforehand one item divided by the number of personas is taken to have been seen
-    of each pattern in which all choose one option, or all options equally often: Jeffreys' prior for two personas.
+    over units and the factors they share allows, and reaches as far up as on Fisher's scale of a correlation. Beforehand one item
+    divided by the number of personas is taken to have been seen of each pattern in which all choose one option, or all options
+    equally often: Jeffreys' prior for two personas.
     """
     columns = alpha_columns(counts)
     paired = counts.sum(axis=1) >= 2
@@ -115,7 +117,7 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
     )
     patterns, seen = _patterns(counts[paired])
     fixed, prior = _alpha_prior(counts[paired])
-    return from_patterns(
+    found = from_patterns(
         np.concatenate([alpha_columns(patterns), alpha_columns(fixed)]),
         np.concatenate([seen, np.zeros(len(fixed))]),
         np.concatenate([np.zeros(len(seen)), prior]),
@@ -126,6 +128,22 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
         bias=variance.bias,
         shrink=shrinkage(_of_items(apart[paired]), variance),
     )
+    return _on_fishers_scale(found, float(counts[paired].sum(axis=1).mean()))
+
+
+def _on_fishers_scale(alpha: Estimate, personas: float) -> Estimate:
+    """The same reach upwards where the error of an intraclass correlation hardly depends on it, log((1 + (k - 1) alpha) / (1 - alpha)):
+    an alpha that is found too low has too small an error.
+
+    Source: Fisher, Statistical Methods for Research Workers (1925), section 39. The low end stays: of few answers it is near enough.
+    """
+    value, high, more = alpha.value, alpha.high, personas - 1
+    if value is None or high is None or not -1 / more < value < 1:
+        return alpha
+    scaled = math.log((1 + more * value) / (1 - value))
+    steep = more / (1 + more * value) + 1 / (1 - value)
+    reached = math.exp(min(700.0, scaled + steep * (high - value)))
+    return replace(alpha, high=max(high, (reached - 1) / (reached + more)))
 
 
 def _jackknife(without: Floats, value: float) -> tuple[float, float]:
