@@ -108,6 +108,36 @@ def test_texts_of_which_none_passes_its_checks_are_exit_5(folder: Path, endpoint
     assert run(written_then_judged(folder, served.base_url, SCENES), folder / "out", Nobody()).fresh
 
 
+READING = "Read this"
+"""How the page of a reader begins, and no other."""
+
+
+@pytest.mark.parametrize("fault", ["wrong_option", "null_content", "refusal"])
+def test_texts_that_came_and_are_all_unread_are_exit_5(folder: Path, endpoint: Start, fault: str) -> None:
+    served = endpoint({"rules": [{"match": READING, "fault": fault}]})
+    written_then_judged(folder, served.base_url, SCENES)
+    for _ in range(2):
+        ran = prefgen("run", "pipeline.yaml", "--out", "out", "--no-report")
+        assert ran.code == 5, ran.err
+        assert "scenes: none of 2 rows was kept (2 unread), so 'answers' has nothing to ask about" in ran.err
+    assert served.log()["twice"] == 0, "what was written and paid for is not asked for again"
+
+
+def test_texts_that_came_and_whose_readers_all_failed_are_exit_3_and_read_by_the_next_run(
+    folder: Path, endpoint: Start
+) -> None:
+    served = endpoint({"rules": [{"match": READING, "fault": "400"}]})
+    pipeline = written_then_judged(folder, served.base_url, SCENES)
+    ran = prefgen("run", "pipeline.yaml", "--out", "out", "--no-report")
+    assert ran.code == 3, ran.err
+    assert "scenes: only 4 requests were answered; 0 of 2 rows have an answer: 8 x HTTP 400" in ran.err
+    written = served.log()["answered"]
+    served.follow({})
+    assert run(pipeline, folder / "out", Nobody()).manifest["status"] == "finished"
+    assert served.log()["twice"] == 0, "only the readers are asked again"
+    assert written == 4
+
+
 def test_items_dropped_before_anybody_is_asked_are_a_wrong_pipeline(folder: Path, endpoint: Start) -> None:
     served = endpoint()
     path = write_pipeline(folder, served.base_url, personas=3, items=2)

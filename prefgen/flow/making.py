@@ -205,9 +205,11 @@ def check_answered(accounts: Iterable[Account]) -> None:
     """EngineError where a step asked and got nothing that can be read: its table stands, and the next run asks anew."""
     for account in filter(unanswered, accounts):
         rows = sum(account["summary"]["statuses"].values())
-        why = "; ".join(account["silence"]) or "no answer could be read"
+        why = "; ".join(account.get("silence", ())) or "no answer could be read"
+        some = set(account["summary"]["statuses"]) == {"failed"} and account["requests"]["answered"]
+        said = f"only {some:,} requests were answered" if some else "nothing was answered"
         raise EngineError(
-            f"{account['name']}: nothing was answered; 0 of {rows:,} rows have an answer: {why}",
+            f"{account['name']}: {said}; 0 of {rows:,} rows have an answer: {why}",
             fix="correct the model's settings (`prefgen doctor` tries an endpoint), then run the same command again: it goes on from here",
         )
 

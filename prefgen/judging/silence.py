@@ -94,7 +94,7 @@ class Silences:
             found.append(
                 f"{self._withheld:,} x withheld by a filter of the provider (finish reason `content_filter`); fix: {_DECLINED}"
             )
-        silent = statuses.get("unparsed", 0) + statuses.get("refusal", 0)
+        silent = any(statuses.get(status) for status in ("unparsed", "unread", "refusal"))
         return found + (self._unread_notes(statuses) if silent else [])
 
     def _hear_failure(self, response: Response) -> None:
@@ -126,10 +126,11 @@ class Silences:
                 self._longest = said[:_LENGTH]
 
     def _unread_notes(self, statuses: Mapping[str, int]) -> list[str]:
-        if statuses.get("unparsed") and self._unread:
+        unread = {name: statuses.get(name, 0) for name in ("unparsed", "unread")}
+        if any(unread.values()) and self._unread:
             return [f"{count:,} x {kind}; fix: {_THINKING}" for kind, count in self._unread.most_common(_SHOWN)]
         declined = statuses.get("refusal", 0) - self._withheld  # of texts, not of rows, where a row has several
-        counts = {"refusal": max(declined, 0), "unparsed": statuses.get("unparsed", 0)}
+        counts = {"refusal": max(declined, 0), **unread}
         read_as = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         if not read_as:
             return []

@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_read_is_no_yes():
     def says(request: Request) -> str | Response:
         return author()(request) if request.readout == "prose" else "hard to say"
 
-    assert made(context(says))["reject_reason"].to_list() == ["unparsed", "unparsed"]
+    assert made(context(says))["reject_reason"].to_list() == ["unread", "unread"]
 
 
 def test_a_second_try_is_asked_only_of_items_that_need_it_and_may_mend_them():

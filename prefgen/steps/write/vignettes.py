@@ -39,7 +39,7 @@ class Vignettes(Write):
     An item whose vignettes fail a check stays, with the reason in `reject_reason`, and no `judge` step asks about it:
     `leak` (one of them says a word that is not to be said), `sentences` (too few or too many), `unbalanced` (the
     longest has too many words beside the shortest), `unfaithful` (a reader takes one for another option in some
-    order), `refusal`, `unparsed` (no text, or no answer of the reader), `failed` (no response).
+    order), `unread` (a reader's answer cannot be read), `refusal`, `unparsed` (no text), `failed` (no response).
     """
 
     grain: ClassVar[Grain | None] = "items"
@@ -141,7 +141,7 @@ class Retelling:
         ]
 
     def verdict(self, row: int, texts: Sequence[str], readings: Sequence[Reading]) -> str | None:  # noqa: ARG002 - as Work has it
-        """`failed` or `unparsed` where an answer is missing, `unfaithful` where one names another option."""
+        """`failed` or `unread` where an answer is missing, `unfaithful` where one names another option."""
         item = self.rows[row]
         right = [
             read_back_slot(place, len(item["options"]), item["neither"], order)
@@ -151,7 +151,7 @@ class Retelling:
         if any(reading.status == "failed" for reading in readings):
             return "failed"
         if any(reading.symbol is None for reading in readings):
-            return "unparsed"
+            return "unread"  # of a text that came: `unparsed` is one that did not
         return None if [reading.symbol for reading in readings] == right else "unfaithful"
 
     def table(self, tried: Mapping[int, Tried]) -> pl.DataFrame:
