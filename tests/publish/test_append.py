@@ -283,3 +283,18 @@ from pathlib import Path
 from prefgen.publish.hub import append_run
 append_run(Path(sys.argv[1]), sys.argv[2])
 """
+
+
+def test_measures_of_a_grown_dataset_are_means_and_counts_are_sums(served: Hub, nights: list[RunFolder]) -> None:
+    for night in nights[:2]:
+        append_run(night.path, NAME)
+    grown = open_published(NAME)
+    here = nights[0].read_manifest()
+    (one,), (both,) = (
+        [step["summary"] for step in each["steps"] if step["kind"] == "judge"] for each in (here, grown.manifest)
+    )
+    for name in ("position_bias", "first_slot"):
+        assert both[name] == pytest.approx(one[name])
+    assert both["statuses"]["ok"] == 2 * one["statuses"]["ok"]
+    card = served.repos[NAME].at("main").files["README.md"].content.decode()  # type: ignore[union-attr]
+    assert "25.0 % (10.0 % to 40.0 %, n = 6)" in card
