@@ -19,7 +19,7 @@ import polars as pl
 from prefgen.errors import FileError, NotFinished, PrefgenError
 from prefgen.ids import file_sha256
 from prefgen.store.behind import behind
-from prefgen.store.shape import SEAL, sealed, wrong_manifest, wrong_record
+from prefgen.store.shape import SEAL, is_account, sealed, wrong_manifest, wrong_record
 from prefgen.store.table import PartFiles, Table
 
 
@@ -151,7 +151,7 @@ class RunFolder:
         if done is None or done["fingerprint"] != fingerprint or not self._is_whole(step, done):
             return None
         told: Account = done["account"]
-        return told
+        return told if is_account(told) else None
 
     def is_damaged(self, step: str) -> bool:
         """Whether a step's table is there and not as it was written."""

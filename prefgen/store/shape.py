@@ -3,67 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from prefgen.ids import content_id
+from prefgen.store.fitting import ANY, misfit
+from prefgen.store.summary import ACCOUNT, odd_summary
 
 SEAL = "seal"
 """Key of the hash of all other keys."""
 
 _NUMBER = (int, float)
 _NONE = type(None)
-_ANY = "*"  # whatever key
-_COUNTS = {_ANY: int}
+_COUNTS = {ANY: int}
 _FILE = {"path": str, "bytes": int, "sha256": str, "rows": (int, _NONE)}
-_STEP = {
-    "name": str,
-    "kind": str,
-    "grain": str,
-    "model": (str, _NONE),
-    "rows": int,
-    "kept": int,
-    "dropped": _COUNTS,
-    "seconds": _NUMBER,
-    "summary": dict,
-}
 _GATE = {"step": str, "gate": str, "wanted": _NUMBER, "found": (*_NUMBER, _NONE), "passed": bool}
 _CONFIG = {"name": str, "preset": str, "step": str, "steps": [str], "splits": _COUNTS}
-_PUBLISH = {"license": str, "shard_mb": _NUMBER}
+_PUBLISH = {
+    "license": str,
+    "shard_mb": _NUMBER,
+    "judgments?": (str, _NONE),
+    "title?": (str, _NONE),
+    "description?": (str, _NONE),
+    "tags?": [str],
+}
+_APPENDED = {"version": str, "fingerprint": str, "finished?": (str, _NONE), "rows": _COUNTS}
 _MANIFEST: Mapping[str, Any] = {
     "format": int,
+    "prefgen": str,
     "name": str,
     "fingerprint": str,
     "seed": int,
     "status": str,
+    "started": str,
+    "finished?": str,
     "seconds": _NUMBER,
     "publish": _PUBLISH,
-    "models": {_ANY: {"engine": str, "model": str}},
-    "steps": [_STEP],
+    "models": {ANY: {"engine": str, "model": str}},
+    "steps": [ACCOUNT],
     "gates": [_GATE],
     "configs": [_CONFIG],
     "files": [_FILE],
+    "versions": {ANY: str},
+    "version?": str,
+    "appended?": [_APPENDED],
 }
-_MAYBE: Mapping[str, Any] = {
-    "steps": {
-        "reads": [[str]],
-        "requests": _COUNTS,
-        "tokens": _COUNTS,
-        "cost_usd": (*_NUMBER, _NONE),
-        "notes": [str],
-        "silence": [str],
-    },
-    "publish": {"judgments": (str, _NONE), "title": (str, _NONE), "tags": [str]},
-}
-"""Keys that may be missing: of each step, and of `publish`."""
-
 _DONE = {
     "fingerprint": str,
     "rows": int,
     "account": dict,
     "parts": [{"name": str, "rows": int, "bytes": int, "sha256": str}],
 }
+_DEEPEST = 40
+"""Levels of a manifest, more than any has: what speaks of one walks down all of them."""
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,33 +69,41 @@ def wrong_manifest(content: Any) -> str | None:
     """What is wrong with the content of a manifest.json; None where nothing is."""
     if not isinstance(content, dict) or content.get("format") != 1:
         return "not a manifest of this version"
+    if _is_too_deep(content):
+        return f"damaged: it is nested more than {_DEEPEST} levels deep"
     if SEAL in content and content[SEAL] != sealed(content)[SEAL]:
         return "damaged, or changed by hand"
-    key = _misfit(content, _MANIFEST, "")
-    if key is not None:
-        return f"damaged: {key} is missing or of another type"
-    for place, kinds in _MAYBE.items():
-        for one in [content[place]] if isinstance(content[place], dict) else content[place]:
-            there = {name: kind for name, kind in kinds.items() if name in one}
-            if (key := _misfit(one, there, place)) is not None:
-                return f"damaged: {key} is of another type"
-    if any(len(pair) != 2 for step in content["steps"] for pair in step.get("reads", ())):
-        return "damaged: steps.reads does not name what was read"
+    problem = misfit(content, _MANIFEST) or next(_odd(content), None)
+    return None if problem is None else f"damaged: {problem}"
+
+
+def _odd(content: Mapping[str, Any]) -> Iterator[str]:
+    """What is odd about a manifest whose values have their types."""
+    for place, step in enumerate(content["steps"]):
+        odd = odd_summary(step)
+        if odd is not None:
+            yield f"steps[{place}].summary.{odd}"
     words = [name for one in content["configs"] for name in (one["name"], *one["splits"])]
     words += [step["name"] for step in content["steps"]]
-    odd = next((name for name in words if not re.fullmatch(r"[\w.-]{1,100}", name) or set(name) == {"."}), None)
-    if odd is not None:
-        return f"damaged: {odd!r:.80} is no name of a config, split or step"
-    bad = next((entry["path"] for entry in content["files"] if not is_inside(entry["path"])), None)
-    return None if bad is None else f"{bad!r:.80} is no path inside of the dataset"
+    for name in words:
+        if not re.fullmatch(r"[\w.-]{1,100}", name) or set(name) == {"."}:
+            yield f"{name!r:.80} is no name of a config, split or step"
+    for entry in content["files"]:
+        if not is_inside(entry["path"]):
+            yield f"{entry['path']!r:.80} is no path inside of the dataset"
 
 
 def wrong_record(content: Any) -> str | None:
     """What is wrong with the content of the done.json beside a table; None where nothing is."""
-    if not isinstance(content, dict) or sealed(content) != content:
+    if not isinstance(content, dict) or _is_too_deep(content) or sealed(content) != content:
         return "damaged"
-    key = _misfit(content, _DONE, "")
-    return None if key is None else f"damaged: {key} is missing or of another type"
+    problem = misfit(content, _DONE)
+    return None if problem is None else f"damaged: {problem}"
+
+
+def is_account(content: Mapping[str, Any]) -> bool:
+    """Whether a table's record tells of its step what a run that goes on reads there."""
+    return misfit(content, ACCOUNT) is None and odd_summary(content) is None
 
 
 def is_inside(path: str) -> bool:
@@ -111,21 +112,9 @@ def is_inside(path: str) -> bool:
     return bool(parts) and path == "/".join(parts) and ".." not in parts and not set(path) & {"\0", "\\", "\n", "\r"}
 
 
-def _misfit(content: Any, wanted: Any, at: str) -> str | None:
-    """Dotted key of the first value that is not as wanted: a type or several, a mapping of keys, or a list of one of these.
-
-    Whole numbers are counts: 0 or more, and of 64 bits.
-    """
-    if isinstance(wanted, list):
-        if not isinstance(content, list):
-            return at
-        return next((key for k, one in enumerate(content) if (key := _misfit(one, wanted[0], f"{at}[{k}]"))), None)
-    if isinstance(wanted, Mapping):
-        if not isinstance(content, dict):
-            return at
-        wanted = dict.fromkeys(content, wanted[_ANY]) if _ANY in wanted else wanted
-        below = ((f"{at}.{key}" if at else key, content.get(key, ...), kind) for key, kind in wanted.items())
-        return next((key for place, value, kind in below if (key := _misfit(value, kind, place))), None)
-    kinds = wanted if isinstance(wanted, tuple) else (wanted,)
-    fits = isinstance(content, kinds) and (isinstance(content, bool) == (bool in kinds))
-    return None if fits and (wanted is not int or 0 <= content < 2**63) else at
+def _is_too_deep(content: Any) -> bool:
+    layer = [content]
+    for _ in range(_DEEPEST):
+        below = [one.values() if isinstance(one, dict) else one for one in layer if isinstance(one, dict | list)]
+        layer = [value for values in below for value in values]
+    return bool(layer)

@@ -214,6 +214,7 @@ def run_in(
         "fingerprint": f"run-{offset}",
         "seed": 3,
         "status": "finished",
+        "started": "2026-11-21T11:59:59+00:00",
         "finished": "2026-11-21T12:00:00+00:00",
         "publish": pipeline.publish.model_dump(mode="json"),
         "seconds": 1.0,

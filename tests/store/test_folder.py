@@ -13,6 +13,19 @@ from prefgen.store.folder import RunFolder, write_aside, write_json
 from prefgen.store.shape import sealed
 from tests.analysis.planted import manifest_of, plant
 
+TOLD: dict[str, Any] = {
+    "name": "t",
+    "kind": "table",
+    "grain": "items",
+    "model": None,
+    "rows_in": 0,
+    "rows": 3,
+    "kept": 3,
+    "dropped": {},
+    "seconds": 0.1,
+    "summary": {},
+}
+
 
 def frames(n: int, *, breaks: bool = False) -> Iterator[pl.DataFrame]:
     for number in range(n):
@@ -23,9 +36,9 @@ def frames(n: int, *, breaks: bool = False) -> Iterator[pl.DataFrame]:
 
 def test_a_table_comes_back_in_order_with_its_account(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_table("t", frames(3), fingerprint="f", account=lambda table: {"rows": table.n_rows})
+    folder.write_table("t", frames(3), fingerprint="f", account=lambda _: TOLD)
     assert folder.table("t").read()["n"].to_list() == [0, 1, 2]
-    assert folder.account("t", fingerprint="f") == {"rows": 3}
+    assert folder.account("t", fingerprint="f") == TOLD
     assert folder.account("t", fingerprint="another") is None
 
 
