@@ -21,6 +21,7 @@ _WITH_PORT = re.compile(
 )
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:])\[?([0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})\]?(?::\d{1,5})?(?![\w:])", re.I)
+_ADDRESSES = (_URL, _PAIR, _AFTER_HOST, _IPV4, _WITH_PORT)
 _PATH = re.compile(
     r"(?<![\w/:.~<-])(?:(?:~|\.\.)?(?:/[\w.@+%=~-]+){2,}/?|(?:~|\.\.)/[\w.@+%=~-]+/?|[A-Za-z]:[\\/][^\s'\"<>|,;:)]+)"
 )
@@ -37,13 +38,25 @@ def without_places(text: str) -> str:
     return _PATH.sub(lambda found: file_name(found[0]), text) if "/" in text or "\\" in text else text
 
 
+def said_in(text: str) -> tuple[set[str], set[Path]]:
+    """The addresses that a program says, and the folders of the files that it names.
+
+    >>> said_in("Cannot connect to host gpu-box:8000, see /srv/log/a.txt")
+    ({'gpu-box:8000'}, {PosixPath('/srv/log')})
+    """
+    found = {one[0].strip("'\"") for pattern in _ADDRESSES for one in pattern.finditer(text)}
+    found |= {one[0] for one in _IPV6.finditer(text) if _is_ip(one[1])}
+    paths = {one[0] for one in _PATH.finditer(text)} if "/" in text else set()
+    return found, {Path(path).parent for path in paths if path.startswith("/")}
+
+
 def without_addresses(text: str) -> str:
     """What a program says of an exchange, without addresses and without paths. Too much is taken out rather than too little.
 
     >>> without_addresses("Cannot connect to host gpu-box:8000 ssl:default [Connect call failed ('10.0.0.5', 8000)]")
     'Cannot connect to host (an address) ssl:default [Connect call failed (an address)]'
     """
-    for pattern in (_URL, _PAIR, _AFTER_HOST, _IPV4, _WITH_PORT):
+    for pattern in _ADDRESSES:
         text = pattern.sub(ADDRESS, text)
     return without_places(_IPV6.sub(lambda found: ADDRESS if _is_ip(found[1]) else found[0], text))
 
@@ -70,9 +83,9 @@ class Private:
     folders: tuple[str, ...]
 
     @classmethod
-    def of(cls, base_urls: Iterable[str], folders: Iterable[Path]) -> Private:
+    def of(cls, base_urls: Iterable[str], folders: Iterable[Path], addresses: Iterable[str] = ()) -> Private:
         """What may not be said of servers, and of files in some folders and the user's home."""
-        found: set[str] = set()
+        found = set(addresses)
         for url in base_urls:
             parts = urlsplit(url)
             found |= {url, url.rstrip("/"), f"{parts.scheme}://{parts.netloc}", parts.netloc}
@@ -82,7 +95,8 @@ class Private:
     def out_of(self, text: str) -> str:
         """The text without them, however they are escaped in a page."""
         for address in self.addresses:
-            for form in {address, html.escape(address), address.replace("://", "\\://")}:
+            escaped = html.escape(address)
+            for form in {address, escaped, escaped.replace("&#x27;", "&#39;"), address.replace("://", "\\://")}:
                 text = re.sub(rf"(?<![\w.-]){re.escape(form)}(?![\w-])", ADDRESS, text)
         for folder in self.folders:
             text = re.sub(

@@ -6,7 +6,7 @@ has them, and what is pushed is looked through once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 from prefgen.errors import FileError
 from prefgen.ids import content_id
-from prefgen.publish.private import Private, file_name, is_place, without_addresses, without_places
+from prefgen.publish.private import Private, file_name, is_place, said_in, without_addresses, without_places
 from prefgen.store.folder import RunFolder
 
 _PRIVATE = ("base_url", "api_key_env")
@@ -71,19 +71,44 @@ def public_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_page(text: str, folder: RunFolder, manifest: Mapping[str, Any]) -> str:
-    """A card or report page without the addresses of the run's models and without paths of this machine's user."""
-    return _private(manifest["models"], folder).out_of(text)
+    """A card or report page without the addresses of the run's models and without paths of this machine's user.
+
+    Those that notes and failures of the run name are taken out too: an earlier version wrote them into its pages.
+    """
+    sentences = [one for step in manifest["steps"] for one in _sentences_of(step, folder)]
+    return _private(manifest["models"], folder, sentences).out_of(text)
 
 
 def public_rows(judgments: pl.DataFrame) -> pl.DataFrame:
     """Judgments whose `failure` names no address, and whose `model` is no path."""
-    said: dict[str, Callable[[str], str]] = {"failure": without_addresses, "model": _public_place}
     changed = []
-    for name, public in said.items():
+    for name, public in _said_of_judgments().items():
         found = judgments[name].drop_nulls().unique().to_list() if name in judgments.columns else []
         new = {text: public(text) for text in found if public(text) != text}
         changed += [pl.col(name).replace(new)] if new else []
     return judgments.with_columns(changed) if changed else judgments
+
+
+def check_rows(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+    """FileError where judgments in data/ name an address or a path, as those of an earlier version may."""
+    names = [config["name"] for config in manifest["configs"] if config["preset"] == "judgments"]
+    for path in sorted(path for name in names for path in (folder.data / name).glob("*.parquet")):
+        rows = pl.scan_parquet(path)
+        for column, public in _said_of_judgments().items():
+            if column not in rows.collect_schema():
+                continue
+            found = rows.select(pl.col(column).drop_nulls().unique()).collect(engine="streaming")[column]
+            odd = next((text for text in found.sort() if public(text) != text), None)
+            if odd is not None:
+                raise FileError(
+                    f"{path}: {column} names an address or a place of a machine, here in brackets or as a file alone: {public(odd)!r:.200}",
+                    fix=f"remove {folder.data} and run the pipeline again: data, card and report are written anew without them, "
+                    "and what was answered is kept",
+                )
+
+
+def _said_of_judgments() -> Mapping[str, Callable[[str], str]]:
+    return {"failure": without_addresses, "model": _public_place}
 
 
 def version_of(manifest: Mapping[str, Any]) -> str:
@@ -92,10 +117,21 @@ def version_of(manifest: Mapping[str, Any]) -> str:
     return content_id("v", files)[:14]
 
 
-def _private(models: Mapping[str, Any], folder: RunFolder | None = None) -> Private:
+def _sentences_of(step: Mapping[str, Any], folder: RunFolder) -> list[str]:
+    """Those of a step in which a program speaks of an exchange."""
+    notes = [*step.get("notes", ()), *step.get("silence", ()), *step["summary"].get("notes", ())]
+    name = step["name"]
+    if step["kind"] != "judge" or not folder.has_table(name) or folder.is_damaged(name):
+        return notes
+    failures = folder.table(name, check=False).scan().select(pl.col("failure").drop_nulls().unique())
+    return notes + failures.collect(engine="streaming")["failure"].to_list()
+
+
+def _private(models: Mapping[str, Any], folder: RunFolder | None = None, sentences: Iterable[str] = ()) -> Private:
     urls = [model.get("base_url") for model in models.values() if isinstance(model, dict)]
     flat = [url for one in urls for url in (one if isinstance(one, list) else [one]) if isinstance(url, str)]
-    return Private.of(flat, () if folder is None else (folder.path.resolve(),))
+    addresses, folders = said_in("\n".join(sentences))
+    return Private.of(flat, folders if folder is None else {*folders, folder.path.resolve()}, addresses)
 
 
 def _public_models(models: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,9 +65,9 @@ def _fits(content: Any, wanted: Any) -> bool:
         return wanted.low <= content <= wanted.high
     if not isinstance(wanted, type) or isinstance(content, bool) != (wanted is bool):
         return False
-    if wanted is float:
-        return isinstance(content, int | float)
-    return isinstance(content, wanted) and (wanted is not int or 0 <= content < 2**63)
+    if wanted is int:
+        return isinstance(content, int) and 0 <= content < 2**63
+    return isinstance(content, int | float if wanted is float else wanted)
 
 
 def _told(wanted: Any) -> str:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
+from prefgen.errors import FileError
+from prefgen.flow.pipeline import load
+from prefgen.flow.run import run as make
+from prefgen.publish import report
+from prefgen.publish.card import write as card
+from prefgen.publish.exports import rows
 from prefgen.publish.hub import append_run, push_run
-from prefgen.publish.private import Private, is_place, without_addresses, without_places
+from prefgen.publish.private import Private, is_place, said_in, without_addresses, without_places
 from prefgen.publish.public import public_pipeline, public_rows
+from prefgen.publish.report import readings
 from tests.faults.pipelines import prefgen, write_pipeline
 from tests.faults.test_secrets import chat, error
 from tests.servers.hub import Hub
 from tests.servers.raw import Says, http, raw_server
+from tests.test_run import Nobody
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes")  # of the client itself
 NAME = "user/town"
@@ -30,6 +41,7 @@ def says_where(folder: Path, port: list[int]) -> Says:
         if number % 3 == 2:
             at = f"127.0.0.1:{port[0]}"
             words = f"upstream http://{at}/v1 ({at}, ('127.0.0.1', {port[0]})) cannot read {folder}/models/x.gguf"
+            words += " and /opt/weights/y.bin of gpu-box:8000"
             return http("400 Oh", error(words))
         return http("200 OK", chat("A"))
 
@@ -38,13 +50,22 @@ def says_where(folder: Path, port: list[int]) -> Says:
 
 def run_at_home(home: Path, base_url: str, *, seed: int = 1) -> Path:
     """A finished run of files in somebody's home, with a failed row that names the server; its folder."""
+    path = pipeline_at_home(home, base_url, seed=seed)
+    out = home / f"runs/town-{seed}"
+    ran = prefgen("run", str(path), "--out", str(out), HOME=str(home))
+    assert ran.code == 0, ran.err
+    return out
+
+
+def pipeline_at_home(home: Path, base_url: str, *, seed: int = 1, exports: Sequence[str] = ("judgments",)) -> Path:
+    """Its pipeline."""
     path = write_pipeline(
         home / "work",
         base_url,
         personas=4,
         items=3,
         orders=["given"],
-        exports=["judgments"],
+        exports=list(exports),
         model={"concurrency": 1, "max_attempts": 1, "logprobs": False, "constrain": "none"},
     )
     people = home / "surveys/people.yaml"
@@ -58,10 +79,7 @@ def run_at_home(home: Path, base_url: str, *, seed: int = 1) -> Path:
     said["steps"]["personas"]["draw"] = str(people)
     said["publish"]["description"] = f"Made at {base_url} from {home}/work."
     path.write_text(yaml.safe_dump(said, sort_keys=False))
-    out = home / f"runs/town-{seed}"
-    ran = prefgen("run", str(path), "--out", str(out), HOME=str(home))
-    assert ran.code == 0, ran.err
-    return out
+    return path
 
 
 def decoded(path: str, content: bytes) -> str:
@@ -106,6 +124,52 @@ def test_nothing_that_is_pushed_says_where_it_was_made(
     assert failures.str.contains("cannot read x.gguf").all(), "what happened is still said"
 
 
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Runs as an earlier version made them: data, card and report say what the tables and the manifest say."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (rows, readings):
+            patch.setattr(module, "public_rows", lambda frame: frame)
+        for module in (card, report):
+            patch.setattr(module, "shown_manifest", lambda manifest: manifest)
+        yield
+
+
+def assert_nothing_private(served: Hub, home: Path, port: int) -> None:
+    for path, one in served.repos[NAME].at("main").files.items():  # type: ignore[union-attr]
+        text = decoded(path, one.content)
+        for private in ("127.0.0.1", "annie", str(home.parent), str(port), "gpu-box", "/opt/weights"):
+            assert private not in text, f"{private} in {path}: {text[max(text.index(private) - 60, 0) :][:160]}"
+
+
+@pytest.mark.parametrize("exports", [["judgments"], ["preferences"]], ids=lambda names: names[0])
+def test_folders_of_an_earlier_version_are_pushed_without_what_they_name(
+    served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports: list[str]
+) -> None:
+    home, port = tmp_path / "annie", [0]
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    with raw_server(says_where(home, port)) as server:
+        port[0] = int(server.base_url.split(":")[-1].split("/")[0])
+        path = pipeline_at_home(home, server.base_url, exports=exports)
+        with as_before():
+            out = make(load(path), home / "out", Nobody()).folder.path
+        asked = len(server.bodies)
+        assert "127.0.0.1" in (out / "README.md").read_text() + (out / "report.html").read_text()
+        if exports == ["judgments"]:
+            with pytest.raises(FileError, match=r"train-00000-of-00001\.parquet: failure names an address") as caught:
+                push_run(out, NAME, force=True)
+            assert "127.0.0.1" not in str(caught.value)
+            assert NAME not in served.repos or not served.repos[NAME].at("main").files  # type: ignore[union-attr]
+            with pytest.raises(FileError, match="failure names an address"):
+                append_run(out, NAME)
+            shutil.rmtree(out / "data")  # as the fix says
+            make(load(path), out, Nobody())
+        push_run(out, NAME)
+        assert len(server.bodies) == asked, "nothing is asked twice"
+    assert_nothing_private(served, home, port[0])
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
@@ -121,6 +185,14 @@ def test_nothing_that_is_pushed_says_where_it_was_made(
 )
 def test_words_of_programs_lose_addresses_and_places_and_keep_the_rest(said: str, shown: str) -> None:
     assert without_addresses(said) == shown
+    assert without_addresses(shown) == shown, "what is clean is not refused at a push"
+
+
+def test_addresses_and_folders_that_sentences_name_are_found() -> None:
+    said = "see ('10.0.0.5', 80), http://gpu-box:1/v1 and fe80::1, /opt/a/b.gguf and ~/c/d"
+    addresses, folders = said_in(said)
+    assert {"('10.0.0.5', 80)", "http://gpu-box:1/v1", "fe80::1"} <= addresses
+    assert folders == {Path("/opt/a")}
 
 
 def test_sources_keep_their_links_and_lose_their_folders() -> None:

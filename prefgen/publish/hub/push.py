@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from prefgen.errors import FileError, GateError, UsageError
-from prefgen.publish.public import public_manifest, public_page, public_pipeline, text_of_run, version_of
+from prefgen.publish.public import check_rows, public_manifest, public_page, public_pipeline, text_of_run, version_of
 from prefgen.store.finished import finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import check_files
@@ -93,6 +93,7 @@ def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:
             fix="correct the data, or push with --force to publish them as they are",
         )
     check_files(folder, manifest)
+    check_rows(folder, manifest)
     if not folder.card_path.is_file():
         raise FileError(f"{folder.card_path}: there is no card", fix="run the pipeline again")
     return manifest
