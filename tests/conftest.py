@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from hypothesis import settings
 
 from prefgen.engines.weights import default_weights
 from prefgen.errors import PrefgenError
+from tests.caches import developers, own_caches
 from tests.servers.hub import Hub, hub
 from tests.servers.running import Served, serve, thread
 
@@ -34,20 +34,13 @@ settings.load_profile("prefgen")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _caches_of_the_suite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A folder for caches of the suite's own, for this process and those it starts: what runs here teaches no plan of the developer.
-
-    The embedded model alone is shared: it is re-encoded once, in the developer's cache, and linked here where a test asks it.
-    """
-    theirs = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "prefgen"
-    ours = tmp_path_factory.mktemp("caches") / "prefgen"
-    ours.mkdir()
-    if any(item.get_closest_marker("model") for item in request.session.items):
+def _caches_of_the_suite(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The embedded model alone is shared: it is re-encoded once, in the developer's cache, and linked here where a test asks it."""
+    asks = any(item.get_closest_marker("model") for item in request.session.items)
+    if asks:
         with contextlib.suppress(PrefgenError):  # not installed: the test says so itself
-            weights = default_weights(cache=theirs)
-            (ours / weights.name).symlink_to(weights)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(ours.parent))
+            default_weights(cache=developers())
+    with own_caches(weights=asks):
         yield
 
 

@@ -10,8 +10,10 @@ import argparse
 
 from tests.benchmarks import filters, http, kill, memory, startup
 from tests.benchmarks.measure import machine, table
+from tests.caches import own_caches
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")

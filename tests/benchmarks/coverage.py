@@ -10,6 +10,7 @@ import sys
 from statistics import NormalDist
 
 from tests.analysis.simulated import Setting, coverage, false_alarms
+from tests.caches import own_caches
 
 SHAPES = ((15, 1), (10, 3), (12, 6), (20, 15), (50, 20))
 SPREADS = (0.0, 0.3, 0.7)
@@ -19,6 +20,7 @@ SETTINGS = [Setting(topics, groups, spread) for topics, groups in SHAPES for spr
 WITHIN = (0.93, 0.97)
 
 
+@own_caches()
 def main(runs: int = 300) -> None:
     """Print coverage by kind of number and setting, then the family-wise false alarms of tables of gaps."""
     print(f"coverage of 95 % intervals over {runs} runs, %; then intervals without width, % (all kinds)")

@@ -21,6 +21,7 @@ from prefgen.engines.store import ResponseStore
 from prefgen.records import Request
 from prefgen.spec.models import OpenAIModel
 from tests.benchmarks.measure import Row, Usage, machine, measured, table
+from tests.caches import own_caches
 from tests.servers.running import Served, serve
 
 _ROOT = Path(__file__).parents[2]
@@ -110,6 +111,7 @@ def rows(dialogues: int = 10_000, turns: int = 10, kills: int = 5) -> list[Row]:
     ]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dialogues", type=int, default=10_000)

@@ -15,6 +15,7 @@ from prefgen.engines.embedded import EmbeddedEngine
 from prefgen.engines.engine import Meter
 from prefgen.records import Request, Response
 from prefgen.spec.models import EmbeddedModel
+from tests.caches import own_caches
 from tests.dispatch.answering import answer_all
 
 _PERSONAS = [
@@ -52,6 +53,7 @@ def _measure(name: str, engine: EmbeddedEngine, requests: Sequence[Request]) -> 
     return rate
 
 
+@own_caches()
 def main() -> None:
     orders = ((0, 1, 2), (1, 0, 2))
     major = [_request(*one) for one in itertools.product(_PERSONAS, _CELLS, orders)]

@@ -21,6 +21,7 @@ import orjson
 import polars as pl
 
 from tests.benchmarks.measure import Row, Usage, interleaved, machine, measured, table
+from tests.caches import own_caches
 from tests.faults.pipelines import write_pipeline
 
 _ROOT = Path(__file__).parents[2]
@@ -167,6 +168,7 @@ def rows(n_judgments: int = 10_000_000, repetitions: int = 3) -> list[Row]:
     ]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)

@@ -18,6 +18,7 @@ from pathlib import Path
 import orjson
 
 from tests.benchmarks.measure import Row, Usage, interleaved, machine, measured, table
+from tests.caches import own_caches
 from tests.faults.pipelines import command, environment, write_pipeline
 from tests.servers.running import serve
 
@@ -89,6 +90,7 @@ def rows(requests: int = 20_000, repetitions: int = 3, slow_ms: float = 50) -> l
     ]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.measure import Row, machine, table
+from tests.caches import own_caches
 from tests.faults.kills import kill_half_way
 from tests.faults.pipelines import write_pipeline
 from tests.servers.running import serve
@@ -35,6 +36,7 @@ def rows(requests: int = 10_000) -> list[Row]:
     ]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.measure import Row, Usage, machine, measured, table
+from tests.caches import own_caches
 from tests.faults.pipelines import command, environment, write_pipeline
 
 _ROOT = Path(__file__).parents[2]
@@ -58,6 +59,7 @@ def rows(n_judgments: int = 1_000_000, grow: int = 10) -> list[Row]:
     return found
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)

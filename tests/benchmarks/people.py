@@ -34,6 +34,7 @@ from prefgen.personas.targets import Targets, targets_of
 from prefgen.seeds import rng_for
 from prefgen.spec.population import Population, read_population
 from tests.benchmarks.measure import machine
+from tests.caches import own_caches
 
 _SPEC = """
 population: cces2016
@@ -183,6 +184,7 @@ def _in_order(targets: Targets, survey: Survey) -> list[Codes]:
     return [by_name[axis.name] for axis in targets.axes]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, nargs="*", default=[1_000, 10_000, 1_000_000])

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.measure import Row, Usage, interleaved, machine, measured, table
+from tests.caches import own_caches
 from tests.faults.pipelines import COMMAND, environment
 
 _PEOPLE = Path(__file__).parents[2] / "persona_specs" / "britain_seven.yaml"
@@ -74,6 +75,7 @@ def finished_rows(repetitions: int = 5, people: int = 400_000) -> list[Row]:
     ]
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=11)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prefgen.engines.store import ResponseStore
 from prefgen.records import Response
+from tests.caches import own_caches
 
 _CHUNK = 1000
 
@@ -35,6 +36,7 @@ def _row(what: str, seconds: float, rows: int, rest: str = "") -> None:
     )
 
 
+@own_caches()
 def main(rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "responses.sqlite"
