@@ -20,6 +20,7 @@ _SEVERE_SHARE = 0.2  # below it a 429 is the row's own affair, above it everybod
 _FIRST_OUTCOMES = 16
 _ROW_OF_FAILURES = 5  # failures in a row after which an endpoint rests while others work
 _MOST_REST_S = 15.0
+_MOST_LOST = 0.9  # of the time for which requests are out; a server that drops some at once costs next to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Patience:
 
     start_s       nobody has ever answered and no connection comes about
     run_s         only failures, and at least three for every request in flight
-    throttled_s   nothing but 429, or a server asks for more patience than this
+    throttled_s   nothing but 429, or nearly all of the time lost to requests that bring nothing, or a server asks for more
+                  patience than this
     """
 
     start_s: float = 2.0
@@ -135,12 +137,42 @@ class _CircuitBreaker:
             raise _down(endpoint, f"no answer for {bad_s:.0f} s, {self._failures} failures in a row", trouble)
 
 
+class _LostTime:
+    """Watches what the time of requests goes into: one that hangs costs as much as thousands that are answered."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._most_s = patience.throttled_s
+        self._since: float | None = None
+        self._good = self._bad = 0
+        self._good_s = self._lost_s = 0.0
+
+    def good(self, seconds: float) -> None:
+        """A request was answered after so long."""
+        self._good += 1
+        self._good_s += seconds
+
+    def bad(self, endpoint: Endpoint, trouble: PassingError, seconds: float, *, now: float) -> None:
+        """A request brought nothing for so long. NotFinished where nearly all the time goes that way."""
+        if self._since is None or now - self._since >= 2 * self._most_s:  # since then all was well
+            self._since, self._good, self._bad, self._good_s, self._lost_s = now - seconds, 0, 0, 0.0, 0.0
+        self._bad += 1
+        self._lost_s += seconds
+        if now - self._since < self._most_s:
+            return
+        if self._good and self._lost_s > _MOST_LOST * (self._lost_s + self._good_s):
+            share = f"{self._bad:,} of {self._bad + self._good:,} requests brought nothing"
+            said = f"for {now - self._since:.0f} s {share}, and took nearly all of the time"
+            raise _later(endpoint, said, trouble, first="see that it copes (`concurrency`, `timeout_s`), or ")
+        self._since = None
+
+
 class Endpoints:
     """Hands out places at the least loaded endpoint, and takes them back with what happened."""
 
     def __init__(self, endpoints: Sequence[Endpoint], patience: Patience) -> None:
         self._all = tuple(endpoints)
         self._breaker = _CircuitBreaker(patience, len(self._all))
+        self._lost = _LostTime(patience)
         self._loop = asyncio.get_running_loop()
         self._again: deque[asyncio.Future[Endpoint]] = deque()
         self._new: deque[asyncio.Future[Endpoint]] = deque()
@@ -197,11 +229,12 @@ class Endpoints:
         endpoint.note(throttled=False)
         endpoint.failures = endpoint.rests = 0
         self._breaker.good()
+        self._lost.good(latency_s)
         endpoint.pace.answered(latency_s)
         self.leave(endpoint)
 
-    def bad(self, endpoint: Endpoint, trouble: PassingError) -> None:
-        """A try went wrong: the endpoint may rest, or get fewer requests. The place is given back.
+    def bad(self, endpoint: Endpoint, trouble: PassingError, after_s: float) -> None:
+        """A try went wrong after so long: the endpoint may rest, or get fewer requests. The place is given back.
 
         EngineError or NotFinished when this has gone on for too long.
         """
@@ -223,7 +256,10 @@ class Endpoints:
             elif len(self._all) > 1 and endpoint.failures >= _ROW_OF_FAILURES:
                 self._rest(endpoint, None)
         self.leave(endpoint)
-        self._breaker.bad(endpoint, trouble, now=self._loop.time(), in_flight=self.in_flight)
+        now = self._loop.time()
+        self._breaker.bad(endpoint, trouble, now=now, in_flight=self.in_flight)
+        if not trouble.throttled:
+            self._lost.bad(endpoint, trouble, after_s, now=now)
 
     def _rest(self, endpoint: Endpoint, seconds: float | None) -> None:
         if seconds is None:
@@ -251,8 +287,8 @@ def _down(endpoint: Endpoint, what: str, trouble: PassingError) -> EngineError:
     )
 
 
-def _later(endpoint: Endpoint, what: str, trouble: PassingError) -> NotFinished:
+def _later(endpoint: Endpoint, what: str, trouble: PassingError, *, first: str = "") -> NotFinished:
     return NotFinished(
         f"{endpoint.known.base_url}: {what}; the last: {trouble.words}",
-        fix="run the same command again later; what was answered is kept",
+        fix=f"{first}run the same command again later; what was answered is kept",
     )

@@ -14,7 +14,7 @@ from prefgen.records import Request, Response
 class Meter:
     """What has happened so far, for the progress line, the budget and the manifest.
 
-    An engine counts `in_flight`, `retries` and `throttled`; the dispatcher counts the rest.
+    An engine counts `in_flight`, `retries` and `throttled`, and says `retried_for`; the dispatcher counts the rest.
     """
 
     planned: int = 0  # requests of this step, stored ones included
@@ -29,6 +29,7 @@ class Meter:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None  # None: no price is known for this model
+    retried_for: str = ""  # the commonest reason of retries; '' without one
     waiting: str = ""  # what nothing happens for just now; '' when something does
     notes: list[str] = field(default_factory=list)  # what the engine found out, e.g. which features the server has
 
@@ -41,11 +42,12 @@ class Meter:
                 setattr(whole, name, getattr(whole, name) + getattr(meter, name))
             if meter.cost_usd is not None:
                 whole.cost_usd = (whole.cost_usd or 0.0) + meter.cost_usd
+        whole.retried_for = next((meter.retried_for for meter in reversed(meters) if meter.retried_for), "")
         whole.notes = list(dict.fromkeys(note for meter in meters for note in meter.notes))
         return whole
 
 
-_COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "waiting", "notes"))
+_COUNTS = tuple(one.name for one in fields(Meter) if one.name not in ("cost_usd", "retried_for", "waiting", "notes"))
 
 
 class RefusedError(Exception):

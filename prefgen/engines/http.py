@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ from prefgen.engines.retry import Attempts, PassingError, Policy
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
+_REASON = 60  # letters of why a request is asked again, as a line of the screen has room for
 _LONG_S = 5.0  # a wait of so long is spoken of
 
 
@@ -64,6 +66,7 @@ class HttpSession:
         self._policy = policy
         self._meter = meter
         self._now = asyncio.get_running_loop().time
+        self._reasons: Counter[str] = Counter()
 
     async def settle(self) -> None:
         """Nothing is ever left to come."""
@@ -81,7 +84,7 @@ class HttpSession:
                 response = await self._asking.ask(request, request.request_id, endpoint, task)
             except PassingError as trouble:
                 attempts = attempts or Attempts()
-                again = await self._after(trouble, attempts, endpoint)
+                again = await self._after(trouble, attempts, endpoint, self._now() - started)
                 if again is None:
                     return Response(request.request_id, failure=trouble.words, final=False)
                 endpoint = again
@@ -95,15 +98,19 @@ class HttpSession:
             endpoints.good(endpoint, self._now() - started)
             return response
 
-    async def _after(self, trouble: PassingError, attempts: Attempts, endpoint: Endpoint) -> Endpoint | None:
+    async def _after(
+        self, trouble: PassingError, attempts: Attempts, endpoint: Endpoint, after_s: float
+    ) -> Endpoint | None:
         """A place for the next try, when its time has come; None when there have been enough."""
         attempts.add(trouble)
         self._meter.throttled += trouble.throttled
         self._say_wait(trouble, endpoint)
-        self._endpoints.bad(endpoint, trouble)
+        self._endpoints.bad(endpoint, trouble, after_s)
         if self._policy.gives_up(attempts):
             return None
         self._meter.retries += 1
+        self._reasons[" ".join(trouble.words.split())[:_REASON]] += 1
+        self._meter.retried_for = self._reasons.most_common(1)[0][0]
         self._meter.in_flight = self._endpoints.in_flight
         await asyncio.sleep(self._policy.wait_s(attempts, trouble))
         return await self._endpoints.take_again()

@@ -187,6 +187,8 @@ class Rate:
             parts.append(f"{meter.cost_usd:.2f} of about {whole:.2f} USD")
         if meter.throttled:
             parts.append(f"{meter.throttled} x 429")
+        if meter.retries:
+            parts.append(f"{meter.retries:,} asked again, most for: {meter.retried_for}")
         if meter.failed:
             parts.append(f"{meter.failed} failed")
         parts.append(f"{span(left / rate) if rate else '?'} left")

@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,6 +19,7 @@ from prefgen.engines.http import OpenAIEngine
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, NotFinished
 from prefgen.records import Request, Response
+from prefgen.screen.watch import Rate
 from prefgen.spec.models import OpenAIModel
 from tests.dispatch.answering import answer_all
 from tests.servers.raw import Raw, Says, http, raw_server
@@ -116,6 +117,39 @@ def test_a_server_that_says_429_for_ever_stops_the_run_which_can_go_on_later():
         pytest.raises(NotFinished, match="nothing but HTTP 429"),
     ):
         Asked(server, 2, max_attempts=50, patience=Patience(throttled_s=0.5)).go()
+
+
+def every_third(drops: Callable[[], bytes]) -> Says:
+    """Answers two requests and drops the third."""
+    return lambda number, *_: drops() if number % 3 == 2 else chat()
+
+
+def hang() -> bytes:
+    time.sleep(60)
+    return b""
+
+
+def test_a_server_that_lets_every_third_request_hang_stops_the_run_which_can_go_on_later():
+    with raw_server(every_third(hang)) as server:
+        asked = Asked(server, 500, max_attempts=50, timeout_s=0.2, patience=Patience(throttled_s=1.5))
+        with pytest.raises(NotFinished, match=r"for \d s \d+ of \d+ requests brought nothing") as stop:
+            asked.go()
+    assert stop.value.exit_code == 75
+    assert "no answer within 0.2 s" in str(stop.value)
+    assert "`timeout_s`" in str(stop.value)
+    answers = [one for one in asked.put.values() if one.failure is None]
+    assert answers
+    assert len(answers) == len(asked.put), "what was answered is kept, and nothing counts as failed"
+    assert asked.meter.retried_for == "no answer within 0.2 s"
+    assert "asked again, most for: no answer within 0.2 s" in Rate().line(asked.meter)
+
+
+def test_a_server_that_drops_every_third_request_at_once_costs_little_and_is_borne():
+    with raw_server(every_third(lambda: b"")) as server:
+        asked = Asked(server, 300, max_attempts=50, patience=Patience(throttled_s=0.2))
+        assert all(one.failure is None for one in asked.go())
+    assert asked.meter.retries >= 100
+    assert asked.meter.retried_for == "the connection broke: the server hung up"
 
 
 def test_what_is_waited_for_is_said_while_it_is_waited_for(monkeypatch):

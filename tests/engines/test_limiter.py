@@ -119,7 +119,7 @@ def test_retry_after_lets_the_whole_endpoint_rest_and_the_other_one_work():
     async def test():
         (one, two), places = endpoints_of(2)
         assert places.grab() is one
-        places.bad(one, PassingError("429", wait_s=0.1, throttled=True))
+        places.bad(one, PassingError("429", wait_s=0.1, throttled=True), 0.1)
         assert one.resting
         assert [places.grab() for _ in range(4)] == [two] * 4
         assert places.grab() is None
@@ -138,7 +138,7 @@ def test_nobody_there_at_the_start_stops_within_seconds():
             while True:
                 assert await places.take_again() is one
                 tries += 1
-                places.bad(one, PassingError("refused", unreached=True))
+                places.bad(one, PassingError("refused", unreached=True), 0.1)
 
         with pytest.raises(EngineError, match=r"nobody can be reached.*refused") as caught:
             await try_on()
@@ -154,7 +154,7 @@ def test_one_dead_endpoint_of_two_does_not_end_the_run():
         for _ in range(20):
             assert places.grab() is not None
             if one.in_flight:
-                places.bad(one, PassingError("refused", unreached=True))
+                places.bad(one, PassingError("refused", unreached=True), 0.1)
             if two.in_flight:
                 places.good(two, 0.01)
 
@@ -168,13 +168,13 @@ def test_a_few_failures_among_slow_requests_are_borne_however_long():
         for _ in range(4):
             places.grab()
         for _ in range(8):
-            places.bad(one, PassingError("500"))
+            places.bad(one, PassingError("500"), 0.1)
             assert places.grab() is one
         for _ in range(3):
-            places.bad(one, PassingError("500"))
+            places.bad(one, PassingError("500"), 0.1)
             places.grab()
         with pytest.raises(EngineError, match="no answer for 0 s"):
-            places.bad(one, PassingError("500"))
+            places.bad(one, PassingError("500"), 0.1)
 
     run(test)
 
@@ -185,6 +185,6 @@ def test_a_429_between_failures_shows_that_somebody_is_there():
         for _ in range(20):
             for trouble in (PassingError("429", throttled=True), PassingError("500"), PassingError("500")):
                 assert places.grab() is one
-                places.bad(one, trouble)
+                places.bad(one, trouble, 0.1)
 
     run(test)

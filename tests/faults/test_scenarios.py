@@ -326,3 +326,15 @@ def test_a_server_that_does_not_answer_is_seen_to_be_waited_for(endpoint: Start,
     assert ran.code == 0, ran.err
     events = [json.loads(line) for line in ran.out.splitlines()]
     assert any(event["event"] == "progress" and event["in_flight"] and not event["answered"] for event in events)
+
+
+@pytest.mark.slow
+def test_a_run_says_what_it_asks_again_for_while_it_works(endpoint: Start, folder: Path) -> None:
+    server = endpoint({"storms": [{"rate": 0.3, "kinds": ["hang"]}]})
+    pipeline = write_pipeline(folder, server.base_url, personas=4, items=8, model={"timeout_s": 0.5})
+    ran = run(pipeline, folder / "run", "--json")
+    assert ran.code == 0, ran.err
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    seen = [one for one in events if one["event"] == "progress" and one["retries"]]
+    assert seen
+    assert {one["retried_for"] for one in seen} == {"no answer within 0.5 s"}
