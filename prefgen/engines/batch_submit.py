@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 from openai.types import Batch
 
-from prefgen.engines.batch_ledger import Chunk, Ledger, write_aside
+from prefgen.engines.batch_ledger import Chunk, Ledger, What, write_aside
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.engine import Meter
 from prefgen.errors import EngineError
@@ -54,6 +54,11 @@ class Submitter:
             batch = self._provider.find(chunk.key, began=self._ledger.began)
             if batch is not None:
                 self._submitted(chunk, batch)
+            elif chunk.state == "written" and not self._ledger.has_rows(chunk):
+                chunk.state = (
+                    "rejected"  # nothing was handed over: its rows are free, and the pipeline writes them again
+                )
+                self._ledger.save()
             else:
                 self._hand_over(chunk, sure=False)
 
@@ -87,6 +92,8 @@ class Submitter:
         ids = ledger.path(chunk, "ids")
         write_aside(ids, "".join(f"{request_id}\n" for request_id in self._ids).encode())
         chunk.rows = len(self._ids)
+        ledger.remember(chunk, "rows")
+        ledger.remember(chunk, "ids")
         self._chunk, self._file, self._size, self._ids = None, None, 0, []
         ledger.chunks.append(chunk)
         ledger.save()
@@ -116,6 +123,7 @@ def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
 
     EngineError, in the provider's words, for a batch that it would not validate; its rows are free again.
     """
+    ledger.reopen_damaged()
     under_way = ledger.of("submitted")
     for chunk in under_way:
         batch = provider.look(chunk.batch_id)
@@ -126,14 +134,18 @@ def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
         if chunk.status == "failed":
             _rejected(ledger, chunk, batch, provider, alone=len(under_way) == 1)
         elif chunk.status in _OVER:
-            if batch.output_file_id:
-                provider.download(batch.output_file_id, ledger.path(chunk, "output"))
-            if batch.error_file_id:
-                provider.download(batch.error_file_id, ledger.path(chunk, "errors"))
+            _bring(ledger, chunk, "output", batch.output_file_id, provider)
+            _bring(ledger, chunk, "errors", batch.error_file_id, provider)
             chunk.state = "done"
             if ledger.most_active is not None:
                 ledger.most_active += 1  # there may be more room now; one too many costs only an upload
         ledger.save()
+
+
+def _bring(ledger: Ledger, chunk: Chunk, what: What, file_id: str | None, provider: Provider) -> None:
+    if file_id:
+        provider.download(file_id, ledger.path(chunk, what))
+        ledger.remember(chunk, what)
 
 
 def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, provider: Provider, *, alone: bool) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import orjson
 
 from prefgen.errors import EngineError
 from prefgen.spec.models import BatchModel, OpenAIModel
+from prefgen.store.fitting import Within, misfit
 
 Constraint = Literal["none", "grammar", "structured_outputs", "json_schema"]
 """What holds an answer to its choices."""
@@ -229,19 +230,24 @@ def to_fact(features: Capabilities) -> str:
     return orjson.dumps(kept).decode()
 
 
+_FACT = {
+    "hold": frozenset(get_args(Constraint)),
+    "top_logprobs": Within(0, TOP_LOGPROBS),
+    "cap": str,
+    "prefill": frozenset(get_args(Prefill)),
+    "thinks": bool,
+    "omit": [str],
+}
+
+
 def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Capabilities | None:
     """Remembered features, with what the spec says on top; None when nothing usable was remembered."""
     try:
         kept = orjson.loads(fact or "")
-        found = Capabilities(
-            kept["hold"],
-            False,
-            kept["top_logprobs"],
-            kept["cap"],
-            kept["prefill"],
-            kept["thinks"],
-            frozenset(kept["omit"]),
-        )
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except orjson.JSONDecodeError:
         return None
+    if misfit(kept, _FACT) is not None:
+        return None
+    rest = {name: kept[name] for name in ("hold", "top_logprobs", "cap", "prefill", "thinks")}
+    found = Capabilities(**rest, omit=frozenset(kept["omit"]))
     return _as_told(spec, found)

@@ -27,7 +27,7 @@ SHARE = Within(-1e-6, 1 + 1e-6)
 def misfit(content: Any, wanted: Any, at: str = "") -> str | None:
     """Where and how a value is not as wanted; None where it is.
 
-    wanted    a type (int: a count of 64 bits, 0 or more), a `Within`, a tuple of alternatives, `[one]` for a list of any length,
+    wanted    a type (int: a count of 64 bits, 0 or more), a `Within`, a frozenset of texts, a tuple of alternatives, `[one]` for a list of any length,
               `[one, other]` for one of that length, or a mapping of keys: `key?` may be missing
     """
     if isinstance(wanted, Mapping) and isinstance(content, dict):
@@ -63,6 +63,8 @@ def _fits(content: Any, wanted: Any) -> bool:
         if isinstance(content, bool) or not isinstance(content, int | float):
             return False
         return wanted.low <= content <= wanted.high
+    if isinstance(wanted, frozenset):
+        return isinstance(content, str) and content in wanted
     if not isinstance(wanted, type) or isinstance(content, bool) != (wanted is bool):
         return False
     if wanted is int:
@@ -73,6 +75,8 @@ def _fits(content: Any, wanted: Any) -> bool:
 def _told(wanted: Any) -> str:
     if isinstance(wanted, Within):
         return f"a number from {round(wanted.low)} to {round(wanted.high)}"
+    if isinstance(wanted, frozenset):
+        return f"one of {', '.join(sorted(wanted))}"
     if isinstance(wanted, type):
         return _WORDS[wanted]
     return "a mapping" if isinstance(wanted, Mapping) else "a list" if len(wanted) == 1 else f"a list of {len(wanted)}"

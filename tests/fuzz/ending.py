@@ -48,13 +48,10 @@ def wrong_in(
 ) -> str | None:
     """The same of what a command calls."""
     before = _files(folder)
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     try:
-        with in_time(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = _code_of(call)
+        code, said = ended(call)
     except Late:
         return f"more than {SECONDS} s"
-    said = "".join(stream.buffer.getvalue().decode("utf-8", "replace") for stream in (err, out))
     if code == 1 or "Traceback" in said:
         return _where(said)
     if code not in codes:
@@ -64,6 +61,14 @@ def wrong_in(
     if "\x1b" in said:
         return "a control character on the screen"
     return "wrote something at exit 2" if code == 2 and _files(folder) != before else None
+
+
+def ended(call: Callable[[], object]) -> tuple[int, str]:
+    """Exit code of a call and all that it says. Late."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with in_time(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = _code_of(call)
+    return code, "".join(stream.buffer.getvalue().decode("utf-8", "replace") for stream in (err, out))
 
 
 def _where(said: str) -> str:

@@ -30,6 +30,7 @@ class Served:
     admin: str
     elsewhere: str
     pid: int | None = None
+    endpoint: Any = None  # itself, where it runs in a thread
 
     def log(self) -> dict[str, Any]:
         """Counts so far: requests, bodies, answered, twice, faults, most_in_flight, strays, batch, ..."""
@@ -86,7 +87,7 @@ def thread(script: Mapping[str, Any] | None = None, *, port: int = 0) -> Iterato
     opened = asyncio.run_coroutine_threadsafe(listen(parse_script(script or {}), port=port), loop)
     endpoint, addresses = opened.result(10)
     try:
-        yield Served(addresses["base_url"], addresses["admin"], addresses["elsewhere"])
+        yield Served(addresses["base_url"], addresses["admin"], addresses["elsewhere"], endpoint=endpoint)
     finally:
         asyncio.run_coroutine_threadsafe(_close(endpoint), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
