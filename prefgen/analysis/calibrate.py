@@ -109,6 +109,10 @@ class Calibration:
         }
 
 
+class NothingComparedError(UsageError):
+    """Not one answer can be held against the survey; a run that was asked to do so is finished all the same."""
+
+
 def calibrate(
     preferences: pl.DataFrame,
     personas: pl.DataFrame,
@@ -131,7 +135,7 @@ def calibrate(
     weight         survey column of weights, null = 0
     least          respondents and more make a subgroup
 
-    Raises UsageError when the tables have no item or no subgroup in common.
+    Raises NothingComparedError when the tables have no item or no subgroup in common.
     """
     answers = SurveyAnswers.of(survey, questions, by, weight=weight, least=least)
     judged = judged_by_source(preferences, personas, answers)
@@ -139,7 +143,7 @@ def calibrate(
     draws = Draws.of(answers, panels, questions, seed)
     found = [one for one in (compared(question, draws) for question in questions) if one is not None]
     if not any(group.attribute != EVERYBODY for cells, _ in found for group in cells.groups):
-        raise UsageError(
+        raise NothingComparedError(
             "no item was answered by personas of a subgroup that the survey has",
             fix="check item ids, attributes and levels",
         )
@@ -166,7 +170,9 @@ def calibrate(
 def _panels(judged: pl.DataFrame, answers: SurveyAnswers) -> dict[str, Panel]:
     found = {name: Panel.of(judged, name, answers.by) for name in judged["source"].unique(maintain_order=True)}
     if PERSONAS not in found:
-        raise UsageError("no persona answered", fix="name a step under `answers:` whose judges played personas")
+        raise NothingComparedError(
+            "no persona answered", fix="name a step under `answers:` whose judges played personas"
+        )
     return found
 
 

@@ -169,6 +169,16 @@ def gate_rows(calibration: Calibration, spec: CalibrationSpec) -> list[dict[str,
     return rows
 
 
+def untold_gates(spec: CalibrationSpec) -> list[dict[str, Any]]:
+    """The gates of a calibration where nothing could be compared: all missed, and nothing found."""
+    asked = {gate: getattr(spec, gate) for gate in ("max_excess", "min_gain", "min_spread")}
+    return [
+        {"step": "calibration", "gate": gate, "wanted": wanted, "found": None, "passed": False}
+        for gate, wanted in asked.items()
+        if wanted is not None
+    ]
+
+
 def _like_people(found: Found) -> bool:
     low = found.spread_floor.low
     return found.spread is not None and (low is None or found.spread >= low)

@@ -131,11 +131,16 @@ def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
 
 def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], watcher: Watcher) -> list[dict[str, Any]]:
     """The data held against a survey; the gates."""
-    from prefgen.analysis.calibration import gate_rows, in_one_line, write_calibration
+    from prefgen.analysis.calibrate import NothingComparedError
+    from prefgen.analysis.calibration import gate_rows, in_one_line, untold_gates, write_calibration
     from prefgen.spec.calibration import read_calibration
 
     spec = read_calibration(path)
-    calibration = write_calibration(folder, spec, manifest)
+    try:
+        calibration = write_calibration(folder, spec, manifest)
+    except NothingComparedError as error:  # all was made and paid for: its filters may have left nobody
+        watcher.says(f"calibration: {error.problem}; {error.fix}")
+        return untold_gates(spec)
     watcher.says(in_one_line(calibration))
     return gate_rows(calibration, spec)
 

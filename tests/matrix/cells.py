@@ -177,6 +177,11 @@ _TOGETHER: dict[str, Change] = {
     "a survey about other things": {"calibrate": "calibration-other.json"},
     "held against a survey": {"calibrate": "calibration.json", "steps.people.n": 30},
     "held against a survey, all keys": {"calibrate": "calibration-all.json", "steps.people.n": 30},
+    "held against a survey, nothing kept": {"calibrate": "calibration-all.json", "steps.kept.where": "certainty > 5"},
+    "held against a survey, nothing kept, no gates": {
+        "calibrate": "calibration.json",
+        "steps.kept.where": "certainty > 5",
+    },
     "columns under other names": {"steps.items": {"table": "items.jsonl", "rename": {"area": "field", "year": "when"}}},
     "items elsewhere": {"expect.parts": {"rows": 1}, "limit": 2},
     "two forms": {
@@ -230,7 +235,7 @@ def changed(change: Change) -> dict[str, Any]:
     data = copy.deepcopy(BASE)
     for key, value in change.items():
         if key == "people":  # the file beside the pipeline, which the draw reads
-            data["steps"]["people"]["draw"] = "drawn.yaml"
+            data["steps"].setdefault("people", {"n": 4})["draw"] = "drawn.yaml"
             continue
         *path, last = key.split(".")
         place = data

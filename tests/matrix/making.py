@@ -42,8 +42,8 @@ def written(folder: Path, change: Change, *, address: str, here: Path | None = N
     """
     data = changed(change)
     for model in data.get("models", {}).values():
-        if model["engine"] in ("openai", "batch"):
-            several = "base_url" in model and model["engine"] == "openai"
+        if model.get("engine") in (None, "openai", "batch"):
+            several = "base_url" in model and model.get("engine") != "batch"
             model["base_url"] = [address, address] if several else address
         for key in ("gguf", "responses"):
             if model.get(key) == "HERE":

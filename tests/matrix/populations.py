@@ -23,7 +23,7 @@ FILES = {
     "respondents.csv": "vote,age,degree,w\n"
     + "1,20,a,1\n2,40,b,2\n2,70,a,1\n1,35,b,1\n" * 30
     + "1,60,a,1\n" * 10
-    + "1,95,a,1\n" * 3,
+    + "1,95,c,1\n" * 3,
     "holes.csv": "vote,age,w\n" + "left,20,1\nright,,2\n-9,70,1\nleft,35,1\n" * 30,
     "joint.csv": "age,vote,share\nyoung,left,0.2\nyoung,right,0.1\nold,left,0.3\nold,right,0.4\n",
     "other.yaml": "population: other\nattributes: {vote: {left: 0.1, right: 0.9}}\ntext: You vote {{ vote }}.\n",
@@ -96,7 +96,10 @@ _SAID: dict[str, Said] = {
     "a survey, its tables": _survey(tables=[["vote", "age"]]),
     "a survey, pairs": _survey(tables="pairs"),
     "a survey, rare cells refused": _survey(min_cell=3, small="refuse"),
-    "a survey, rare cells merged": _survey(min_cell=5, small="merge"),
+    "a survey, rare cells merged": {
+        "microdata": {"file": "respondents.csv", "columns": ["vote", "degree"], "min_cell": 5, "small": "merge"},
+        "text": _TEXT,
+    },
     "a survey with holes, dropped": _survey(file="holes.csv", labels={}, missing="drop", na=[-9]),
     "a survey with holes, a level": {
         "microdata": {"file": "holes.csv", "columns": ["vote"], "missing": "level", "na": {"vote": [-9]}},

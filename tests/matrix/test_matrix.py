@@ -26,7 +26,7 @@ from tests.servers.running import thread
 
 SINGLE = dict(variants()) | dict(populations())
 BATCHES, HOLDS, REPLAYS = dict(engines.batches()), dict(engines.holds()), dict(engines.replays())
-MISSED = ("held against a survey, all keys",)
+MISSED = ("held against a survey, all keys", "held against a survey, nothing kept")
 REFUSED = ("items that are none", "a survey about other things")
 
 
