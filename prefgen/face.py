@@ -14,7 +14,7 @@ import polars as pl
 from prefgen.errors import FileError
 from prefgen.flow import pipeline as pipelines
 from prefgen.flow import plan as planning
-from prefgen.flow.plan import Plan
+from prefgen.flow.planned import Plan
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import finished, finished_manifest
 from prefgen.store.folder import RunFolder

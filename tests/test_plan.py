@@ -10,7 +10,8 @@ import pytest
 from prefgen.dispatch.speed import remember_speed, speed_of, speeds_path
 from prefgen.errors import SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import Plan, foresee
+from prefgen.flow.plan import foresee
+from prefgen.flow.planned import Plan
 from prefgen.screen.console import plan_notes
 from prefgen.spec.models import EmbeddedModel, OpenAIModel
 from prefgen.spec.pipeline import Pipeline
@@ -125,7 +126,7 @@ def test_people_are_drawn_once_and_a_finished_run_plans_nothing(
     def nobody_plans(*_: object) -> Plan:
         raise AssertionError
 
-    monkeypatch.setattr("prefgen.flow.run.foresee", nobody_plans)
+    monkeypatch.setattr("prefgen.flow.plan.foresee", nobody_plans)
     assert not run(load(path), folder / "out", Nobody()).fresh
 
 

@@ -10,11 +10,13 @@ import pytest
 from prefgen.errors import GateError, NotFinished, SpecError, UsageError
 from prefgen.flow.outcome import Outcome
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import Plan, foresee
+from prefgen.flow.plan import foresee
+from prefgen.flow.planned import Plan
 from prefgen.flow.run import run as run_with_report
 from prefgen.ids import file_sha256
 from prefgen.spec.pipeline import Pipeline, replaying
-from prefgen.store.folder import Account, RunFolder
+from prefgen.store.folder import RunFolder
+from prefgen.store.tables import Account
 from tests.faults.pipelines import write_pipeline
 from tests.servers.running import Served
 

@@ -124,7 +124,7 @@ def calibrate(
     seed: int = 0,
     least: int = 30,
 ) -> Calibration:
-    """Hold the judge's answers against the survey's, by subgroup.
+    """Hold the judge's answers against the survey's, by subgroup; UsageError when they have no item or subgroup in common.
 
     preferences    one row a persona x item: persona_id, item_id, choice, p_<option>, p_choice, weight, and certainty
                    where it was asked for; null p is an answer that was not read
@@ -138,21 +138,12 @@ def calibrate(
     Raises NothingComparedError when the tables have no item or no subgroup in common.
     """
     answers = SurveyAnswers.of(survey, questions, by, weight=weight, least=least)
-    judged = judged_by_source(preferences, personas, answers)
-    panels = _panels(judged, answers)
+    judged, panels = _judged(preferences, personas, answers)
     draws = Draws.of(answers, panels, questions, seed)
-    found = [one for one in (compared(question, draws) for question in questions) if one is not None]
-    if not any(group.attribute != EVERYBODY for cells, _ in found for group in cells.groups):
-        raise NothingComparedError(
-            "no item was answered by personas of a subgroup that the survey has",
-            fix="check item ids, attributes and levels",
-        )
-    frame = pl.DataFrame([row for _, rows in found for row in rows], infer_schema_length=None).with_columns(
-        pl.col("rank_distance", "floor_rank_distance", "squared_distance", "spread", "answered").cast(pl.Float64)
-    )
+    cells, frame = _compared(questions, draws)
     people = personas.filter(pl.col("control").is_null())
     weights = raked_weights(people, survey, by=by, weight=weight)
-    cells, n = [one for one, _ in found], len(panels[PERSONAS].ids)
+    rng = rng_for(seed, "calibrate", "questions")
     return Calibration(
         cells=frame,
         summary=_summary(frame, cells),
@@ -160,20 +151,35 @@ def calibrate(
         certainty=certainty_of(judged.filter(source=PERSONAS), answers, questions),
         weights=weights,
         reweighted=_reweighted(panels[PERSONAS], weights, answers, questions),
-        found=figures_of(
-            cells, coherence_of(questions, draws), personas=n, rng=rng_for(seed, "calibrate", "questions")
-        ),
+        found=figures_of(cells, coherence_of(questions, draws), personas=len(panels[PERSONAS].ids), rng=rng),
         notes=(*_notes(answers, judged, questions), *unlike(people, survey, by=by, weight=weight)),
     )
 
 
-def _panels(judged: pl.DataFrame, answers: SurveyAnswers) -> dict[str, Panel]:
+def _compared(questions: Sequence[Question], draws: Draws) -> tuple[list[Cells], pl.DataFrame]:
+    """Every question that both answered, and the same as rows of `Calibration.cells`."""
+    found = [one for one in (compared(question, draws) for question in questions) if one is not None]
+    if not any(group.attribute != EVERYBODY for cells, _ in found for group in cells.groups):
+        raise NothingComparedError(
+            "no item was answered by personas of a subgroup that the survey has",
+            fix="check item ids, attributes and levels",
+        )
+    numbers = pl.col("rank_distance", "floor_rank_distance", "squared_distance", "spread", "answered")
+    rows = pl.DataFrame([row for _, rows in found for row in rows], infer_schema_length=None)
+    return [one for one, _ in found], rows.with_columns(numbers.cast(pl.Float64))
+
+
+def _judged(
+    preferences: pl.DataFrame, personas: pl.DataFrame, answers: SurveyAnswers
+) -> tuple[pl.DataFrame, dict[str, Panel]]:
+    """The answers by source, and the panel of each."""
+    judged = judged_by_source(preferences, personas, answers)
     found = {name: Panel.of(judged, name, answers.by) for name in judged["source"].unique(maintain_order=True)}
     if PERSONAS not in found:
         raise NothingComparedError(
             "no persona answered", fix="name a step under `answers:` whose judges played personas"
         )
-    return found
+    return judged, found
 
 
 def _summary(frame: pl.DataFrame, cells: Sequence[Cells]) -> pl.DataFrame:

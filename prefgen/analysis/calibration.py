@@ -18,8 +18,9 @@ from prefgen.judging.presentations import LETTERS
 from prefgen.personas.levels import number_fix, number_of, texts_of, without_missing
 from prefgen.spec.calibration import CalibrationSpec
 from prefgen.store.delimited import read_delimited
+from prefgen.store.files import file_errors
 from prefgen.store.finished import Lineage, finished
-from prefgen.store.folder import RunFolder, file_errors, write_of_run
+from prefgen.store.folder import RunFolder, write_of_run
 from prefgen.store.rows import read_parquet
 from prefgen.store.table import Table
 
@@ -118,7 +119,7 @@ def write_calibration(folder: RunFolder, spec: CalibrationSpec, manifest: Mappin
         "fingerprint": manifest["fingerprint"],
         "judgments": spec.answers or Lineage.of_manifest(manifest).judgments,
     }
-    write_of_run(folder.path / "calibration.json", calibration.to_json() | said)
+    write_of_run(folder.calibration_path, calibration.to_json() | said)
     return calibration
 
 

@@ -59,7 +59,7 @@ def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
 
 def write_findings(folder: RunFolder, *, draws: int = 1000) -> Path:
     """`find`, written to RUN/report.json."""
-    path = folder.path / "report.json"
+    path = folder.findings_path
     write_of_run(path, find(folder, draws=draws))
     return path
 

@@ -67,7 +67,7 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
 def write_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: int = 1000) -> dict[str, Any]:
     """`find_placement`, also written to RUN/placement.json, where the report finds it."""
     found = find_placement(folder, models, draws=draws)
-    write_of_run(folder.path / "placement.json", found)
+    write_of_run(folder.placement_path, found)
     return found
 
 

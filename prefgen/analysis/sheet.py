@@ -125,8 +125,7 @@ def sheet_of(
     sheet = replace(
         _empty_sheet(people, asked, unit_of, slots), drawn_from=(personas.height, items.height), twins=twins
     )
-    k = people.height
-    at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(k)})
+    at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(people.height)})
     at_item = slots.at.join(
         asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
     )

@@ -10,7 +10,7 @@ from prefgen.errors import Complaint, GateError, SpecError, UsageError
 from prefgen.flow.pipeline import lighter, load
 from prefgen.flow.plan import foresee
 from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
-from prefgen.spec.pipeline import check_model
+from prefgen.spec.reading import check_model
 
 if TYPE_CHECKING:
     from prefgen.flow.place import Candidate

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
@@ -20,6 +21,9 @@ from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIMode
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.version import __version__
+
+if TYPE_CHECKING:
+    from prefgen.records import Request
 
 LIBRARIES = (
     "polars",
@@ -53,15 +57,8 @@ def examine(pipeline: Path | None, overrides: Sequence[str] = (), *, as_json: bo
     findings = list(_machine())
     code = 0
     if pipeline is not None:
-        read = load(pipeline, overrides)
-        for finding in _gates(read):
-            findings.append(finding)
-            code = code if finding.fine else SpecError.exit_code
-        for name, model in read.models.items():
-            finding = _model(name, model)
-            findings.append(finding)
-            code = code if finding.fine else EngineError.exit_code
-            findings.extend(_speed(name, model))
+        found, code = _pipeline(load(pipeline, overrides))
+        findings += found
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return code
@@ -69,6 +66,19 @@ def examine(pipeline: Path | None, overrides: Sequence[str] = (), *, as_json: bo
         mark = {True: "ok  ", False: "bad ", None: "    "}[finding.fine]
         people.print(f"{mark}{finding.what}: {finding.found}", markup=False, soft_wrap=True)
     return code
+
+
+def _pipeline(pipeline: Pipeline) -> tuple[list[Finding], int]:
+    """What was found of a pipeline's gates and models, and the exit code."""
+    findings, code = [], 0
+    for finding in _gates(pipeline):
+        findings.append(finding)
+        code = code if finding.fine else SpecError.exit_code
+    for name, model in pipeline.models.items():
+        finding = _model(name, model)
+        findings += [finding, *_speed(name, model)]
+        code = code if finding.fine else EngineError.exit_code
+    return findings, code
 
 
 def _machine() -> Iterator[Finding]:
@@ -194,25 +204,9 @@ def _tried(model: OpenAIModel, url: str) -> str:
     from prefgen.engines.endpoints import Patience
     from prefgen.engines.engine import Meter, RefusedError
     from prefgen.engines.http import OpenAIEngine
-    from prefgen.judging.prompts import as_sent
-    from prefgen.records import Request, Response
+    from prefgen.records import Response
 
-    page = (
-        ("system", "You like tea."),
-        ("user", "Which one?\n\nA) tea\nB) coffee\n\nReply with one of A, B and nothing else."),
-    )
-    messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
-    request = Request(
-        model.model,
-        model.identity,
-        messages,
-        "logprobs",
-        ("A", "B"),
-        model.temperature,
-        model.top_p,
-        model.max_tokens or 16,
-        model.seed,
-    )
+    request = _small_question(model)
     once = {"base_url": url, "concurrency": 1, "max_attempts": 2, "timeout_s": min(model.timeout_s, 30.0)}
     engine = OpenAIEngine(model.model_copy(update=once), patience=Patience(run_s=_TIMEOUT_S, throttled_s=_TIMEOUT_S))
 
@@ -232,3 +226,16 @@ def _tried(model: OpenAIModel, url: str) -> str:
             fix="a model that thinks needs a larger `max_tokens`, or a switch in `extra_body` that stops it",
         )
     return f"a small question is answered, by {response.method}"
+
+
+def _small_question(model: OpenAIModel) -> Request:
+    from prefgen.judging.prompts import as_sent
+    from prefgen.records import Request
+
+    page = (
+        ("system", "You like tea."),
+        ("user", "Which one?\n\nA) tea\nB) coffee\n\nReply with one of A, B and nothing else."),
+    )
+    messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
+    sampling = (model.temperature, model.top_p, model.max_tokens or 16, model.seed)
+    return Request(model.model, model.identity, messages, "logprobs", ("A", "B"), *sampling)

@@ -13,7 +13,6 @@ from pydantic import Field
 from prefgen.spec.document import read_document
 from prefgen.spec.fields import Spec
 from prefgen.spec.models import BatchModel, ModelSpec, OpenAIModel
-from prefgen.spec.validation import validated
 
 _SHIPPED = Path(__file__).with_name("prices.yaml")
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -75,5 +74,7 @@ def price_of(spec: ModelSpec) -> Price | None:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _changed: int) -> _Prices:
+    from prefgen.spec.validation import validated  # only a paid model has a price to be read
+
     document = read_document(path)
     return validated(_Prices, document, document.data, (), path.parent)

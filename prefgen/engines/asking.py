@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 from prefgen.engines import capabilities as found
 from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.capabilities import Capabilities, ErrorBody, Facts
 from prefgen.engines.endpoints import Endpoint
-from prefgen.engines.engine import Meter, RefusedError
+from prefgen.engines.engine import Meter
 from prefgen.engines.post import HttpClient
+from prefgen.engines.refusals import Refusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
-from prefgen.engines.retry import PassingError, is_passing, wait_asked_s
+from prefgen.engines.retry import PassingError
 from prefgen.engines.wire import form_of_request, to_body, to_payload
-from prefgen.engines.words import discreet, loads, words_of
+from prefgen.engines.words import loads, words_of
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
-_MOST_CHARS = 320  # of what is told of a failure
 _MODELS_TIMEOUT_S = 10.0
 _PILOT_S = 15.0
-_NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance")
 _FILTERED = ("content_filter", "content_policy_violation", "prompt_blocked")
 _NO_SYSTEM_ROLE = re.compile(
     r"system role|system message|system instruction|developer instruction|roles must alternate", re.I
@@ -43,7 +42,7 @@ class Asking:
         self._line = line
         self._facts = facts
         self._meter = meter
-        self._key = key
+        self._refusals = Refusals(spec, key)
 
     async def ask(self, request: Request, request_id: str, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
         """The response to one request, asked by `task` (the current one)."""
@@ -132,11 +131,11 @@ class Asking:
     ) -> Capabilities:
         """The features without the one refused. RefusedError where the refusal is about this prompt."""
         lesser = found.without(features, refused.words, refused.payload)
-        said = self._discreet(refused.words.message, request)
+        said = self._refusals.discreet(refused.words.message, request)
         if request.messages[0][0] == "system" and _NO_SYSTEM_ROLE.search(refused.words.message):
             raise _not_there(endpoint, "system_role: true", said, "system_role: false")
         if lesser is None or lesser == features:
-            raise self._refused(refused.head, refused.words, request)
+            raise self._refusals.refused(refused.head, refused.words, request)
         if lesser.prefill == "none":
             found.check_prefill(self._spec, endpoint.known.base_url, None, said)
         if features.insist and lesser.hold != features.hold:
@@ -159,79 +158,35 @@ class Asking:
     async def _once(
         self, request: Request, request_id: str, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
     ) -> Response:
-        form = form_of_request(request, features)
+        form, base_url = form_of_request(request, features), endpoint.known.base_url
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         try:
             reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
         except PassingError as trouble:
-            trouble.words = self._discreet(trouble.words, request)
+            trouble.words = self._refusals.discreet(trouble.words, request)
             raise
         try:
             if reply.status == HTTPStatus.OK:
                 return to_response(request, request_id, reply.raw, form)
             status, words, head = reply.status, words_of(reply.raw), f"HTTP {reply.status}"
         except UnreadableError as unreadable:
-            raise PassingError(self._discreet(str(unreadable), request)) from None
+            raise PassingError(self._refusals.discreet(str(unreadable), request)) from None
         except FailedInReplyError as failed:
             status, words, head = failed.status, failed.words, failed.head
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
-            said = self._discreet(words.message, request)
+            said = self._refusals.discreet(words.message, request)
             return Response(request_id, said, method="text", finish="content_filter")
         if status == HTTPStatus.NOT_FOUND:
-            await self._raise_not_found(head, words, request, endpoint)
-        self._raise_for(status, head, words, reply.headers, request, endpoint)
+            names = found.names_of(await self._models(endpoint))
+            raise self._refusals.no_such_model(head, words, request, base_url, names)
+        self._refusals.raise_for(status, head, words, reply.headers, request, base_url)
         if request.readout not in endpoint.known.proven:
             raise _RefusedCapabilityError(head, words, payload)
-        raise self._refused(head, words, request)
-
-    def _raise_for(
-        self, status: int, head: str, words: ErrorBody, headers: Mapping[str, str], request: Request, endpoint: Endpoint
-    ) -> None:
-        """Raise what a status and its words mean, unless they may be about this request.
-
-        head    what happened, for people; not the status where an error came with HTTP 200
-        """
-        if 300 <= status < 400:
-            raise RefusedError(f"HTTP {status}: the server sends us to another address, and a key is never taken there")
-        said = self._told(head, words, request)
-        base_url, model = endpoint.known.base_url, self._spec.model
-        if status == HTTPStatus.PAYMENT_REQUIRED or not {words.code, words.kind}.isdisjoint(_NO_MONEY):
-            raise EngineError(f"{base_url}: {said}", fix="see to the account's credit, then run the same command again")
-        if is_passing(status):
-            raise PassingError(
-                said,
-                wait_s=wait_asked_s(headers) if status in (429, 503) or "Retry-After" in headers else None,
-                throttled=status == HTTPStatus.TOO_MANY_REQUESTS,
-                overloaded=status == HTTPStatus.SERVICE_UNAVAILABLE,
-            )
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise EngineError(
-                f"{base_url}: {said}",
-                fix=f"put a key that may use {model!r} into the environment variable {self._spec.api_key_env}",
-            )
-
-    async def _raise_not_found(self, head: str, words: ErrorBody, request: Request, endpoint: Endpoint) -> NoReturn:
-        names = found.names_of(await self._models(endpoint))
-        listed = self._discreet(", ".join(repr(name[:80]) for name in names[:8]), request)
-        there = f"this server has {listed}" if names else "is there a /v1 in base_url?"
-        said = self._told(head, words, request)
-        raise EngineError(
-            f"{endpoint.known.base_url}: model {self._spec.model!r}: {said}",
-            fix=f"check `model` and `base_url`; {there}",
-        )
-
-    def _refused(self, head: str, words: ErrorBody, request: Request) -> RefusedError:
-        return RefusedError(self._told(head, words, request))
-
-    def _told(self, head: str, words: ErrorBody, request: Request) -> str:
-        return f"{head}: {self._discreet(words.message, request)}"[:_MOST_CHARS]
+        raise self._refusals.refused(head, words, request)
 
     def _note(self, note: str) -> None:
         if note not in self._meter.notes:
             self._meter.notes.append(note)
-
-    def _discreet(self, words: str, request: Request) -> str:
-        return discreet(words, key=self._key, prompt="\n".join(content for _, content in request.messages))
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ _FEWER_LOGPROBS = 5
 
 
 class Facts(Protocol):
-    """Where findings about an endpoint are kept from one run to the next (a ResponseStore is one)."""
+    """Where findings about an endpoint are kept from one run to the next (`store.StoredFacts` is one)."""
 
     def fact(self, key: str) -> str | None: ...
 

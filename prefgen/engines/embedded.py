@@ -8,17 +8,14 @@ gives the same numbers. What a run repeats is still the stored response, never a
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from prefgen.engines.engine import Meter
-from prefgen.engines.weights import INSTALL, check_weights, default_weights
-from prefgen.errors import EngineError
+from prefgen.engines.weights import load_server
 from prefgen.records import Request, Response
 from prefgen.spec.models import EmbeddedModel
 
@@ -45,7 +42,7 @@ class EmbeddedEngine:
     @asynccontextmanager
     async def session(self, meter: Meter) -> AsyncIterator[EmbeddedSession]:
         if self._server is None:
-            self._server = _load(self._spec)
+            self._server = load_server(self._spec)
         yield EmbeddedSession(self._server, self._thread, meter)
 
 
@@ -244,59 +241,13 @@ def _said(reply: dict[str, Any], last: dict[str, str]) -> _Said:
     text = str(choice["message"].get("content") or "")
     if last["role"] == "assistant":
         text = text.removeprefix(last["content"])  # llama.cpp says again what the answer was begun with
-    chosen: tuple[str, float] | None = None
-    likeliest: tuple[tuple[str, float], ...] = ()
-    if logprobs := (choice.get("logprobs") or {}).get("content"):
-        first = logprobs[0]
-        chosen = (first["token"], float(first["logprob"]))
-        likeliest = tuple((one["token"], float(one["logprob"])) for one in first["top_logprobs"])
+    first: dict[str, Any] = ((choice.get("logprobs") or {}).get("content") or [{}])[0]
     return _Said(
         text=text.strip(),
-        chosen=chosen,
-        likeliest=likeliest,
+        chosen=(first["token"], float(first["logprob"])) if first else None,
+        likeliest=tuple((one["token"], float(one["logprob"])) for one in first.get("top_logprobs", ())),
         finish=str(choice["finish_reason"]),
         prompt_tokens=int(usage["prompt_tokens"]),
         cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)),
         completion_tokens=int(usage["completion_tokens"]),
     )
-
-
-def _load(spec: EmbeddedModel) -> Any:
-    # By default threads spin at every barrier, which on a machine with anything else to do costs three quarters
-    # of the speed; after a short spin they sleep. libgomp reads this when it is loaded; the user's own value wins.
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    try:
-        import xllamacpp
-    except ImportError as error:
-        raise EngineError(f"the embedded engine needs the package {error.name}", fix=INSTALL) from None
-    path = spec.gguf or default_weights()
-    check_weights(path)
-    try:
-        return xllamacpp.Server(_params(xllamacpp, spec, path))
-    except RuntimeError as error:
-        raise EngineError(
-            f"{path}: llama.cpp cannot load these weights ({error})",
-            fix="check that the file is whole and its model is one that llama.cpp knows, and that memory suffices",
-        ) from None
-
-
-def _params(xllamacpp: Any, spec: EmbeddedModel, path: Path) -> Any:
-    threads = spec.threads or _cores()
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.n_ctx = spec.context
-    params.n_parallel = 1
-    params.n_gpu_layers = 0
-    params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = threads
-    params.cache_ram_mib = 0  # else up to 8 GB of prompts are kept; in order, the slot's own is enough
-    params.n_ctx_checkpoints = 0
-    params.ctx_shift = False
-    params.warmup = False
-    params.verbosity = -1  # stderr is for people
-    return params
-
-
-def _cores() -> int:
-    """Cores that this process may use; fewer than the machine has in a container."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,7 +16,7 @@ def open_engine(spec: EmbeddedModel | OpenAIModel | BatchModel, *, store: Respon
     if isinstance(spec, OpenAIModel):
         from prefgen.engines.http import OpenAIEngine
 
-        return OpenAIEngine(spec, store)
+        return OpenAIEngine(spec, store.facts)
     from prefgen.engines.batch import BatchEngine
 
     return BatchEngine(spec, store.path.parent / "batches")

@@ -11,17 +11,14 @@ that was committed, and neither can tear the file.
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import NoneType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
-import orjson
-
-from prefgen.engines.store_format import PUT, check_or_make
+from prefgen.engines.store_format import PUT, check_or_make, key_of, to_response, to_row
 from prefgen.errors import FileError, first_words
 from prefgen.records import Response
 
@@ -41,6 +38,7 @@ class ResponseStore:
 
     path        the SQLite file; made when it is not there
     read_only   never write, not even a journal; FileError when the file is not there
+    facts       what was found out beside the responses
 
     FileError for a file that is broken, of another program, or of a newer prefgen, and when the disk is full
     (what was committed before stays).
@@ -51,15 +49,8 @@ class ResponseStore:
         self._pending: list[tuple[Any, ...]] = []
         self._synced_at = time.monotonic()
         self._unsynced = False
-        with self._file_errors():
-            self._db = _connect_read_only(path) if read_only else _connect(path)
-            try:
-                self._columns = check_or_make(self._db, path, read_only=read_only)
-                if not read_only:  # only now: somebody else's file stays as it is
-                    self._db.execute("PRAGMA journal_mode = WAL").fetchone()
-            except BaseException:
-                self._db.close()
-                raise
+        self._file = _File(path, read_only=read_only)
+        self.facts = StoredFacts(self._file)
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +62,7 @@ class ResponseStore:
 
     def __len__(self) -> int:
         """Number of responses, failures included."""
-        with self._file_errors():
-            return int(self._db.execute("SELECT count(*) FROM responses").fetchone()[0]) + len(self._pending)
+        return int(self._file.one("SELECT count(*) FROM responses")[0]) + len(self._pending)
 
     @property
     def pending(self) -> int:
@@ -83,8 +73,8 @@ class ResponseStore:
         """The ids to be asked, in the order given: nothing stored, or a failure that may be asked again."""
         self.commit()
         there: set[bytes] = set()
-        keys = [_key(request_id) for request_id in request_ids]
-        for row in self._look_up(keys, "id", "AND (failure IS NULL OR final)"):
+        keys = [key_of(request_id) for request_id in request_ids]
+        for row in self._file.look_up(keys, "id", "AND (failure IS NULL OR final)"):
             there.add(row[0])
         return [name for name, key in zip(request_ids, keys, strict=True) if key not in there]
 
@@ -100,28 +90,27 @@ class ResponseStore:
     def find(self, request_ids: Sequence[str]) -> dict[str, Response]:
         """What is there, by id, failures included."""
         self.commit()
-        with self._file_errors():
-            if self._db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is None:
-                return {}
-        names = {_key(name): name for name in request_ids}
-        rows = self._look_up(list(names), f"id, {self._columns}", "")
+        if self._file.one("SELECT 1 FROM responses LIMIT 1") is None:
+            return {}
+        names = {key_of(name): name for name in request_ids}
+        rows = self._file.look_up(list(names), f"id, {self._file.columns}", "")
         try:
-            return {(name := names[row[0]]): _to_response(name, row) for row in rows}
+            return {(name := names[row[0]]): to_response(name, row) for row in rows}
         except (TypeError, ValueError) as error:
             raise _broken(self.path, first_words(error)) from None
 
     def reopen(self, request_ids: Sequence[str]) -> None:
         """Let failures be asked again that were final: where nothing at all was answered, no failure is."""
         self.commit()
-        with self._file_errors():
-            self._db.executemany(
+        with self._file.errors():
+            self._file.db.executemany(
                 "UPDATE responses SET final = 0 WHERE id = ? AND failure IS NOT NULL",
-                [(_key(request_id),) for request_id in request_ids],
+                [(key_of(request_id),) for request_id in request_ids],
             )
 
     def put(self, response: Response) -> None:
         """Take one response; it is committed with others, at the latest when 2,000 wait or half a second is over."""
-        self._pending.append(_to_row(response))
+        self._pending.append(to_row(response))
         if len(self._pending) >= _BATCH_ROWS or time.monotonic() - self._synced_at >= _SYNC_SECONDS:
             self.commit()
 
@@ -131,54 +120,84 @@ class ResponseStore:
             return
         now = time.monotonic()
         sync = sync or now - self._synced_at >= _SYNC_SECONDS
-        with self._file_errors():
+        with self._file.errors():
             if self._pending:
-                self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
-                self._write()
+                self._file.write(self._pending, sync=sync)
             else:
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # begins with an fsync of the journal
+                self._file.one("PRAGMA wal_checkpoint(PASSIVE)")  # begins with an fsync of the journal
         self._pending.clear()
         self._unsynced = not sync
         if sync:
             self._synced_at = time.monotonic()
-
-    def fact(self, key: str) -> str | None:
-        """What was remembered under `key` (what an endpoint can do, say), or None."""
-        with self._file_errors():
-            row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def remember(self, key: str, value: str) -> None:
-        """Keep a fact for the next run in this folder; a later value replaces an earlier one."""
-        with self._file_errors():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
 
     def close(self) -> None:
         """Commit, sync and let go of the file; the journal beside it disappears."""
         try:
             self.commit(sync=True)
         finally:
-            self._db.close()
+            self._file.db.close()
 
-    def _write(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany(PUT, self._pending)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
-    def _look_up(self, keys: Sequence[bytes], columns: str, where: str) -> Iterator[tuple[Any, ...]]:
+class StoredFacts:
+    """What was found out and holds for the next run in this folder (what an endpoint can do, say), each under a key."""
+
+    def __init__(self, file: _File) -> None:
+        self._file = file
+
+    def fact(self, key: str) -> str | None:
+        """What was remembered under `key`, or None."""
+        row = self._file.one("SELECT value FROM facts WHERE key = ?", key)
+        return None if row is None else str(row[0])
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a fact; a later value replaces an earlier one."""
+        with self._file.errors():
+            self._file.db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+
+class _File:
+    """The open SQLite file; what goes wrong with it is a FileError."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        with self.errors():
+            self.db = _connect_read_only(path) if read_only else _connect(path)
+            try:
+                self.columns = check_or_make(self.db, path, read_only=read_only)
+                if not read_only:  # only now: somebody else's file stays as it is
+                    self.db.execute("PRAGMA journal_mode = WAL").fetchone()
+            except BaseException:
+                self.db.close()
+                raise
+
+    def one(self, statement: str, *values: object) -> Any:
+        """The first row of what a statement finds, or None."""
+        with self.errors():
+            return self.db.execute(statement, values).fetchone()
+
+    def look_up(self, keys: Sequence[bytes], columns: str, where: str) -> Iterator[tuple[Any, ...]]:
+        """These columns of the responses with these keys."""
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            with self._file_errors():
-                yield from self._db.execute(f"SELECT {columns} FROM responses WHERE id IN ({marks}) {where}", chunk)
+            with self.errors():
+                yield from self.db.execute(f"SELECT {columns} FROM responses WHERE id IN ({marks}) {where}", chunk)
+
+    def write(self, rows: Sequence[tuple[Any, ...]], *, sync: bool) -> None:
+        """All of the rows or none; with `sync` they survive a power cut, as does all that was written before them."""
+        self.db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            self.db.executemany(PUT, rows)
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
 
     @contextlib.contextmanager
-    def _file_errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """What SQLite says, as a FileError."""
         try:
             yield
         except sqlite3.Error as error:
@@ -222,71 +241,4 @@ def _broken(path: Path, words: str) -> FileError:
     return FileError(
         f"{path}: not a responses file, or a broken one ({words})",
         fix="restore it from a copy, or move it away to ask everything again",
-    )
-
-
-def _key(request_id: str) -> bytes:
-    """The 12 bytes of a request id: half the index of the text form."""
-    return bytes.fromhex(request_id[4:])
-
-
-def _to_row(response: Response) -> tuple[Any, ...]:
-    return (
-        _key(response.request_id),
-        _clean(response.text),
-        None if response.alternatives is None else _to_json(response.alternatives),
-        response.method,
-        response.finish,
-        response.prompt_tokens,
-        response.completion_tokens,
-        response.cached_tokens,
-        None if response.failure is None else _clean(response.failure),
-        response.final,
-        _clean(response.chosen),
-        response.raw,
-    )
-
-
-def _to_json(alternatives: tuple[tuple[str, float], ...]) -> str:
-    try:
-        return orjson.dumps(alternatives).decode()
-    except orjson.JSONEncodeError:  # half a character
-        return orjson.dumps([(_clean(token), p) for token, p in alternatives]).decode()
-
-
-def _from_json(alternatives: str) -> tuple[tuple[str, float], ...]:
-    """JSON has no infinity: a token that cannot come is written as null. ValueError or TypeError where it is of another kind."""
-    listed = orjson.loads(alternatives)
-    found = tuple(
-        [
-            (token, -math.inf if p is None else p)
-            for token, p in listed
-            if type(token) is str and (type(p) is float or type(p) is int or p is None)
-        ]
-    )
-    if type(listed) is not list or len(found) < len(listed):
-        raise ValueError("alternatives that are not tokens and log-probabilities")
-    return found
-
-
-def _clean(text: str) -> str:
-    """Half a character (a lone surrogate), which no file takes, becomes a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-_KINDS = frozenset(
-    (str, alternatives, str, str, int, int, int, failure, int, str, int)
-    for alternatives in (str, NoneType)
-    for failure in (str, NoneType)
-)
-"""Types of a row's columns, the id left out; SQLite takes any type into any column."""
-
-
-def _to_response(request_id: str, row: tuple[Any, ...]) -> Response:
-    if tuple(map(type, row[1:])) not in _KINDS:
-        raise TypeError(f"the response {request_id} has values of other types")
-    _, text, alternatives, method, finish, prompt, completion, cached, failure, final, chosen, raw = row
-    likely = None if alternatives is None else _from_json(alternatives)
-    return Response(
-        request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0, chosen, raw != 0
     )

@@ -1,11 +1,17 @@
-"""The tables of a responses file, and how a file of an earlier format is taken over."""
+"""A responses file: its tables, how one of an earlier format is taken over, and a response as a row."""
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import orjson
 
 from prefgen.errors import FileError
+from prefgen.records import Response
 
 _APPLICATION_ID = 0x70726667  # "prfg", so that somebody else's SQLite file is never written into
 _VERSION = 2
@@ -87,3 +93,72 @@ def check_or_make(db: sqlite3.Connection, path: Path, *, read_only: bool) -> str
         f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
     )
     return _COLUMNS
+
+
+def key_of(request_id: str) -> bytes:
+    """The 12 bytes of a request id: half the index of the text form."""
+    return bytes.fromhex(request_id[4:])
+
+
+def to_row(response: Response) -> tuple[Any, ...]:
+    """A response in the order of `PUT`."""
+    return (
+        key_of(response.request_id),
+        _clean(response.text),
+        None if response.alternatives is None else _to_json(response.alternatives),
+        response.method,
+        response.finish,
+        response.prompt_tokens,
+        response.completion_tokens,
+        response.cached_tokens,
+        None if response.failure is None else _clean(response.failure),
+        response.final,
+        _clean(response.chosen),
+        response.raw,
+    )
+
+
+def _to_json(alternatives: tuple[tuple[str, float], ...]) -> str:
+    try:
+        return orjson.dumps(alternatives).decode()
+    except orjson.JSONEncodeError:  # half a character
+        return orjson.dumps([(_clean(token), p) for token, p in alternatives]).decode()
+
+
+def _from_json(alternatives: str) -> tuple[tuple[str, float], ...]:
+    """JSON has no infinity: a token that cannot come is written as null. ValueError or TypeError where it is of another kind."""
+    listed = orjson.loads(alternatives)
+    found = tuple(
+        [
+            (token, -math.inf if p is None else p)
+            for token, p in listed
+            if type(token) is str and (type(p) is float or type(p) is int or p is None)
+        ]
+    )
+    if type(listed) is not list or len(found) < len(listed):
+        raise ValueError("alternatives that are not tokens and log-probabilities")
+    return found
+
+
+def _clean(text: str) -> str:
+    """Half a character (a lone surrogate), which no file takes, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+_KINDS = frozenset(
+    (str, alternatives, str, str, int, int, int, failure, int, str, int)
+    for alternatives in (str, NoneType)
+    for failure in (str, NoneType)
+)
+"""Types of a row's columns, the id left out; SQLite takes any type into any column."""
+
+
+def to_response(request_id: str, row: tuple[Any, ...]) -> Response:
+    """A response from its id and the columns of `check_or_make`. TypeError or ValueError where it is damaged."""
+    if tuple(map(type, row[1:])) not in _KINDS:
+        raise TypeError(f"the response {request_id} has values of other types")
+    _, text, alternatives, method, finish, prompt, completion, cached, failure, final, chosen, raw = row
+    likely = None if alternatives is None else _from_json(alternatives)
+    return Response(
+        request_id, text, likely, method, finish, prompt, completion, cached, failure, final != 0, chosen, raw != 0
+    )

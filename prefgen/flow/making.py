@@ -12,21 +12,21 @@ from typing import Any, Protocol
 from prefgen.dialogues import Dialogue
 from prefgen.dispatch.dispatcher import Dispatcher
 from prefgen.dispatch.prices import price_of
-from prefgen.dispatch.speed import remember_speed
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
 from prefgen.flow.pipeline import context_of, grain_of, lineage_of, step_of
-from prefgen.flow.plan import Plan
+from prefgen.flow.planned import Plan
 from prefgen.judging.silence import SILENT, Silences
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
-from prefgen.steps.step import Output
-from prefgen.store.folder import Account, RunFolder
+from prefgen.steps.step import Output, Step
+from prefgen.store.folder import RunFolder
 from prefgen.store.log import RunLog
 from prefgen.store.manifest import step_account, without_texts
 from prefgen.store.table import Table
+from prefgen.store.tables import Account
 
 
 class Watcher(Protocol):
@@ -89,7 +89,7 @@ class Making:
 
     def once(self, name: str) -> Table:
         """A step's table, made now or found as an earlier run made it."""
-        account = self.folder.account(name, fingerprint=self.prints[name])
+        account = self.folder.tables.account(name, fingerprint=self.prints[name])
         if account is not None and (
             unanswered(account) or (self.retry_failed and account["summary"].get("statuses", {}).get("failed"))
         ):
@@ -102,7 +102,7 @@ class Making:
             self.watcher.made(account)
             self.log.event("made", **without_texts(account))
         self.plan.made.pop(name, None)
-        self.tables[name] = self.folder.table(name, check=False)
+        self.tables[name] = self.folder.tables.read(name, check=False)
         self.grains[name] = account["grain"]
         self.accounts.append(account | {"reads": self.pipeline.steps[name].reads()})
         return self.tables[name]
@@ -128,37 +128,44 @@ class Making:
         self._step, self._meters, self._asked_s, begun = name, [], 0.0, time.monotonic()
         silences = Silences()
         context = context_of(self.pipeline, name, _Heard(self._ask, silences, self._tick))
-        above = [read for _, read in step.reads()]
         made = self.plan.made.pop(name, None)
         frames = made or Output(step, self.tables, context)
         begun -= made.seconds if made is not None else 0.0
 
         def account(table: Table) -> Account:
-            meter = Meter.total(self._meters)
-            self._remember_speed(name, meter)
-            found = silences.notes(frames.summary.get("statuses", {}))
-            done = step_account(
-                name=name,
-                kind=step.kind,
-                grain=grain_of(step, table, self.grains),
-                fingerprint=self.prints[name],
-                rows_in=self.tables[above[0]].n_rows if above else 0,
-                table=table,
-                summary=frames.summary,
-                models=[model for _, model in step.asks()],
-                asked=_asked(meter) | {"silence": found},
-                seconds=time.monotonic() - begun,
-            )
-            if unanswered(done):
-                self.store.reopen(silences.failed_finally)
-            return done
+            return self._account(step, table, frames.summary, silences, seconds=time.monotonic() - begun)
 
-        return self.folder.write_table(name, frames, fingerprint=self.prints[name], account=account)
+        return self.folder.tables.write(name, frames, fingerprint=self.prints[name], account=account)
+
+    def _account(
+        self, step: Step, table: Table, summary: Mapping[str, Any], silences: Silences, *, seconds: float
+    ) -> Account:
+        """What the manifest says of the step at work, all of whose rows are written."""
+        name, meter, above = table.name, Meter.total(self._meters), [read for _, read in step.reads()]
+        self._remember_speed(name, meter)
+        found = silences.notes(summary.get("statuses", {}))
+        done = step_account(
+            name=name,
+            kind=step.kind,
+            grain=grain_of(step, table, self.grains),
+            fingerprint=self.prints[name],
+            rows_in=self.tables[above[0]].n_rows if above else 0,
+            table=table,
+            summary=summary,
+            models=[model for _, model in step.asks()],
+            asked=_asked(meter) | {"silence": found},
+            seconds=seconds,
+        )
+        if unanswered(done):
+            self.store.reopen(silences.failed_finally)
+        return done
 
     def _remember_speed(self, name: str, meter: Meter) -> None:
         """Keep how fast the model of a step answered, for the plans to come."""
         asked = self.pipeline.steps[name].asks()
         if len(asked) == 1:  # of several, nobody can say how long each took
+            from prefgen.dispatch.speed import remember_speed
+
             task = next(step.asked[0].task for step in self.plan.steps if step.name == name)
             remember_speed(self.pipeline.models[asked[0][1]], task, requests=meter.answered, seconds=self._asked_s)
 

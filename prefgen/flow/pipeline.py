@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
+from prefgen.spec.pipeline import Pipeline, StepSpec
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
 from prefgen.steps.step import Step
@@ -15,6 +15,8 @@ from prefgen.store.table import Table
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     """A pipeline file, with every kind of step known."""
+    from prefgen.spec.reading import load_pipeline  # a run is given what was read
+
     return load_pipeline(path, kinds=KINDS, spec_of=kind, overrides=overrides)
 
 

@@ -50,7 +50,7 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
     manifest = finished_manifest(folder)
     pipeline = load(folder.pipeline_path)
     step = _judge_step(manifest, pipeline, run)
-    with folder.locked(), ResponseStore(folder.path / "placements.sqlite") as store:
+    with folder.locked(), ResponseStore(folder.placements_path) as store:
         placed = [
             PlacedModel(one.name, one.region, _answers(folder, pipeline, step, one, store, watch)) for one in candidates
         ]

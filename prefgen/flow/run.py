@@ -12,7 +12,7 @@ from typing import Any
 from prefgen.engines.store import ResponseStore
 from prefgen.flow.making import Making, Watcher, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
-from prefgen.flow.plan import Plan, foresee
+from prefgen.flow.planned import Plan
 from prefgen.flow.standing import check_same_dataset, is_finished, standing
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
@@ -51,11 +51,10 @@ def run(
     pipeline = pinned(pipeline, folder)
     prints = fingerprints(pipeline)
     check_same_dataset(folder, pipeline)
-    if folder.manifest_path.exists() and not retry_failed and (folder.report_path.exists() or not report):
-        with folder.locked():  # asked before anything is planned: a plan draws people
-            if is_finished(folder, prints[RUN]):
-                return past_gates(Outcome(folder, folder.read_manifest(), fresh=False))
-    plan = foresee(pipeline, partial(standing, folder, prints))
+    stands = None if retry_failed else _finished_before(folder, prints[RUN], with_report=report)
+    if stands is not None:
+        return past_gates(Outcome(folder, stands, fresh=False))
+    plan = _foresee(pipeline, folder, prints)
     folder.create()
     with folder.locked():
         log = RunLog(folder.log_path)
@@ -71,6 +70,14 @@ def run(
             _describe(folder)
         log.event("done", seconds=manifest["seconds"], gates=manifest["gates"])
     return past_gates(Outcome(folder, manifest, fresh=True))
+
+
+def _finished_before(folder: RunFolder, fingerprint: str, *, with_report: bool) -> dict[str, Any] | None:
+    """The manifest where just this run stands finished; asked before anything is planned, for a plan draws people."""
+    if not folder.manifest_path.exists() or (with_report and not folder.report_path.exists()):
+        return None
+    with folder.locked():
+        return folder.read_manifest() if is_finished(folder, fingerprint) else None
 
 
 def _make(
@@ -110,8 +117,15 @@ def _make(
     return manifest
 
 
-# What a run needs only once its tables stand is imported there: half of all modules, and no run that is finished
-# already, or stopped half-way, waits for them.
+# What a run needs only to plan, or once its tables stand, is imported there: half of all modules, and no run that is
+# finished already, or stopped half-way, waits for them.
+
+
+def _foresee(pipeline: Pipeline, folder: RunFolder, prints: Mapping[str, str]) -> Plan:
+    """What is to be made; tables that an earlier run left are not made again for it."""
+    from prefgen.flow.plan import foresee
+
+    return foresee(pipeline, partial(standing, folder.tables, prints))
 
 
 def _export(

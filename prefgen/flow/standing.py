@@ -7,16 +7,17 @@ from collections.abc import Mapping
 import orjson
 
 from prefgen.errors import FileError, UsageError
-from prefgen.flow.plan import Made
+from prefgen.flow.planned import Made
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import is_as_listed
+from prefgen.store.tables import Tables
 
 
-def standing(folder: RunFolder, prints: Mapping[str, str], step: str) -> Made | None:
+def standing(tables: Tables, prints: Mapping[str, str], step: str) -> Made | None:
     """A step's table as an earlier run of just this step left it."""
-    account = folder.account(step, fingerprint=prints[step])
-    return None if account is None else Made(folder.table(step, check=False), account["summary"], account["seconds"])
+    account = tables.account(step, fingerprint=prints[step])
+    return None if account is None else Made(tables.read(step, check=False), account["summary"], account["seconds"])
 
 
 def check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:
@@ -40,5 +41,5 @@ def is_finished(folder: RunFolder, fingerprint: str) -> bool:
     return (
         folder.card_path.is_file()
         and all(is_as_listed(folder, entry) for entry in manifest["files"])
-        and not any(folder.is_damaged(step["name"]) for step in manifest["steps"])
+        and not any(folder.tables.is_damaged(step["name"]) for step in manifest["steps"])
     )

@@ -78,7 +78,17 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
     answers = answers_of(judgments.schema)
     if judgments.is_empty():
         return judgments.with_columns(_empty_measures(answers))
-    rows = judgments.select(
+    rows = _presentations(judgments, answers)
+    if priors is not None:
+        rows = priors.taken_out(rows, judgments["persona_id"], answers)
+    by_item = _from_orders(rows, answers)
+    spread = by_item.select(pl.all().gather(rows["_group"])).drop("_group")
+    return judgments.hstack(spread.select("item_choice", *(f"p_{name}" for name in answers), *MEASURES))
+
+
+def _presentations(judgments: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
+    """What the measures are made from, one row a judgment."""
+    return judgments.select(
         pl.struct(KEY).rle_id().alias("_group"),
         "order",
         "repeat",
@@ -90,11 +100,6 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
         pl.lit(False).alias("_taken_out"),
         *(pl.col("p").struct.field(name).alias(f"p_{name}") for name in answers),
     )
-    if priors is not None:
-        rows = priors.taken_out(rows, judgments["persona_id"], answers)
-    by_item = _from_orders(rows, answers)
-    spread = by_item.select(pl.all().gather(rows["_group"])).drop("_group")
-    return judgments.hstack(spread.select("item_choice", *(f"p_{name}" for name in answers), *MEASURES))
 
 
 def _n_options(letters: list[str]) -> pl.Expr:

@@ -32,18 +32,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
     chosen = set_apart(chosen, JUDGMENT_COLUMNS)
-    texts = items.select("item_id", "options")
-    long = (
-        chosen.join(texts, on="item_id", how="left", maintain_order="left")
-        .with_columns(rejected=pl.lit(letters), p_rejected=pl.concat_list(f"p_{name}" for name in letters))
-        .explode("rejected", "p_rejected")
-        .with_columns(_index=pl.col("rejected").replace_strict(_INDEX, return_dtype=pl.Int64))
-        .filter(
-            pl.col("_index") < pl.col("options").list.len(),
-            pl.col("rejected") != pl.col("choice"),
-            pl.col("neither").is_null() | (pl.col("rejected") != pl.col("neither")),
-        )
-    )
+    long = _with_others(chosen, items.select("item_id", "options"), letters)
     if rule == "best_vs_worst":
         long = long.filter(pl.col("p_rejected") == pl.col("p_rejected").min().over(KEY)).unique(
             subset=KEY, keep="first", maintain_order=True
@@ -61,6 +50,21 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         (pl.col("p_choice") - pl.col("p_rejected")).alias("p_margin"),
         "weight",
         *(name for name in ("split",) if name in chosen.columns),
+    )
+
+
+def _with_others(chosen: pl.DataFrame, texts: pl.DataFrame, letters: list[str]) -> pl.DataFrame:
+    """A row for every other substantive option of each choice: `rejected`, its `_index` and `p_rejected`."""
+    return (
+        chosen.join(texts, on="item_id", how="left", maintain_order="left")
+        .with_columns(rejected=pl.lit(letters), p_rejected=pl.concat_list(f"p_{name}" for name in letters))
+        .explode("rejected", "p_rejected")
+        .with_columns(_index=pl.col("rejected").replace_strict(_INDEX, return_dtype=pl.Int64))
+        .filter(
+            pl.col("_index") < pl.col("options").list.len(),
+            pl.col("rejected") != pl.col("choice"),
+            pl.col("neither").is_null() | (pl.col("rejected") != pl.col("neither")),
+        )
     )
 
 

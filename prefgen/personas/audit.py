@@ -189,17 +189,7 @@ def audit_of_people(
     cells     the joint that people were wanted from (after filters, before oversampling); None for a network
     codes     level of every person, by axis of `targets`
     """
-    axes, total = targets.axes, weight.sum()
-    filtered = cells is not None and population.keep is not None
-    rows = []
-    for target in targets.tables:
-        realised = tabulate(axes, codes, target.names, weight) / total
-        aim = (
-            tabulate(axes, cells.codes, target.names, cells.share)
-            if filtered and cells is not None
-            else _joint(target, realised)
-        )
-        rows.append(compared(target.label, aim, realised, len(weight)))
+    joint = cells if population.keep is not None else None
     associations = _associations(targets, cells, codes, weight)
     differences = [abs(one.target - one.realised) for one in associations]
     return Audit(
@@ -207,8 +197,8 @@ def audit_of_people(
         sources_of(population),
         len(weight),
         effective_n(weight),
-        tuple(rows),
-        tuple(_margins(targets, cells, codes, weight / total)),
+        tuple(_tables(targets, joint, codes, weight)),
+        tuple(_margins(targets, cells, codes, weight / weight.sum())),
         tuple(associations),
         float(np.mean(differences)) if differences else None,
         max(differences, default=None),
@@ -216,6 +206,18 @@ def audit_of_people(
         fit,
         privacy,
     )
+
+
+def _tables(targets: Targets, joint: Cells | None, codes: Sequence[Codes], weight: Shares) -> Iterator[TableAudit]:
+    """Every table: against `joint` where people were filtered, else against what it asks for itself."""
+    for target in targets.tables:
+        realised = tabulate(targets.axes, codes, target.names, weight) / weight.sum()
+        aim = (
+            _joint(target, realised)
+            if joint is None
+            else tabulate(targets.axes, joint.codes, target.names, joint.share)
+        )
+        yield compared(target.label, aim, realised, len(weight))
 
 
 def _joint(target: Target, realised: Shares) -> Shares:

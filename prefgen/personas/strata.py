@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Shares
 from prefgen.spec.condition import ConditionError, read_condition
 from prefgen.spec.population import Population
+
+Levels = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +77,13 @@ def _oversampled(population: Population, cells: pl.DataFrame, kept: Shares) -> S
         )
     level = cells[stratum.by].cast(pl.String).fill_null("").to_numpy()
     factor = np.zeros_like(kept)
-    rest = 1 - sum(stratum.shares.values())
-    named = np.isin(level, list(stratum.shares))
     for name, wanted in stratum.shares.items():
         held = kept[level == name].sum()
-        if held <= 0 and wanted > 0:
-            raise population.error(
-                ("oversample", "shares", name),
-                f"nobody has {stratum.by} {name!r}",
-                f"use {one_of(name, map(str, set(level)))}",
-            )
+        _check_stratum(population, name, wanted, held, levels=level)
         if held > 0:
-            if wanted <= 0:
-                raise population.error(
-                    ("oversample", "shares", name),
-                    "a stratum of share 0 leaves its people out",
-                    "leave them out with `keep`, or give it a share",
-                )
             factor[level == name] = wanted / held
-    left = kept[~named].sum()
+    others = ~np.isin(level, list(stratum.shares))
+    rest, left = 1 - sum(stratum.shares.values()), kept[others].sum()
     if left > 0 and rest <= 1e-9:
         raise population.error(
             ("oversample", "shares"),
@@ -100,6 +91,20 @@ def _oversampled(population: Population, cells: pl.DataFrame, kept: Shares) -> S
             "name every level, or leave room for the others",
         )
     if left > 0:
-        factor[~named] = rest / left
+        factor[others] = rest / left
     drawn = kept * factor
     return np.asarray(drawn / drawn.sum(), dtype=np.float64)
+
+
+def _check_stratum(population: Population, name: str, wanted: float, held: float, *, levels: Levels) -> None:
+    """SpecError for a stratum that nobody is in, or that leaves its people out."""
+    assert population.oversample is not None
+    at = ("oversample", "shares", name)
+    if held <= 0 and wanted > 0:
+        raise population.error(
+            at, f"nobody has {population.oversample.by} {name!r}", f"use {one_of(name, map(str, set(levels)))}"
+        )
+    if held > 0 and wanted <= 0:
+        raise population.error(
+            at, "a stratum of share 0 leaves its people out", "leave them out with `keep`, or give it a share"
+        )

@@ -26,6 +26,9 @@ from prefgen.store.folder import RunFolder
 _MARKS = {"grave": ("!", "red"), "plain": ("-", "default"), "good": ("+", "green")}
 _BARS = 24
 _MOST_TEXT = 600
+_OF_STEP = ("name", "kind", "grain", "rows", "kept", "dropped", "requests", "tokens", "cost_usd", "seconds")
+_OF_BIAS = ("position_bias", "people", "first_slot", "fair_first_slot", "changes", "noise")
+_OF_CONTROL = ("persona_id", "control", "differs", "changes_mind")
 
 
 def summary_of(run: Path) -> dict[str, Any]:
@@ -45,38 +48,15 @@ def summary_of(run: Path) -> dict[str, Any]:
         "seconds": manifest.get("seconds"),
         "unfinished": stopped_facts(folder) if stopped else None,
         "lead": next(stopped_lines(folder)) if stopped else lead_of(manifest, findings) if "steps" in manifest else "",
-        "steps": [
-            {
-                key: step.get(key)
-                for key in (
-                    "name",
-                    "kind",
-                    "grain",
-                    "rows",
-                    "kept",
-                    "dropped",
-                    "requests",
-                    "tokens",
-                    "cost_usd",
-                    "seconds",
-                )
-            }
-            for step in manifest.get("steps", [])
-        ],
+        "steps": [{key: step.get(key) for key in _OF_STEP} for step in manifest.get("steps", [])],
         "gates": manifest.get("gates", []),
         "exports": {config["name"]: config["splits"] for config in manifest.get("configs", [])},
         "headlines": [
             {"about": one.key, "weight": one.weight, "says": one.sentence} for one in headlines(manifest, findings)
         ],
         "agreement": agreement and {"alpha": agreement["alpha"], "unanimous": agreement["unanimous"]},
-        "position_bias": bias
-        and {
-            key: bias[key] for key in ("position_bias", "people", "first_slot", "fair_first_slot", "changes", "noise")
-        },
-        "controls": [
-            {key: one[key] for key in ("persona_id", "control", "differs", "changes_mind")}
-            for one in findings.get("controls") or []
-        ],
+        "position_bias": bias and {key: bias[key] for key in _OF_BIAS},
+        "controls": [{key: one[key] for key in _OF_CONTROL} for one in findings.get("controls") or []],
     }
 
 

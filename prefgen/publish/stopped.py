@@ -21,7 +21,7 @@ def is_stopped(manifest: Mapping[str, Any]) -> bool:
 def stopped_facts(folder: RunFolder) -> dict[str, Any]:
     """The same for programs: steps made, those ahead, the one that it stopped at (None where none is ahead), answers stored."""
     steps = _steps(folder)
-    made = [name for name in steps if folder.has_table(name)]
+    made = [name for name in steps if folder.tables.has(name)]
     ahead = [name for name in steps if name not in made]
     return {"made": made, "ahead": ahead, "stopped_at": next(iter(ahead), None), "answers_stored": _stored(folder)}
 

@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from prefgen.dispatch.speed import ANSWER_S, EMBEDDED_PER_S
-from prefgen.flow.plan import Plan, StepPlan
+from prefgen.flow.planned import Plan, StepPlan
 from prefgen.screen.unwritten import Unwritten
 from prefgen.steps.context import Bound
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from prefgen.engines.engine import Meter
 from prefgen.flow.outcome import Outcome
-from prefgen.flow.plan import Plan
+from prefgen.flow.planned import Plan
 from prefgen.judging.slots import PEOPLE
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.report.words import interval, signed
@@ -23,8 +23,9 @@ from prefgen.screen.audit import audit_lines
 from prefgen.screen.console import PlanGrid, plan_notes, print_json, span
 from prefgen.screen.unwritten import Unwritten
 from prefgen.store.finished import Lineage
-from prefgen.store.folder import Account, RunFolder
+from prefgen.store.folder import RunFolder
 from prefgen.store.leakage import INSTALL, Leakage
+from prefgen.store.tables import Account
 
 _LINE_SECONDS = 15.0
 """Between two progress lines where there is no terminal."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SerializeAsAny, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, SerializeAsAny
 
-from prefgen.errors import Complaint, SpecError, UsageError, one_of
-from prefgen.spec.document import Document, Key, document_of, dotted, read_document
+from prefgen.errors import SpecError
+from prefgen.spec.document import Document, Key
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
-from prefgen.spec.validation import problems_of, validated
 
 Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
 
@@ -138,51 +136,6 @@ class Pipeline(Spec):
         return self.document.error(("steps", step, *key), problem, fix)
 
 
-KindOf = Callable[[str], "type[StepSpec]"]
-
-
-def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()) -> Pipeline:
-    """Read and check one pipeline.
-
-    kinds      names of the kinds of step
-    spec_of    the spec class of a kind
-    overrides  `a.b=c`, each replacing or adding one key; the value is read as YAML
-
-    Raises SpecError with every complaint found, UsageError for an override that cannot be read.
-    """
-    document = read_document(path)
-    if not isinstance(document.data, dict):
-        raise document.error((), "a pipeline is a mapping of keys", "begin with `name:`, `models:` and `steps:`")
-    flags: dict[Key, str] = {}
-    for override in overrides:
-        _override(document.data, override, flags)
-    document = dataclasses.replace(document, flags=flags)
-    data = dict(document.data)
-    raw_steps = data.get("steps")
-    if not isinstance(raw_steps, dict) or not raw_steps:
-        raise document.error(
-            ("steps",),
-            "a pipeline needs at least one step",
-            "write `steps:` with one `name: {kind: ...}` a line",
-        )
-    complaints: list[Complaint] = []
-    data["steps"] = dict(_steps(document, raw_steps, kinds, spec_of, complaints))
-    data["expect"] = (
-        {name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()}
-        if isinstance(data.get("expect"), dict | None)
-        else data["expect"]
-    )
-    data["document"] = document
-    try:
-        pipeline = validated(Pipeline, document, data, (), path.parent)
-    except SpecError as error:
-        raise SpecError(*complaints, *error.complaints) from None
-    if complaints:
-        raise SpecError(*complaints)
-    _check_names(pipeline)
-    return pipeline
-
-
 def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
     """The same pipeline, every model of it answering only from `responses`."""
     kept = set(ReplayModel.model_fields) - {"engine", "responses", "revision"}
@@ -193,110 +146,3 @@ def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:
         for name, model in pipeline.models.items()
     }
     return pipeline.model_copy(update={"models": models})
-
-
-def _steps(
-    document: Document, raw: Mapping[str, Any], kinds: Sequence[str], spec_of: KindOf, complaints: list[Complaint]
-) -> Iterator[tuple[str, StepSpec]]:
-    """The steps that can be read; what is wrong with the others is added to `complaints`."""
-    for name, said in raw.items():
-        try:
-            yield name, _step(document, name, said, kinds, spec_of)
-        except SpecError as error:
-            complaints.extend(error.complaints)
-
-
-def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of: KindOf) -> StepSpec:
-    at: Key = ("steps", name)
-    if not isinstance(raw, dict):
-        raise document.error(at, f"a step is a mapping, not {type(raw).__name__}", "write `name: {kind: ...}`")
-    found = [key for key in raw if key in kinds]
-    if not found:
-        raise document.error(
-            at,
-            f"no kind of step among its keys {sorted(map(str, raw))}",
-            f"add {one_of(next(iter(raw), ''), kinds)}",
-        )
-    # `pair` reads `from: x` and `judge` has `items:`; the kind is the first kind name written.
-    try:
-        spec = spec_of(found[0]).preset(raw[found[0]])
-    except ValueError as error:
-        problem, _, fix = str(error).partition("\nfix: ")
-        raise document.error((*at, found[0]), problem, fix) from None
-    return validated(spec, document, raw, at, document.path.parent)
-
-
-def _check_names(pipeline: Pipeline) -> None:
-    complaints = []
-    above: list[str] = []
-    everyone = list(pipeline.steps)
-    for name, step in pipeline.steps.items():
-        for key, read in step.reads():
-            if read in above:
-                continue
-            if read == name:
-                problem, fix = "a step cannot read its own table", "name a step that stands above it"
-            elif read in everyone:
-                problem, fix = f"step {read!r} stands below", f"move {read!r} above {name!r}"
-            else:
-                problem, fix = (
-                    f"no step named {read!r}",
-                    f"name {one_of(read, above)}" if above else f"write a step {read!r} above it",
-                )
-            complaints.append(pipeline.document.complaint(("steps", name, key), problem, fix))
-        for key, asked in step.asks():
-            if asked in pipeline.models:
-                continue
-            fix = (
-                f"name {one_of(asked, pipeline.models)}"
-                if pipeline.models
-                else f"add it under `models:`, e.g. `{asked}: {{engine: embedded}}`"
-            )
-            complaints.append(pipeline.document.complaint(("steps", name, key), f"no model named {asked!r}", fix))
-        above.append(name)
-    for name in pipeline.expect:
-        if name not in pipeline.steps:
-            complaints.append(
-                pipeline.document.complaint(
-                    ("expect", name), f"no step named {name!r}", f"name {one_of(name, everyone)}"
-                )
-            )
-    if complaints:
-        raise SpecError(*complaints)
-
-
-def _override(data: dict[str, Any], text: str, flags: dict[Key, str]) -> None:
-    """Set one key as a flag says; every key that it makes is written into `flags`."""
-    name, equals, value = text.partition("=")
-    keys = name.split(".")
-    if not equals or not all(keys):
-        raise UsageError(
-            f"--set {text!r} is not of the form a.b=c", fix="write e.g. --set models.judge.temperature=0.7"
-        )
-    flag = f"--set {text}"
-    try:
-        parsed = document_of(Path(flag), value).data if value.strip() else None
-    except SpecError:
-        raise UsageError(f"{flag}: {value!r} is not a YAML value", fix="quote it") from None
-    here: Any = data
-    for depth, key in enumerate(keys[:-1], 1):
-        if not isinstance(here.get(key, {}), dict):
-            raise UsageError(
-                f"{flag}: {dotted(tuple(keys[:depth]))} is not a mapping", fix="name a key that the YAML has"
-            )
-        if key not in here:
-            flags[tuple(keys[:depth])] = flag
-        here[key] = dict(here.get(key, {}))  # of its own: an alias may stand elsewhere too
-        here = here[key]
-    here[keys[-1]] = parsed
-    flags[tuple(keys)] = flag
-
-
-def check_model(data: Mapping[str, Any]) -> ModelSpec:
-    """One model written outside a pipeline (a command line's `--model`)."""
-    try:
-        return TypeAdapter[ModelSpec](ModelSpec).validate_python(data, context=Path())
-    except ValidationError as error:
-        key, problem, fix = problems_of(ModelSpec, data, error)[0]
-        said = "--model" + (f": {dotted(key)}" if key else "")
-        raise UsageError(f"{said}: {problem}", fix=f"{fix}; e.g. engine=openai,model=NAME,base_url=URL") from None

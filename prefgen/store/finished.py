@@ -129,7 +129,7 @@ def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None
 
 def _table(folder: RunFolder, step: str | None) -> Table | None:
     """A step's table; None where it is not there any more, or has no part to read."""
-    if step is None or not (folder.tables / step).is_dir():
+    if step is None or not folder.tables.is_there(step):
         return None
     table = folder.table(step)
     return table if table.parts else None

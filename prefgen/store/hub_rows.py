@@ -12,7 +12,7 @@ import polars as pl
 
 from prefgen.errors import FileError, SpecError, one_of
 from prefgen.ids import content_id
-from prefgen.store.folder import file_errors
+from prefgen.store.files import file_errors
 from prefgen.store.hub_layout import Layout, configs_of
 from prefgen.store.remote import Remote, connect
 from prefgen.store.rows import read_rows, read_together

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from prefgen.store.folder import file_errors
+from prefgen.store.files import file_errors
 
 _PROGRESS_SECONDS = 10.0
 

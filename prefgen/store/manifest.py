@@ -17,8 +17,10 @@ from prefgen.errors import FileError
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import Pipeline
-from prefgen.store.folder import Account, RunFolder, write_aside, write_json
+from prefgen.store.files import write_aside, write_json
+from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
+from prefgen.store.tables import Account
 from prefgen.version import __version__
 
 RUN = ""

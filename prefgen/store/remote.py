@@ -13,19 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, HfFileSystem, get_token
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from prefgen.errors import FileError, PrefgenError, UsageError
 from prefgen.ids import file_sha256
 from prefgen.store.bounded import SLACK_BYTES, at_most
-from prefgen.store.hub_errors import is_transport, may_pass, origin, status
+from prefgen.store.hub_errors import NO_ANSWER, is_transport, may_pass, origin, status, translated
 from prefgen.store.shape import is_inside
 
 T = TypeVar("T")
@@ -35,9 +30,6 @@ ATTEMPTS = 6
 
 API_BYTES = 128 << 20
 """Largest answer that is no file: a list of 100,000 files is a third of it."""
-
-_NO_ANSWER = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OSError)
-"""What the client raises, or Parquet's reader, over an answer that is none."""
 
 WAIT_S = 20.0
 """Longest wait between two tries, in seconds."""
@@ -193,48 +185,10 @@ class Remote:
             raise
         except Exception as raised:
             error = origin(raised)
-            translated = self._translated(error, revision)
-            if translated is None:
+            told = translated(error, f"{self.repo_id} on {self.endpoint}", revision, self._masked)
+            if told is None:
                 raise
-            raise translated from None
-
-    def _translated(self, error: BaseException, revision: str | None) -> FileError | None:
-        place = f"{self.repo_id} on {self.endpoint}"
-        code = status(error)
-        if isinstance(error, RevisionNotFoundError):
-            return FileError(f"{place}: no revision {revision!r}", fix="give a branch, a tag or a commit that it has")
-        if isinstance(error, GatedRepoError) or code == 403:
-            return FileError(
-                f"{place}: this token may not do that (HTTP 403)",
-                fix="use a token with write access to this namespace, or ask its owner",
-            )
-        if isinstance(error, RepositoryNotFoundError):
-            return FileError(
-                f"{place}: no such dataset, or one that this token cannot see",
-                fix="check the name; for a private dataset set HF_TOKEN or log in with `hf auth login`",
-            )
-        if code == 401:
-            return FileError(
-                f"{place}: the token is missing or not accepted (HTTP 401)",
-                fix="set HF_TOKEN, or log in with `hf auth login`",
-            )
-        if code is not None:
-            said = self._masked(getattr(error, "server_message", None) or "")
-            return FileError(
-                f"{place}: HTTP {code}{f' ({said})' if said else ''}",
-                fix="run the same command again; what was uploaded is not uploaded twice",
-            )
-        if is_transport(error):
-            return FileError(
-                f"{place}: cannot be reached ({type(error).__name__})",
-                fix="check the network and HF_ENDPOINT, then run the same command again",
-            )
-        if isinstance(error, _NO_ANSWER):
-            return FileError(
-                f"{place}: its answer cannot be read ({type(error).__name__})",
-                fix="check HF_ENDPOINT, then run the same command again",
-            )
-        return None
+            raise told from None
 
     def _masked(self, text: str) -> str:
         said = (text.replace(self._secret, "***") if self._secret else text)[:300]
@@ -255,7 +209,7 @@ def who_am_i(*, endpoint: str | None = None) -> str:
             raise FileError(
                 f"{address}: the token is not accepted (HTTP 401)", fix="set HF_TOKEN, or log in with `hf auth login`"
             ) from None
-        if status(error) is None and not is_transport(error) and not isinstance(error, _NO_ANSWER):
+        if status(error) is None and not is_transport(error) and not isinstance(error, NO_ANSWER):
             raise
         raise FileError(
             f"{address}: cannot be reached ({status(error) or type(error).__name__})",

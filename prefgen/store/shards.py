@@ -56,8 +56,7 @@ def write_shards(
     Files carry a temporary name until all of them are complete. Memory is a few row groups whatever the number of rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = pl.Schema({name: dtype for name, dtype in schema.items() if name != split_column})
-    columns = arrow_schema(kept)
+    columns = arrow_schema(pl.Schema({name: dtype for name, dtype in schema.items() if name != split_column}))
     writers: dict[str, _SplitWriter] = {}
 
     def converted() -> Iterator[tuple[str, pa.Table]]:

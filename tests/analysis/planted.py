@@ -14,7 +14,8 @@ import polars as pl
 
 from prefgen.ids import content_id
 from prefgen.judging.aggregate import measured
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 
 GROUPS = {
     "gender": ["men", "women", "non-binary people"],
@@ -199,7 +200,7 @@ def plant_run(folder: Path, planted: Planted, *, name: str = "planted") -> Path:
         "kept": parts_of(kept),
     }
     for step, frames in tables.items():
-        run.write_table(step, frames, fingerprint=step, account=lambda table: {"name": table.name})
+        run.tables.write(step, frames, fingerprint=step, account=lambda table: {"name": table.name})
     write_json(run.manifest_path, manifest_of(planted, kept, name=name))
     run.pipeline_path.write_text(f"name: {name}\nseed: 7\n", encoding="utf-8")
     return folder

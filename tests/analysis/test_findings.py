@@ -4,7 +4,8 @@ import orjson
 import polars as pl
 
 from prefgen.analysis.findings import find, find_sources, write_findings
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.analysis.planted import plant, plant_run
 
 
@@ -13,7 +14,7 @@ def test_the_same_run_has_the_same_findings_whatever_the_size_of_its_parts(tmp_p
     run = RunFolder(plant_run(tmp_path / "a", planted))
     first = find(run, draws=20)
     kept = run.table("kept").read()
-    run.write_table("kept", kept.iter_slices(100), fingerprint="k", account=lambda table: {})
+    run.tables.write("kept", kept.iter_slices(100), fingerprint="k", account=lambda table: {})
     assert orjson.dumps(find(run, draws=20)) == orjson.dumps(first)
 
 

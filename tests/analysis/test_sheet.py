@@ -18,7 +18,7 @@ from prefgen.judging.aggregate import measured
 from prefgen.judging.item_facts import item_facts
 from prefgen.judging.units import Units
 from prefgen.publish.report.headlines import headlines
-from prefgen.publish.report.page import limits_of
+from prefgen.publish.report.limits import limits_of
 from prefgen.seeds import rng_for
 from tests.analysis.planted import plant, two_slots
 

@@ -48,7 +48,7 @@ def prepare(folder: Path, n_judgments: int) -> None:
     for name in ("personas", "items"):
         spec = pipeline.steps[name]
         made = spec.make(tables, context_of(pipeline, name, asker))
-        out.write_table(name, made, fingerprint="", account=_no_account)
+        out.tables.write(name, made, fingerprint="", account=_no_account)
         tables[name] = out.table(name)
     people = tables["personas"].read()
     few = {**tables, "personas": Table.of("personas", [people.head(a_part)])}
@@ -64,7 +64,7 @@ def prepare(folder: Path, n_judgments: int) -> None:
                 judgment_id=pl.col("judgment_id") + f"-{start}",
             )
 
-    out.write_table("answers", tiles(), fingerprint="", account=_no_account)
+    out.tables.write("answers", tiles(), fingerprint="", account=_no_account)
 
 
 def _no_account(_: object) -> dict[str, object]:
@@ -85,7 +85,7 @@ def ours(folder: Path) -> None:
         began = time.perf_counter()
         spec = pipeline.steps[name]
         made = spec.make(tables, context_of(pipeline, name, AtOnce(pipeline)))
-        out.write_table(name, made, fingerprint="", account=_no_account)
+        out.tables.write(name, made, fingerprint="", account=_no_account)
         tables[name] = out.table(name)
         seconds[name] = time.perf_counter() - began
     grains = {

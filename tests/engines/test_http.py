@@ -18,7 +18,7 @@ from prefgen.engines.addresses import proxy_of
 from prefgen.engines.endpoints import Patience
 from prefgen.engines.engine import Meter
 from prefgen.engines.http import OpenAIEngine
-from prefgen.engines.store import ResponseStore
+from prefgen.engines.store import ResponseStore, StoredFacts
 from prefgen.errors import EngineError
 from prefgen.records import Readout, Request, Response
 from prefgen.spec.models import OpenAIModel
@@ -58,7 +58,7 @@ def spec(base_url: str | list[str], **changes: object) -> OpenAIModel:
 
 
 def ask(
-    model: OpenAIModel, requests: list[Request], *, facts: ResponseStore | None = None, taken: Taken | None = None
+    model: OpenAIModel, requests: list[Request], *, facts: StoredFacts | None = None, taken: Taken | None = None
 ) -> Taken:
     taken = Taken() if taken is None else taken
     answer_all(OpenAIEngine(model, facts, patience=QUICK), requests, taken.put, taken.meter)
@@ -302,10 +302,10 @@ def test_a_rate_limit_is_met_by_waiting(calm):
 )
 def test_what_a_server_refuses_is_found_out_by_one_request_and_remembered(tmp_path, script, method):
     questions = [question(n) for n in range(40)]
-    with thread(script) as server, ResponseStore(tmp_path / "responses.sqlite") as facts:
-        taken = ask(spec(server.base_url), questions[:20], facts=facts)
+    with thread(script) as server, ResponseStore(tmp_path / "responses.sqlite") as store:
+        taken = ask(spec(server.base_url), questions[:20], facts=store.facts)
         found_out = server.log()["requests"] - 20
-        taken |= ask(spec(server.base_url), questions[20:], facts=facts)
+        taken |= ask(spec(server.base_url), questions[20:], facts=store.facts)
         log = server.log()
     assert {response.method for response in taken.values()} == {method}
     assert not [response for response in taken.values() if response.failure]

@@ -26,8 +26,7 @@ ASKS: dict[Readout, str] = {
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
     xllamacpp = pytest.importorskip("xllamacpp")
-    from prefgen.engines.embedded import _params
-    from prefgen.engines.weights import default_weights
+    from prefgen.engines.weights import _params, default_weights
 
     server = xllamacpp.Server(_params(xllamacpp, EmbeddedModel(engine="embedded", threads=2), default_weights()))
     yield f"{server.listening_address}/v1"

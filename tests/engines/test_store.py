@@ -85,11 +85,11 @@ def test_a_token_that_cannot_come_keeps_its_infinity_and_half_a_character_is_men
 
 def test_facts_outlive_the_process_and_the_last_one_counts(tmp_path):
     with ResponseStore(tmp_path / "responses.sqlite") as store:
-        assert store.fact("features") is None
-        store.remember("features", "old")
-        store.remember("features", "new")
+        assert store.facts.fact("features") is None
+        store.facts.remember("features", "old")
+        store.facts.remember("features", "new")
     with ResponseStore(tmp_path / "responses.sqlite") as store:
-        assert store.fact("features") == "new"
+        assert store.facts.fact("features") == "new"
 
 
 _PUTS_UNTIL_KILLED = """
@@ -186,7 +186,7 @@ def test_a_file_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_when
     with ResponseStore(path) as store:
         for number, method in enumerate(methods):
             store.put(Response(_id(number), "A", (("A", -0.1), ("B", -2.5)), method, "stop", 9, 1, 0))
-        store.remember("features", "{}")
+        store.facts.remember("features", "{}")
     old = sqlite3.connect(path)
     old.executescript(
         "ALTER TABLE responses DROP COLUMN chosen; ALTER TABLE responses DROP COLUMN raw; PRAGMA user_version = 1;"
@@ -204,7 +204,7 @@ def test_a_file_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_when
     with ResponseStore(path, read_only=True) as store:
         assert store.read(ids) == read
         assert not store.read([_id(9)])[0].raw
-        assert store.fact("features") == "{}"
+        assert store.facts.fact("features") == "{}"
     assert [response.raw for response in read] == [True, True, False, False]
     assert {response.chosen for response in read} == {""}
 
@@ -220,12 +220,12 @@ def test_a_full_disk_is_an_error_that_keeps_what_was_committed(tmp_path):
     with ResponseStore(path) as store:
         store.put(Response(_id(0), text="A"))
         store.commit()
-        store._db.execute("PRAGMA max_page_count = 40")
+        store._file.db.execute("PRAGMA max_page_count = 40")
         for number in range(1, 1000):
             store.put(Response(_id(number), text="A" * 500))
         with pytest.raises(FileError, match="the disk takes no more"):
             store.commit()
-        store._db.execute("PRAGMA max_page_count = 1000000")
+        store._file.db.execute("PRAGMA max_page_count = 1000000")
         assert store.pending == 999  # room again: nothing that was put is gone
     with ResponseStore(path) as store:
         assert len(store) == 1000

@@ -29,10 +29,10 @@ STEPS = {
 }
 PHASES = {
     "drawing": ("prefgen.steps.draw", "draw_audited", 0),
-    "first table": ("prefgen.store.folder", "_write_part", 0),
-    "asking": ("prefgen.engines.store", "_to_row", 30),
-    "table of answers": ("prefgen.store.folder", "_write_part", 2),
-    "last table": ("prefgen.store.folder", "_write_part", 5),
+    "first table": ("prefgen.store.tables", "_write_part", 0),
+    "asking": ("prefgen.engines.store", "to_row", 30),
+    "table of answers": ("prefgen.store.tables", "_write_part", 2),
+    "last table": ("prefgen.store.tables", "_write_part", 5),
     "data": ("prefgen.store.shards", "_named", 0),
     "second export": ("prefgen.store.shards", "_named", 1),
     "manifest": ("prefgen.flow.run", "file_entries", 0),

@@ -62,5 +62,5 @@ def test_what_is_documented_is_what_the_specs_say() -> None:
     keys, values = documented()
     assert len(keys) > 130
     assert ("spec.models.BatchModel", "constrain", "structured_outputs") in values
-    assert ("steps.judge.Spec", "as") in keys
+    assert ("steps.judge.Judge", "as") in keys
     assert ("steps.table.FromHub", "hub") in keys

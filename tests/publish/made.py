@@ -14,9 +14,11 @@ from prefgen.judging.presentations import by_option, shown
 from prefgen.publish.card import write_card
 from prefgen.publish.exports.write import write_exports
 from prefgen.seeds import unit_for
-from prefgen.spec.pipeline import Pipeline, load_pipeline
+from prefgen.spec.pipeline import Pipeline
+from prefgen.spec.reading import load_pipeline
 from prefgen.steps import KINDS, kind
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from prefgen.store.manifest import file_entries, step_account, write_resolved
 from prefgen.store.table import Table
 
@@ -203,7 +205,7 @@ def run_in(
             portrait = pl.when(pl.col("text") != "").then(pl.lit(says) + pl.col("text")).otherwise(pl.lit(""))
             frames = [frame.with_columns(text=portrait) for frame in frames]
         account = _account(name, kinds[name], Table.of(name, frames))
-        run.write_table(name, iter(frames), fingerprint=name, account=lambda _, account=account: account)
+        run.tables.write(name, iter(frames), fingerprint=name, account=lambda _, account=account: account)
         accounts.append(account | {"reads": pipeline.steps[name].reads()})
     configs = write_exports(pipeline, {name: run.table(name) for name in kinds}, GRAINS, run.data)
     write_resolved(pipeline, run)

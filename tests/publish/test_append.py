@@ -22,7 +22,8 @@ from prefgen.errors import FileError
 from prefgen.flow.pipeline import load
 from prefgen.flow.run import run as make
 from prefgen.publish.hub import append_run, download, open_published, push_run
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.publish import made
 from tests.servers.hub import Hub
 from tests.test_run import Nobody

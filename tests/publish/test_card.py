@@ -18,7 +18,8 @@ from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
 from prefgen.publish.card.markdown import fenced, plain
 from prefgen.screen.watch import outcome_lines
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from prefgen.store.leakage import Leakage
 from tests.publish import made
 
@@ -179,7 +180,7 @@ def test_a_control_that_was_asked_is_never_said_not_to_be(
     rows = rows.with_columns(
         pl.when(pl.col("control") == "none").then(pl.lit(choice)).otherwise("item_choice").alias("item_choice")
     )
-    copy.write_table("kept", iter([rows]), fingerprint="kept", account=lambda _: {})
+    copy.tables.write("kept", iter([rows]), fingerprint="kept", account=lambda _: {})
     manifest = copy.read_manifest()
     card = " ".join(card_of(manifest, gather(copy, manifest)).split())
     assert said in card

@@ -10,7 +10,8 @@ import pytest
 
 from prefgen.errors import FileError, UsageError
 from prefgen.publish.exports.one import export_run
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.publish import made
 from tests.publish.test_trainers import GEMMA
 

@@ -19,7 +19,8 @@ import pytest
 from prefgen.errors import FileError, GateError, UsageError
 from prefgen.publish.hub import download, open_published, pull_rows, push_run, write_rows
 from prefgen.store import shards
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.publish import made
 from tests.servers.hub import Hub
 

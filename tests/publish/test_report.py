@@ -185,7 +185,7 @@ def test_a_run_that_judged_nothing_still_has_a_report(tmp_path):
     run = RunFolder(plant_run(tmp_path / "run", planted))
     manifest = run.read_manifest()
     manifest["steps"] = manifest["steps"][:2]
-    from prefgen.store.folder import write_json
+    from prefgen.store.files import write_json
 
     write_json(run.manifest_path, manifest)
     write_findings(run)

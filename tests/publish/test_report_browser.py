@@ -13,7 +13,8 @@ from prefgen.analysis.calibration import write_calibration
 from prefgen.analysis.findings import write_findings
 from prefgen.publish.report import write_report
 from prefgen.spec.calibration import read_calibration
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.analysis.planted import plant, plant_run
 from tests.analysis.test_calibration import run_and_survey, spec_file
 from tests.personas.specs import AGES, VOTES

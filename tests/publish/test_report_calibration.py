@@ -13,7 +13,8 @@ from prefgen.publish.report import write_report
 from prefgen.publish.report.calibrating import draw_calibrations
 from prefgen.publish.report.headlines import headlines
 from prefgen.spec.calibration import read_calibration
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.analysis.test_calibration import SPEC, run_and_survey, spec_file
 from tests.publish.test_report import Page, found_in, html_of
 

@@ -11,7 +11,8 @@ from prefgen.personas.draw import draw_audited
 from prefgen.publish.report import draw_figures, write_report
 from prefgen.publish.report.drawn import MOST_LEVELS, draw_draws
 from prefgen.publish.report.headlines import headlines
-from prefgen.store.folder import RunFolder, write_json
+from prefgen.store.files import write_json
+from prefgen.store.folder import RunFolder
 from tests.analysis.planted import plant, plant_run
 from tests.personas.specs import AGE_BY_VOTE, AGES, VOTES, population
 from tests.publish.test_report import HOSTILE, Page, html_of

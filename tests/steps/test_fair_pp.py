@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from prefgen.spec.pipeline import load_pipeline
+from prefgen.spec.reading import load_pipeline
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
 from prefgen.store.table import Table

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from prefgen.errors import FileError, NotFinished
-from prefgen.store.folder import RunFolder, write_aside, write_json
+from prefgen.store.files import write_aside, write_json
+from prefgen.store.folder import RunFolder
 from prefgen.store.shape import sealed
 from tests.analysis.planted import manifest_of, plant
 
@@ -36,20 +37,20 @@ def frames(n: int, *, breaks: bool = False) -> Iterator[pl.DataFrame]:
 
 def test_a_table_comes_back_in_order_with_its_account(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_table("t", frames(3), fingerprint="f", account=lambda _: TOLD)
+    folder.tables.write("t", frames(3), fingerprint="f", account=lambda _: TOLD)
     assert folder.table("t").read()["n"].to_list() == [0, 1, 2]
-    assert folder.account("t", fingerprint="f") == TOLD
-    assert folder.account("t", fingerprint="another") is None
+    assert folder.tables.account("t", fingerprint="f") == TOLD
+    assert folder.tables.account("t", fingerprint="another") is None
 
 
 def test_a_table_that_broke_half_way_is_not_there_and_the_old_one_stays(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     with pytest.raises(RuntimeError):
-        folder.write_table("t", frames(2, breaks=True), fingerprint="f", account=lambda _: {})
-    assert folder.account("t", fingerprint="f") is None
-    folder.write_table("t", frames(2), fingerprint="f", account=lambda _: {})
+        folder.tables.write("t", frames(2, breaks=True), fingerprint="f", account=lambda _: {})
+    assert folder.tables.account("t", fingerprint="f") is None
+    folder.tables.write("t", frames(2), fingerprint="f", account=lambda _: {})
     with pytest.raises(RuntimeError):
-        folder.write_table("t", frames(5, breaks=True), fingerprint="g", account=lambda _: {})
+        folder.tables.write("t", frames(5, breaks=True), fingerprint="g", account=lambda _: {})
     assert folder.table("t").n_rows == 2
 
 
@@ -135,9 +136,9 @@ def test_a_manifest_without_a_key_or_with_another_value_for_it_is_a_sentence(
 
 def test_a_record_beside_a_table_that_is_none_is_no_table(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_table("t", frames(2), fingerprint="f", account=lambda _: {})
+    folder.tables.write("t", frames(2), fingerprint="f", account=lambda _: {})
     for parts in (3, [3], [{"name": "part-00000.parquet"}], None):
-        (folder.tables / "t" / "done.json").write_bytes(
+        (folder.tables.path / "t" / "done.json").write_bytes(
             orjson.dumps(sealed({"fingerprint": "f", "rows": 2, "account": {}, "parts": parts}))
         )
         with pytest.raises(FileError, match="there is no finished table"):

@@ -140,7 +140,7 @@ def _prompt(manifest: Mapping[str, Any]) -> str | None:
 
 def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        found = read_of_run(folder.path / "calibration.json", manifest)
+        found = read_of_run(folder.calibration_path, manifest)
     except FileError:  # the card is of the data; the report complains of the file
         return None
     if found is None or "verdict" not in found["figures"]:

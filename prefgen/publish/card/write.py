@@ -16,8 +16,9 @@ from prefgen.publish.card.metadata import front_matter
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
 from prefgen.publish.public import shown_manifest
+from prefgen.store.files import write_aside
 from prefgen.store.finished import Lineage
-from prefgen.store.folder import RunFolder, write_aside
+from prefgen.store.folder import RunFolder
 
 
 def write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:

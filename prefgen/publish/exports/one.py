@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pyarrow.parquet as pq
 
 from prefgen.errors import UsageError, one_of
 from prefgen.publish.exports.beside import beside
-from prefgen.publish.exports.chat import chat_template
+from prefgen.publish.exports.chat import Render, chat_template
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.wanted import Wanted, want
-from prefgen.publish.exports.write import check_out, swap, write_beside, write_export
+from prefgen.publish.exports.write import Config, check_out, swap, write_beside, write_export
 from prefgen.spec.document import Key
+from prefgen.store.files import file_errors
 from prefgen.store.finished import Lineage, finished_manifest
-from prefgen.store.folder import RunFolder, file_errors
+from prefgen.store.folder import RunFolder
 from prefgen.store.shards import ShardFile
 
 
@@ -49,33 +51,37 @@ def export_run(
     render = chat_template(template) if template is not None else None
     folder = RunFolder(run)
     manifest = finished_manifest(folder)
-    lineage = Lineage.of_manifest(manifest)
     options = {"shots": shots, "system_role": system_role} | ({"from": from_step} if from_step else {})
-    wanted = want(lineage, preset, options, _complain)
-    tables = {step: folder.table(step) for step in lineage.steps}
-    shard_bytes = int(manifest["publish"]["shard_mb"]) * 1_000_000
-    published = [Wanted(one["name"], one["preset"], one["step"]) for one in manifest["configs"]]
+    wanted = want(Lineage.of_manifest(manifest), preset, options, _complain)
     aside = out.with_name(f".{out.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        if preset in ALWAYS:
-            config = write_beside(preset, beside(lineage, tables, [wanted]), aside, shard_bytes)
-        else:
-            together = beside(lineage, tables, [*published, wanted])
-            config = write_export(
-                wanted,
-                tables[wanted.step],
-                together,
-                aside,
-                seed=manifest["seed"],
-                shard_bytes=shard_bytes,
-                render=render,
-            )
+        config = _written(wanted, folder, manifest, aside, render)
         for shard in config.shards if jsonl else ():
             _write_jsonl(shard)
         swap(aside, out)
     return config.entry()
+
+
+def _written(
+    wanted: Wanted, folder: RunFolder, manifest: Mapping[str, Any], out: Path, render: Render | None
+) -> Config:
+    """The files of one export."""
+    lineage, shard_bytes = Lineage.of_manifest(manifest), int(manifest["publish"]["shard_mb"]) * 1_000_000
+    tables = {step: folder.table(step) for step in lineage.steps}
+    if wanted.preset_name in ALWAYS:
+        return write_beside(wanted.preset_name, beside(lineage, tables, [wanted]), out, shard_bytes)
+    published = [Wanted(one["name"], one["preset"], one["step"]) for one in manifest["configs"]]
+    return write_export(
+        wanted,
+        tables[wanted.step],
+        beside(lineage, tables, [*published, wanted]),
+        out,
+        seed=manifest["seed"],
+        shard_bytes=shard_bytes,
+        render=render,
+    )
 
 
 def _complain(key: Key, problem: str, fix: str) -> UsageError:

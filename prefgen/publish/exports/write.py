@@ -19,8 +19,8 @@ from prefgen.publish.exports.rows import rows_beside, rows_of
 from prefgen.publish.exports.source import source_of
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
+from prefgen.store.files import file_errors
 from prefgen.store.finished import Lineage
-from prefgen.store.folder import file_errors
 from prefgen.store.shards import ShardFile, write_shards
 from prefgen.store.table import Table
 

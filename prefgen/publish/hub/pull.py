@@ -18,7 +18,7 @@ from prefgen.publish.exports.write import check_out, swap
 from prefgen.publish.hub.push import json_bytes, remote_manifest
 from prefgen.publish.hub.skipping import may_hold, ranges_of
 from prefgen.spec.condition import Condition, ConditionError, read_condition
-from prefgen.store.folder import file_errors
+from prefgen.store.files import file_errors
 from prefgen.store.remote import Remote, State, connect
 from prefgen.store.shards import write_shards
 
@@ -123,29 +123,32 @@ def pull_rows(
     condition = _condition(where)
     left = head
     for path in published.shards(config, split):
-        with published.remote.files().open(
-            f"datasets/{published.remote.repo_id}@{published.commit}/{path}", cache_type="none"
-        ) as file:
-            # Exact ranges: the footer, then the columns of a row group in as few requests as they lie together.
-            shard = published.remote.calls(lambda file=file: pq.ParquetFile(file, pre_buffer=True))  # type: ignore[misc]
-            needed = _needed(shard.schema_arrow.names, condition, columns)
-            for group in [None, *range(shard.num_row_groups)]:
-                if left == 0:
-                    return
-                if (
-                    group is not None
-                    and condition is not None
-                    and not may_hold(condition.expression, ranges_of(shard.metadata, group))
-                ):
-                    continue
-                rows = _read(published, shard, group, needed)
-                if condition is not None:
-                    rows = _filtered(rows, condition, where)
-                rows = rows.select(columns) if columns else rows
-                rows = rows if left is None else rows.head(left)
-                left = None if left is None else left - rows.height
-                if rows.height or group is None:
-                    yield rows
+        for place, rows in enumerate(_rows_of(published, path, condition, columns)):
+            if condition is not None:
+                rows = _filtered(rows, condition, where)
+            rows = rows.select(columns) if columns else rows
+            rows = rows if left is None else rows.head(left)
+            left = None if left is None else left - rows.height
+            if rows.height or not place:
+                yield rows
+            if left == 0:
+                return
+
+
+def _rows_of(
+    published: Published, path: str, condition: Condition | None, columns: Sequence[str] | None
+) -> Iterator[pl.DataFrame]:
+    """No rows of one file, then its row groups that may hold what is wanted, with the columns needed for it."""
+    with published.remote.files().open(
+        f"datasets/{published.remote.repo_id}@{published.commit}/{path}", cache_type="none"
+    ) as file:
+        # Exact ranges: the footer, then the columns of a row group in as few requests as they lie together.
+        shard = published.remote.calls(lambda: pq.ParquetFile(file, pre_buffer=True))
+        needed = _needed(shard.schema_arrow.names, condition, columns)
+        yield _read(published, shard, None, needed)
+        for group in range(shard.num_row_groups):
+            if condition is None or may_hold(condition.expression, ranges_of(shard.metadata, group)):
+                yield _read(published, shard, group, needed)
 
 
 def write_rows(frames: Iterable[pl.DataFrame], out: Path, *, jsonl: bool = False) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,19 @@ def push_run(
             _check_is_ours(remote, state, manifest)
         return settle(remote, state, files, tag=version, message=f"{manifest['name']} {version}")
 
-    try:
-        pushed = remote.settle(attempt)
-    except StaleError:
-        raise FileError(
-            f"{repo_id}: somebody else committed while this push was on its way",
-            fix="look at what changed, then push again",
-        ) from None
+    pushed = _settled(remote, attempt)
     remote.tag(version, pushed.commit)
     return pushed
+
+
+def _settled(remote: Remote, attempt: Callable[[], Pushed]) -> Pushed:
+    try:
+        return remote.settle(attempt)
+    except StaleError:
+        raise FileError(
+            f"{remote.repo_id}: somebody else committed while this push was on its way",
+            fix="look at what changed, then push again",
+        ) from None
 
 
 def publishable(folder: RunFolder, *, force: bool) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.public import shown_manifest
-from prefgen.store.folder import RunFolder, file_errors, read_of_run, write_aside
+from prefgen.store.files import file_errors, write_aside
+from prefgen.store.folder import RunFolder, read_of_run
 
 if TYPE_CHECKING:
     from prefgen.publish.report.canvas import Drawing, Print
@@ -55,8 +56,11 @@ def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, A
     RUN/placement.json is added as `placement` and RUN/calibration.json (what `Calibration.to_json` gives, with the
     run's `fingerprint`) as `calibration`, where they are there and speak of just this run.
     """
-    findings = read_of_run(folder.path / "report.json", manifest) or NO_FINDINGS
-    beside = {name: read_of_run(folder.path / f"{name}.json", manifest) for name in ("placement", "calibration")}
+    findings = read_of_run(folder.findings_path, manifest) or NO_FINDINGS
+    beside = {
+        "placement": read_of_run(folder.placement_path, manifest),
+        "calibration": read_of_run(folder.calibration_path, manifest),
+    }
     return findings | beside
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import AMBER, BLUE, MARKERS, OLIVE, PURPLE, RED, SERIES, SOFT, Drawing, Table
-from prefgen.publish.report.charts import key
+from prefgen.publish.report.dots import key
 from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
 
 KEY = "calibration"
@@ -70,17 +70,6 @@ def _groups_title(found: Record) -> str:
 
 def _draw_groups(found: Record) -> Drawing:
     """Every source of answers, for everybody, by attribute, and by subgroup."""
-    by_attribute: dict[str, dict[str, Record]] = {}
-    for one in found["summary"]:
-        by_attribute.setdefault(one["attribute"], {})[one["source"]] = one
-    rows: list[Row] = []
-    for attribute, sources in by_attribute.items():
-        if attribute == EVERYBODY:
-            rows.append(("everybody", {name: one for name, one in sources.items() if name != OVERALL}))
-            continue
-        rows.append((f"{short(attribute, 20)}:", sources))
-        levels = _levels(found, attribute)
-        rows += sorted(levels.items(), key=lambda row: -row[1][PERSONAS]["total_variation"])[:_MOST_LEVELS]
     table = tuple(
         (
             one["attribute"],
@@ -107,10 +96,26 @@ def _draw_groups(found: Record) -> Drawing:
         "gain over the whole survey",
     )
     return Drawing(
-        _marked(rows),
+        _marked(_group_rows(found)),
         f"Mean over questions of how far each source of answers is from the survey. {_HOW}",
         Table(header, table),
     )
+
+
+def _group_rows(found: Record) -> list[Row]:
+    """Everybody, then each attribute with the levels that are farthest."""
+    by_attribute: dict[str, dict[str, Record]] = {}
+    for one in found["summary"]:
+        by_attribute.setdefault(one["attribute"], {})[one["source"]] = one
+    rows: list[Row] = []
+    for attribute, sources in by_attribute.items():
+        if attribute == EVERYBODY:
+            rows.append(("everybody", {name: one for name, one in sources.items() if name != OVERALL}))
+            continue
+        rows.append((f"{short(attribute, 20)}:", sources))
+        levels = _levels(found, attribute)
+        rows += sorted(levels.items(), key=lambda row: -row[1][PERSONAS]["total_variation"])[:_MOST_LEVELS]
+    return rows
 
 
 def _levels(found: Record, attribute: str) -> dict[str, dict[str, Record]]:
@@ -226,6 +231,27 @@ def _certainty_title(steps: Sequence[Record]) -> str:
 
 def _draw_certainty(steps: Sequence[Record]) -> Drawing:
     """Agreement with people of the same kind among the surest answers, from a tenth of them to all."""
+    measure = "stated certainty" if steps[0]["measure"] == "certainty" else "probability of the choice"
+    rows = tuple(
+        (
+            one["attribute"],
+            f"{one['threshold']:.0f}",
+            percent(one["coverage"]),
+            count(one["n"]),
+            percent(one["agreement"]),
+            percent(one["modal"]),
+        )
+        for one in steps
+    )
+    return Drawing(
+        _certainty_lines(steps),
+        f"Answers ranked by {measure}, the surest to the left. Marks: chance that a respondent of the persona's own subgroup gives the "
+        "persona's answer. Dashed: share of answers that are their most frequent one. Where certainty means something, the lines fall to the right.",
+        Table(("attribute", "at least", "coverage", "answers", "agreement", "the most frequent answer"), rows),
+    )
+
+
+def _certainty_lines(steps: Sequence[Record]) -> Any:
     from matplotlib.ticker import PercentFormatter
 
     attributes = list(dict.fromkeys(one["attribute"] for one in steps))[: len(SERIES)]
@@ -248,21 +274,4 @@ def _draw_certainty(steps: Sequence[Record]) -> Drawing:
     axes.grid(axis="y")
     canvas.percent_axis(axes, low=-0.03, label="the surest share of answers")
     key(axes, [(short(name, 18), SERIES[at], MARKERS[at], False) for at, name in enumerate(attributes)])
-    measure = "stated certainty" if steps[0]["measure"] == "certainty" else "probability of the choice"
-    rows = tuple(
-        (
-            one["attribute"],
-            f"{one['threshold']:.0f}",
-            percent(one["coverage"]),
-            count(one["n"]),
-            percent(one["agreement"]),
-            percent(one["modal"]),
-        )
-        for one in steps
-    )
-    return Drawing(
-        figure,
-        f"Answers ranked by {measure}, the surest to the left. Marks: chance that a respondent of the persona's own subgroup gives the "
-        "persona's answer. Dashed: share of answers that are their most frequent one. Where certainty means something, the lines fall to the right.",
-        Table(("attribute", "at least", "coverage", "answers", "agreement", "the most frequent answer"), rows),
-    )
+    return figure

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, LINE, MARKERS, RED, SERIES, SOFT, Drawing, Table
+from prefgen.publish.report.dots import MOST_ROWS, dot, dots, few_of, key, named
 from prefgen.publish.report.headlines import group_change
 from prefgen.publish.report.words import Record, count, decimal, interval, percent, points, short, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MOST_ROWS = 16
 
 
 def draw_position(_: Record, findings: Record) -> Drawing | None:
@@ -25,52 +24,45 @@ def draw_position(_: Record, findings: Record) -> Drawing | None:
     rows = sorted(rows, key=lambda one: -abs(one["position_bias"]["value"]))[:MOST_ROWS]
     all_rows, names = [bias, *rows], ["all together", *(named(one) for one in rows)]
     figure, axes = canvas.blank(0.27 * len(names) + 0.95, left=canvas.label_room(names), right=1.4, top=0.35)
-    dots(axes, [one["position_bias"] for one in all_rows], names)
-    axes.axvline(0, color=SOFT, linewidth=1)
-    axes.axvline(bias["people"], color=RED, linewidth=1.2, linestyle=(0, (3, 2)))
-    canvas.percent_axis(axes, low=-1.02, high=1.02, label="position bias")
-    axes.set_xticks([-1, 0, 1], ["−100", "0", "+100 %"])
-    key(axes, [("judge", BLUE, "o", False), ("people", RED, "|", False)])
+    _draw_habits(axes, all_rows, names, people=bias["people"])
     height = figure.get_size_inches()[1]
     beside = figure.add_axes((1 - 1.08 / canvas.WIDTH, 0.45 / height, 0.95 / canvas.WIDTH, 1 - 0.8 / height))
-    dots(beside, [one["changes"] for one in all_rows], [""] * len(names), marker="D")
-    for place, one in enumerate(reversed(all_rows)):
-        if one["noise"] is not None:
-            beside.plot([one["noise"]] * 2, [place - 0.32, place + 0.32], color=SOFT, linewidth=1.4)
-    canvas.percent_axis(beside, high=1.02, label="changes")
-    beside.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
-    table = Table(
-        ("persona", "position bias", "names the first slot", "changes with the order", "of it noise"),
-        tuple(
-            (
-                name,
-                interval(one["position_bias"], told=signed),
-                interval(one["first_slot"]),
-                interval(one["changes"]),
-                percent(one["noise"]),
-            )
-            for name, one in zip(names, all_rows, strict=True)
-        ),
+    _draw_changes(beside, all_rows)
+    columns = ("persona", "position bias", "names the first slot", "changes with the order", "of it noise")
+    table = tuple(
+        (
+            name,
+            interval(one["position_bias"], told=signed),
+            *map(interval, (one["first_slot"], one["changes"])),
+            percent(one["noise"]),
+        )
+        for name, one in zip(names, all_rows, strict=True)
     )
     return Drawing(
         figure,
         "Left: how much more often than chance the first slot is named, orders balanced: 0 is a judge without a habit, also one that answers at "
         f"random; dashed: people, who chose the first shown in 50.5 % of 5,760 comparisons. Right: comparisons of two orders in which the answer changes; grey mark: the part that leans to no slot, as noise alone would."
         f"{few_of(len(rows), len(bias['by_persona']))} Lines: 95 % intervals.",
-        table,
+        Table(columns, table),
     )
 
 
-def few_of(shown: int, of: int) -> str:
-    """That a figure shows some of many personas, where it does."""
-    return f" The {shown} with the most of {count(of)} are shown." if shown == MOST_ROWS < of else ""
+def _draw_habits(axes: Axes, rows: Sequence[Record], names: Sequence[str], *, people: float) -> None:
+    dots(axes, [one["position_bias"] for one in rows], names)
+    axes.axvline(0, color=SOFT, linewidth=1)
+    axes.axvline(people, color=RED, linewidth=1.2, linestyle=(0, (3, 2)))
+    canvas.percent_axis(axes, low=-1.02, high=1.02, label="position bias")
+    axes.set_xticks([-1, 0, 1], ["−100", "0", "+100 %"])
+    key(axes, [("judge", BLUE, "o", False), ("people", RED, "|", False)])
 
 
-def named(one: Record) -> str:
-    """A persona or control as a label."""
-    if one["control"] == "none":
-        return "no persona"
-    return short(one["persona_id"]) + (f" ({one['control']})" if one["control"] else "")
+def _draw_changes(axes: Axes, rows: Sequence[Record]) -> None:
+    dots(axes, [one["changes"] for one in rows], [""] * len(rows), marker="D")
+    for place, one in enumerate(reversed(rows)):
+        if one["noise"] is not None:
+            axes.plot([one["noise"]] * 2, [place - 0.32, place + 0.32], color=SOFT, linewidth=1.4)
+    canvas.percent_axis(axes, high=1.02, label="changes")
+    axes.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
 
 
 def draw_control(_: Record, findings: Record) -> Drawing | None:
@@ -154,7 +146,7 @@ def _dodged(axes: Axes, rows: Sequence[Sequence[Record]], columns: Sequence[str]
         for place, slices in enumerate(rows):
             for one in slices:
                 if one["column"] == column:
-                    _dot(axes, one["share"], place + lift, SERIES[at], MARKERS[at], 4.2, False)
+                    dot(axes, one["share"], place + lift, SERIES[at], MARKERS[at], 4.2, False)
 
 
 def draw_gaps(_: Record, findings: Record) -> Drawing | None:
@@ -174,25 +166,19 @@ def draw_gaps(_: Record, findings: Record) -> Drawing | None:
 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value) if value else "0"))
     axes.set_xlabel(f"P({found['option']}), percentage points")
-    rows = tuple(
-        (
-            gap["first"],
-            gap["second"],
-            interval(gap["difference"], told=points),
-        )
-        for gap in gaps
-    )
-    trust = (
-        "Each stands on one comparison: too few for an interval."
-        if all(gap["difference"]["low"] is None for gap in gaps)
-        else f"The intervals hold for all {found['compared']} gaps, and those of other coordinates, together, so that picking the widest is fair; {found['significant']} exclude 0."
-    )
+    rows = tuple((gap["first"], gap["second"], interval(gap["difference"], told=points)) for gap in gaps)
     return Drawing(
         figure,
         f"The widest differences between two levels of {found['coordinate']} within the same {' × '.join(found['held']) or 'run'}, each persona against itself. "
-        + trust,
+        + _trust(found, gaps),
         Table(("more", "less", "difference (points)"), rows),
     )
+
+
+def _trust(found: Record, gaps: Sequence[Record]) -> str:
+    if all(gap["difference"]["low"] is None for gap in gaps):
+        return "Each stands on one comparison: too few for an interval."
+    return f"The intervals hold for all {found['compared']} gaps, and those of other coordinates, together, so that picking the widest is fair; {found['significant']} exclude 0."
 
 
 def draw_silence(_: Record, findings: Record) -> Drawing | None:
@@ -230,74 +216,4 @@ def draw_silence(_: Record, findings: Record) -> Drawing | None:
         figure,
         f"Refused, unparsed, tied or failed judgments by {coordinate}. Lines: 95 % intervals.",
         Table((coordinate, "judgments", "statuses", "without a choice"), table),
-    )
-
-
-def dots(
-    axes: Axes,
-    estimates: Sequence[Record],
-    names: Sequence[str],
-    *,
-    colour: str = BLUE,
-    marker: str = "o",
-    lift: float = 0.0,
-    hollow: bool = False,
-) -> None:
-    """One row an estimate, first at the top: a dot and its interval."""
-    last = len(estimates) - 1
-    for place, estimate in enumerate(estimates):
-        if estimate["value"] is not None:
-            _dot(axes, estimate, last - place + lift, colour, marker, 5.5, hollow)
-    axes.set_yticks(range(last + 1), list(reversed(names)))
-    axes.set_ylim(-0.6, last + 0.6)
-
-
-def _dot(axes: Axes, estimate: Record, y: float, colour: str, marker: str, size: float, hollow: bool) -> None:
-    if estimate["low"] is not None:
-        axes.plot(
-            [estimate["low"], estimate["high"]],
-            [y, y],
-            color=colour,
-            linewidth=1.4,
-            solid_capstyle="butt",
-            clip_on=False,
-        )
-    face = canvas.PAPER if hollow else colour
-    axes.plot(
-        [estimate["value"]],
-        [y],
-        marker=marker,
-        markersize=size,
-        color=face,
-        markeredgecolor=colour,
-        markeredgewidth=1.2,
-        clip_on=False,
-    )
-
-
-def key(axes: Axes, entries: Sequence[tuple[str, str, str, bool]], *, columns: int = 3) -> None:
-    """A legend above the axes: (name, colour, marker, hollow) each."""
-    from matplotlib.lines import Line2D
-
-    marks = [
-        Line2D(
-            [],
-            [],
-            color=canvas.PAPER if hollow else colour,
-            marker=marker,
-            markeredgecolor=colour,
-            linestyle="none",
-            markersize=5.5,
-        )
-        for _, colour, marker, hollow in entries
-    ]
-    axes.legend(
-        marks,
-        [name for name, *_ in entries],
-        loc="lower right",
-        bbox_to_anchor=(1.02, 1.0),
-        ncols=columns,
-        handletextpad=0.1,
-        columnspacing=0.9,
-        borderaxespad=0.1,
     )

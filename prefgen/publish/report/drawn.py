@@ -11,6 +11,7 @@ from prefgen.publish.report.words import Record, decimal, percent, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 KEYS = ("margins", "associations")
 MOST_POPULATIONS = 3
@@ -138,39 +139,9 @@ def _difference(pair: Record) -> float:
 
 def _draw_associations(audit: Record) -> Drawing:
     """Two heat maps: target below and realised above the diagonal; and their difference."""
-    from matplotlib.figure import Figure
-
     pairs = audit["associations"]
     names = _attributes_shown(pairs)
-    place = {name: at for at, name in enumerate(names)}
-    shown = [one for one in pairs if one["first"] in place and one["second"] in place]
-    n = len(names)
-    labels = [short(name, 18) for name in names]
-    margin = canvas.label_room(labels, most=1.3)
-    cell = min(0.46, (WIDTH - margin - 0.1) / n)
-    high = cell * n
-    size = max(5.0, min(8.5, cell * 19))
-    total = 2 * high + margin + 0.95
-    figure = Figure(figsize=(WIDTH, total))
-    most = max(0.05, *(max(one["target"], one["realised"]) for one in shown))
-    far = max(0.005, *(_difference(one) for one in shown))
-    digits = 2 if far >= 0.05 else 3
-    for at, title in enumerate(("target below, realised above", "realised minus target")):
-        top = total - 0.3 - at * (high + 0.35)
-        axes = figure.add_axes((margin / WIDTH, (top - high) / total, cell * n / WIDTH, high / total))
-        axes.set_title(title, fontsize=8.5, color=SOFT, loc="left", pad=5)
-        for one in shown:
-            low, up = sorted((place[one["first"]], place[one["second"]]))
-            change = one["realised"] - one["target"]
-            if at == 0:
-                _square(axes, low, up, one["target"] / most, BLUE, decimal(one["target"]), size)
-                _square(axes, up, low, one["realised"] / most, BLUE, decimal(one["realised"]), size)
-            else:
-                colour = RED if change > 0 else BLUE
-                _square(
-                    axes, low, up, abs(change) / far, colour, _signed(change, digits), size * (0.85 if n > 5 else 1)
-                )
-        _frame(axes, labels, n, size, last=at == 1)
+    shown = [one for one in pairs if one["first"] in names and one["second"] in names]
     rows = tuple(
         (
             one["first"],
@@ -181,14 +152,52 @@ def _draw_associations(audit: Record) -> Drawing:
         )
         for one in sorted(pairs, key=_difference, reverse=True)
     )
-    few = f" The {n} attributes that tell most about each other." if len(rows) > len(shown) else ""
+    few = f" The {len(names)} attributes that tell most about each other." if len(rows) > len(shown) else ""
     return Drawing(
-        figure,
+        _two_maps(shown, names),
         "How much two attributes tell about each other: 0 nothing, 1 everything. Above: asked for (below the diagonal) and drawn "
         "(above it). Below: what the draw has more (red) or less (blue), the strongest colour where they differ most."
         + few,
         Table(("attribute", "attribute", "target V", "realised V", "difference"), rows),
     )
+
+
+def _two_maps(shown: Sequence[Record], names: Sequence[str]) -> Figure:
+    from matplotlib.figure import Figure
+
+    n, labels = len(names), [short(name, 18) for name in names]
+    margin = canvas.label_room(labels, most=1.3)
+    cell = min(0.46, (WIDTH - margin - 0.1) / n)
+    high, size = cell * n, max(5.0, min(8.5, cell * 19))
+    total = 2 * high + margin + 0.95
+    figure = Figure(figsize=(WIDTH, total))
+    draw = (_draw_values, _draw_differences)
+    for at, title in enumerate(("target below, realised above", "realised minus target")):
+        top = total - 0.3 - at * (high + 0.35)
+        axes = figure.add_axes((margin / WIDTH, (top - high) / total, cell * n / WIDTH, high / total))
+        axes.set_title(title, fontsize=8.5, color=SOFT, loc="left", pad=5)
+        draw[at](axes, shown, names, size)
+        _frame(axes, labels, n, size, last=at == 1)
+    return figure
+
+
+def _draw_values(axes: Axes, shown: Sequence[Record], names: Sequence[str], size: float) -> None:
+    """Target below the diagonal, realised above it."""
+    most = max(0.05, *(max(one["target"], one["realised"]) for one in shown))
+    for one in shown:
+        low, up = sorted((names.index(one["first"]), names.index(one["second"])))
+        _square(axes, low, up, one["target"] / most, BLUE, decimal(one["target"]), size)
+        _square(axes, up, low, one["realised"] / most, BLUE, decimal(one["realised"]), size)
+
+
+def _draw_differences(axes: Axes, shown: Sequence[Record], names: Sequence[str], size: float) -> None:
+    """What the draw has more or less, below the diagonal."""
+    far = max(0.005, *(_difference(one) for one in shown))
+    size, digits = size * (0.85 if len(names) > 5 else 1), 2 if far >= 0.05 else 3
+    for one in shown:
+        low, up = sorted((names.index(one["first"]), names.index(one["second"])))
+        change = one["realised"] - one["target"]
+        _square(axes, low, up, abs(change) / far, RED if change > 0 else BLUE, _signed(change, digits), size)
 
 
 def _signed(change: float, digits: int) -> str:

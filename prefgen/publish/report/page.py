@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from prefgen.publish.report.calibrating import KEY, calibration_lines
 from prefgen.publish.report.canvas import Print
 from prefgen.publish.report.drawn import KEYS
 from prefgen.publish.report.headlines import headlines, judged
+from prefgen.publish.report.limits import limits_of
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
-from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, short, signed, size
+from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, signed, size
 from prefgen.store.finished import Lineage
 from prefgen.store.folder import RunFolder
 
@@ -30,51 +31,68 @@ def render_page(
     folder: RunFolder, manifest: Record, findings: Record, prints: Sequence[Print], readings: Sequence[Reading]
 ) -> str:
     """The whole page as HTML: strangers' text escaped, no address outside itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _environment()
     style, script = (environment.get_template(f"page.{kind}.jinja").render() for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    places = _filter_coordinates(findings)
-    people = describe_people(folder, manifest)
-    calibrated = [one for one in prints if one.key.startswith(KEY)]
-    drawn = [one for one in prints if one.key.startswith(KEYS)]
-    answers = [one for one in prints if one not in calibrated and one not in drawn]
+    people, figures = describe_people(folder, manifest), _figures(prints)
     return environment.get_template("page.html.jinja").render(
         manifest=manifest,
         findings=findings,
         style=style,
         script=script,
         script_hash=f"sha256-{digest}",
-        lead=lead_of(manifest, findings),
-        tiles=tiles_of(manifest, findings),
-        headlines=headlines(manifest, findings),
-        sections=_sections(manifest, findings, answers, calibrated, readings, people),
-        steps=[_step(step) for step in manifest["steps"]],
-        gates=[{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
-        prints=answers,
-        drawn=drawn,
-        calibrated=calibrated,
-        calibration_lines=calibration_lines(findings),
         people=people,
-        readings=readings,
-        to_read=TO_READ,
-        filter_places=places,
-        filters=_filters(readings, places),
-        n_judgments=count((judged(manifest) or {"rows": 0})["rows"]),
-        limits=limits_of(findings),
-        provenance=_provenance(manifest),
-        models=_models(manifest),
-        files=[
+        percent=percent,
+        **_words(manifest, findings),
+        **figures,
+        **_to_read(findings, readings),
+        sections=_sections(manifest, findings, figures, readings, people),
+    )
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _words(manifest: Record, findings: Record) -> dict[str, Any]:
+    """What is said of the run."""
+    return {
+        "lead": lead_of(manifest, findings),
+        "tiles": tiles_of(manifest, findings),
+        "headlines": headlines(manifest, findings),
+        "steps": [_step(step) for step in manifest["steps"]],
+        "gates": [{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
+        "calibration_lines": calibration_lines(findings),
+        "n_judgments": count((judged(manifest) or {"rows": 0})["rows"]),
+        "limits": limits_of(findings),
+        "provenance": _provenance(manifest),
+        "models": _models(manifest),
+        "files": [
             {"path": f["path"], "rows": count(f["rows"]), "size": size(f["bytes"]), "sha256": f["sha256"]}
             for f in manifest.get("files", [])
         ],
-        percent=percent,
-    )
+    }
+
+
+def _figures(prints: Sequence[Print]) -> dict[str, list[Print]]:
+    """The figures by the part of the page that they stand in."""
+    calibrated = [one for one in prints if one.key.startswith(KEY)]
+    drawn = [one for one in prints if one.key.startswith(KEYS)]
+    answers = [one for one in prints if one not in calibrated and one not in drawn]
+    return {"prints": answers, "drawn": drawn, "calibrated": calibrated}
+
+
+def _to_read(findings: Record, readings: Sequence[Reading]) -> dict[str, Any]:
+    """Judgments to read, and what they can be filtered by."""
+    places = _filter_coordinates(findings)
+    filters = _filters(readings, places)
+    return {"readings": readings, "to_read": TO_READ, "filter_places": places, "filters": filters}
 
 
 def lead_of(manifest: Record, findings: Record) -> str:
@@ -88,9 +106,7 @@ def lead_of(manifest: Record, findings: Record) -> str:
         by_name.get(of(name) or "") for of in (lineage.judge_of, lineage.personas_of, lineage.items_of)
     )
     model = _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
-    controls = (findings.get("sheet") or {"controls": 0})["controls"]
-    who = f" as {count(personas['rows'] - controls)} personas" if personas else ""
-    who += f" and {controls} control{'s' * (controls != 1)}" if controls else ""
+    who = _who(personas, controls=(findings.get("sheet") or {"controls": 0})["controls"])
     what = f" on {count(items['rows'])} items" if items else ""
     others = [other for other in lineage.judges if judge and other != judge["name"]]
     which = (
@@ -99,6 +115,11 @@ def lead_of(manifest: Record, findings: Record) -> str:
         else ""
     )
     return f"{count((judge or by_name[name])['rows'])} judgments by {model}{who}{what}.{which}"
+
+
+def _who(personas: Record | None, *, controls: int) -> str:
+    who = f" as {count(personas['rows'] - controls)} personas" if personas else ""
+    return who + (f" and {controls} control{'s' * (controls != 1)}" if controls else "")
 
 
 def _model_name(manifest: Record, name: str) -> str:
@@ -136,13 +157,13 @@ def tiles_of(manifest: Record, findings: Record) -> list[tuple[str, str]]:
 
 
 def _sections(
-    manifest: Record, findings: Record, prints: Any, calibrated: Any, readings: Any, people: Any
+    manifest: Record, findings: Record, figures: Mapping[str, Sequence[Print]], readings: Any, people: Any
 ) -> list[tuple[str, str]]:
     wanted = [
         ("know", "What to know", bool(headlines(manifest, findings))),
         ("flow", "Made and dropped", True),
-        ("figures", "Figures", bool(prints)),
-        ("calibration", "Calibration", bool(calibrated)),
+        ("figures", "Figures", bool(figures["prints"])),
+        ("calibration", "Calibration", bool(figures["calibrated"])),
         ("people", "Personas", bool(people)),
         ("read", "Judgments to read", bool(readings)),
         ("limits", "Limits", True),
@@ -201,60 +222,6 @@ def _filters(readings: Sequence[Reading], places: dict[str, int]) -> list[tuple[
     return [one for one in distinct if len(one[2]) > 1]
 
 
-def limits_of(findings: Record) -> list[str]:
-    """What the numbers of this run cannot say."""
-    said = [
-        "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think."
-    ]
-    sheet = findings.get("sheet")
-    if not sheet:
-        return said
-    said.append(
-        "Figures speak of all order-debiased answers, before filters; the published rows are those that were kept."
-    )
-    kept = findings.get("kept")
-    if kept and kept["alpha"]["value"] is not None:
-        said.append(
-            f"Among the {count(kept['preferences'])} kept of {count(kept['of'])} answers, alpha between personas is {decimal(kept['alpha']['value'])}."
-        )
-    seen = [sheet["personas"] + sheet["twins"] + sheet["controls"], sheet["items"]]
-    if seen[0] < sheet["drawn_from"][0] or seen[1] < sheet["drawn_from"][1]:
-        said.append(
-            f"The figures rest on a seeded draw of {count(seen[0])} of {count(sheet['drawn_from'][0])} personas and {count(seen[1])} of {count(sheet['drawn_from'][1])} items."
-        )
-    if sheet["twins"]:
-        said.append(
-            f"{count(sheet['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
-        )
-    if findings["position_bias"]["position_bias"]["value"] is None:
-        said.append(
-            "Items were not shown in orders that balance: what is content and what is position cannot be told apart."
-        )
-    if not sheet["controls"]:
-        said.append(
-            "No control persona was asked: how much of an answer is the persona and how much the judge is not known."
-        )
-    said.append(_spoken_of(sheet))
-    return said
-
-
-def _spoken_of(sheet: Record) -> str:
-    """What intervals generalise over."""
-    sampled = [short(name) for name in sheet["sampled"]]
-    fixed = [short(name) for name in sheet["coordinates"] if name not in sheet["sampled"]]
-    over = (
-        f" and over the levels of {listed(sampled)}, as a sample of those that might have been asked about"
-        if sampled
-        else ""
-    )
-    just = (
-        f" Of {listed(fixed)} they speak of just the levels that were asked, as of every level that is compared."
-        if fixed
-        else ""
-    )
-    return f"Intervals are 95 % and generalise over questions{over}.{just} They do not cover other judges, other wordings of a persona, or other people."
-
-
 def _provenance(manifest: Record) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     return [
@@ -283,6 +250,3 @@ def _models(manifest: Record) -> list[tuple[str, str]]:
         )
         for name, spec in manifest.get("models", {}).items()
     ]
-
-
-__all__ = ["lead_of", "limits_of", "render_page", "tiles_of"]

@@ -25,7 +25,7 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
     audits    of each population drawn: sentences, rows of its tables, how many more there are
     """
     draws = [step for step in manifest["steps"] if step["grain"] == "personas" and step["rows"]]
-    if not draws or not (folder.tables / draws[-1]["name"]).is_dir():
+    if not draws or not folder.tables.is_there(draws[-1]["name"]):
         return None
     table = folder.table(draws[-1]["name"])
     if not {"persona_id", "text"} <= set(table.schema):

@@ -30,23 +30,12 @@ def draw_nearness(_: Record, findings: Record) -> Drawing | None:
     figure, axes = canvas.blank(
         high * len(names) + below + 0.1, left=left, right=WIDTH - left - cell * len(targets), top=0.05, bottom=below
     )
-    at = {(one["model"], one["target"]): one["kappa"]["value"] for one in whole}
-    most = max(0.2, *(value or 0.0 for value in at.values()))
-    from matplotlib.patches import Rectangle
-
-    for row, model in enumerate(found["models"][:40]):
-        for column, target in enumerate(targets):
-            kappa = at.get((model["name"], target))
-            shade = 0.05 + 0.55 * max(0.0, kappa or 0.0) / most
-            axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=BLUE, alpha=shade, linewidth=0))
-            axes.text(column, row, decimal(kappa), ha="center", va="center", fontsize=max(5.5, min(8.5, cell * 19)))
-    axes.set_xlim(-0.5, len(targets) - 0.5)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    kappas = {(one["model"], one["target"]): one["kappa"]["value"] for one in whole}
+    shown = [[kappas.get((model["name"], target)) for target in targets] for model in found["models"][:40]]
+    _shade(axes, shown, most=max(0.2, *(value or 0.0 for value in kappas.values())), size=max(5.5, min(8.5, cell * 19)))
     axes.set_xticks(range(len(targets)), [short(name, 22) for name in targets], rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="x", colors=INK)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
     rows = tuple(
         (
             one["model"],
@@ -66,6 +55,21 @@ def draw_nearness(_: Record, findings: Record) -> Drawing | None:
     )
 
 
+def _shade(axes: Axes, kappas: Sequence[Sequence[float | None]], *, most: float, size: float) -> None:
+    """A square a kappa, the darkest where it is `most`."""
+    from matplotlib.patches import Rectangle
+
+    for row, of_model in enumerate(kappas):
+        for column, kappa in enumerate(of_model):
+            shade = 0.05 + 0.55 * max(0.0, kappa or 0.0) / most
+            axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=BLUE, alpha=shade, linewidth=0))
+            axes.text(column, row, decimal(kappa), ha="center", va="center", fontsize=size)
+    axes.set_xlim(-0.5, len(kappas[0]) - 0.5)
+    axes.set_ylim(len(kappas) - 0.5, -0.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
 _KINDS = {"persona": (BLUE, "o"), "control": (SOFT, "s"), "majority": (GREEN, "*"), "model": (RED, "D")}
 
 
@@ -82,6 +86,26 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
     figure, axes = canvas.blank(
         (WIDTH - left - right) * high / reach + top + bottom, left=left, right=right, top=top, bottom=bottom
     )
+    _mark(axes, shown)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-high, high)
+    axes.set_xlabel(f"first direction, {percent(found['explained'][0])} of what divides the personas")
+    axes.set_ylabel(f"second direction, {percent(found['explained'][1])}")
+    told = (findings.get("agreement") or {"compared": []})["compared"]
+    _label(axes, [one for one in shown if one["kind"] != "persona" or one["name"] in told], shown, reach)
+    rows = tuple(
+        (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
+    )
+    return Drawing(
+        figure,
+        f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
+        "star: the personas' majority; diamond: models.",
+        Table(("name", "kind", "region", "first", "second"), rows),
+    )
+
+
+def _mark(axes: Axes, shown: Sequence[Record]) -> None:
+    """A mark for each, by what it is, on a cross of two lines."""
     regions = list(dict.fromkeys(one["region"] for one in shown if one["region"]))
     colours = dict(zip(regions, (RED, PURPLE, *SERIES[4:]), strict=False))
     axes.axhline(0, color=LINE, linewidth=0.8)
@@ -97,23 +121,8 @@ def draw_map(_: Record, findings: Record) -> Drawing | None:
             linestyle="none",
             markeredgecolor=canvas.PAPER,
         )
-    axes.set_xlim(-reach, reach)
-    axes.set_ylim(-high, high)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel(f"first direction, {percent(found['explained'][0])} of what divides the personas")
-    axes.set_ylabel(f"second direction, {percent(found['explained'][1])}")
-    told = (findings.get("agreement") or {"compared": []})["compared"]
-    _label(axes, [one for one in shown if one["kind"] != "persona" or one["name"] in told], shown, reach)
-    rows = tuple(
-        (one["name"], one["kind"], one["region"] or "", decimal(one["x"], 3), decimal(one["y"], 3)) for one in shown
-    )
-    return Drawing(
-        figure,
-        f"Answers to {found['items']:,} items, flattened by principal components: near is alike. The farthest two personas are {decimal(found['widest'])} apart (root mean square of the distance between their probabilities; 1.41 is the most). Round: personas; square: controls; "
-        "star: the personas' majority; diamond: models.",
-        Table(("name", "kind", "region", "first", "second"), rows),
-    )
 
 
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), *((dx, dy) for dy in (1, -1, 2, -2, 3, -3, 4, -4) for dx in (1, -1)))

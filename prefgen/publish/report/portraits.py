@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, INK, LINE, SERIES, SOFT, WIDTH, Drawing, Table
-from prefgen.publish.report.charts import dots, key
+from prefgen.publish.report.dots import dots, key
 from prefgen.publish.report.words import Record, decimal, interval, short
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, INK, SOFT, Drawing, Table
-from prefgen.publish.report.charts import MOST_ROWS, dots, key, named
 from prefgen.publish.report.claims import told_apart
+from prefgen.publish.report.dots import MOST_ROWS, dots, key, named
 from prefgen.publish.report.words import Record, count, decimal, interval, percent, short
 
 

@@ -1,0 +1,66 @@
+"""What the numbers of a run cannot say, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefgen.publish.report.words import Record, count, decimal, listed, short
+
+
+def limits_of(findings: Record) -> list[str]:
+    """What the numbers of this run cannot say."""
+    said = [
+        "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think."
+    ]
+    sheet = findings.get("sheet")
+    if not sheet:
+        return said
+    said.append(
+        "Figures speak of all order-debiased answers, before filters; the published rows are those that were kept."
+    )
+    return [*said, *_of_kept(findings), *_of_asked(findings, sheet), _spoken_of(sheet)]
+
+
+def _of_kept(findings: Record) -> Iterator[str]:
+    kept = findings.get("kept")
+    if kept and kept["alpha"]["value"] is not None:
+        yield (
+            f"Among the {count(kept['preferences'])} kept of {count(kept['of'])} answers, alpha between personas is {decimal(kept['alpha']['value'])}."
+        )
+
+
+def _of_asked(findings: Record, sheet: Record) -> Iterator[str]:
+    seen = [sheet["personas"] + sheet["twins"] + sheet["controls"], sheet["items"]]
+    if seen[0] < sheet["drawn_from"][0] or seen[1] < sheet["drawn_from"][1]:
+        yield (
+            f"The figures rest on a seeded draw of {count(seen[0])} of {count(sheet['drawn_from'][0])} personas and {count(seen[1])} of {count(sheet['drawn_from'][1])} items."
+        )
+    if sheet["twins"]:
+        yield (
+            f"{count(sheet['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
+        )
+    if findings["position_bias"]["position_bias"]["value"] is None:
+        yield (
+            "Items were not shown in orders that balance: what is content and what is position cannot be told apart."
+        )
+    if not sheet["controls"]:
+        yield (
+            "No control persona was asked: how much of an answer is the persona and how much the judge is not known."
+        )
+
+
+def _spoken_of(sheet: Record) -> str:
+    """What intervals generalise over."""
+    sampled = [short(name) for name in sheet["sampled"]]
+    fixed = [short(name) for name in sheet["coordinates"] if name not in sheet["sampled"]]
+    over = (
+        f" and over the levels of {listed(sampled)}, as a sample of those that might have been asked about"
+        if sampled
+        else ""
+    )
+    just = (
+        f" Of {listed(fixed)} they speak of just the levels that were asked, as of every level that is compared."
+        if fixed
+        else ""
+    )
+    return f"Intervals are 95 % and generalise over questions{over}.{just} They do not cover other judges, other wordings of a persona, or other people."
