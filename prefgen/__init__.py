@@ -10,11 +10,11 @@ run.judgments.filter(persona_id="p-7").collect()
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prefgen.face import Run, draw, export, load, open_run, plan, run
+    from prefgen.face import Run, draw, draw_audited, export, load, open_run, plan, run
 
 from prefgen.version import __version__
 
-__all__ = ["Run", "__version__", "draw", "export", "load", "open_run", "plan", "run"]
+__all__ = ["Run", "__version__", "draw", "draw_audited", "export", "load", "open_run", "plan", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from prefgen.errors import FileError
+from prefgen.errors import Complaint, FileError, SpecError
 from prefgen.flow import pipeline as pipelines
-from prefgen.flow import plan as planning
 from prefgen.flow.planned import Plan
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import finished, finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
-__all__ = ["Run", "draw", "export", "load", "open_run", "plan", "run"]
+if TYPE_CHECKING:
+    from prefgen.personas.draw import Drawn
+
+__all__ = ["Run", "draw", "draw_audited", "export", "load", "open_run", "plan", "run"]
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,24 @@ class Run:
         return f"<p><b>{escape(self.manifest['name'])}</b> in {escape(str(self.path))}</p><table>{head}{rows}</table>"
 
 
-def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Pipeline:
+def load(path: str | Path, settings: Mapping[str, object] | Sequence[str] = ()) -> Pipeline:
     """A pipeline from its YAML file.
 
-    settings    dotted keys and values written over the file's, e.g. `{"models.judge.base_url": "http://127.0.0.1:8000/v1"}`
+    settings    dotted keys and values written over the file's, e.g. `{"models.judge.base_url": "http://127.0.0.1:8000/v1"}`;
+                or texts as `--set` has them, e.g. `["models.judge.temperature=0.7"]`
 
     Raises SpecError with every complaint: path:line: key: problem, and the fix.
     """
-    overrides = [f"{key}={_as_yaml(value)}" for key, value in (settings or {}).items()]
-    return pipelines.load(Path(path), overrides)
+    if isinstance(settings, Mapping):
+        settings = [f"{key}={_as_yaml(value)}" for key, value in settings.items()]
+    return pipelines.load(Path(path), settings)
 
 
 def plan(pipeline: Pipeline | str | Path) -> Plan:
     """Rows, requests, tokens, cost and time of every step, before any call. Raises SpecError."""
-    return planning.foresee(_loaded(pipeline))
+    from prefgen.flow.plan import foresee
+
+    return foresee(_loaded(pipeline))
 
 
 def run(
@@ -113,17 +119,19 @@ def run(
     out: str | Path | None = None,
     *,
     budget_usd: float | None = None,
+    replay: str | Path | None = None,
     retry_failed: bool = False,
     report: bool = True,
-    progress: bool = True,
+    progress: bool | Literal["json"] = True,
 ) -> Run:
     """Make the dataset, going on wherever an earlier run of the same pipeline stopped.
 
     out             folder; outputs/NAME if None, outputs/NAME-limit-N for a preview (`load(path, {"limit": N})`)
     budget_usd      most money to be spent; NotFinished when it is reached, and the same call goes on
+    replay          a run folder, or a responses.sqlite: no model is asked, all answers are taken from there
     retry_failed    ask again what failed for a reason that may have passed
     report          also write the report page and its figures
-    progress        a bar on a terminal or in a notebook, plain lines elsewhere, on stderr
+    progress        a bar on a terminal or in a notebook, plain lines elsewhere, on stderr; "json": one event a line on stdout
 
     A running event loop is no hindrance, and no signal handler is set. Raises SpecError before anything is asked;
     EngineError, FileError and NotFinished with everything answered so far stored; GateError when the data misses what
@@ -134,9 +142,11 @@ def run(
     from prefgen.screen.watch import watcher_for
 
     loaded = _loaded(pipeline)
+    if replay is not None:
+        loaded = _replaying(loaded, Path(replay))
     name = loaded.name if loaded.limit is None else f"{loaded.name}-limit-{loaded.limit}"
     folder = Path(out) if out is not None else Path("outputs") / name
-    with watcher_for(people, silent=not progress) as watcher:
+    with watcher_for(people, as_json=progress == "json", silent=not progress) as watcher:
         outcome = make(loaded, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
         watcher.done(outcome)
     return replace(open_run(folder), fresh=outcome.fresh)
@@ -152,10 +162,23 @@ def draw(spec: str | Path, n: int | None = None, *, seed: int = 0) -> pl.DataFra
 
     n    how many; None for a population with portraits of its own, each once
     """
-    from prefgen.personas.draw import draw_audited
-    from prefgen.spec.population import read_population
+    return draw_audited(spec, n, seed=seed).people
 
-    return draw_audited(read_population(Path(spec)), n=n, seed=seed).people
+
+def draw_audited(spec: str | Path, n: int | None = None, *, seed: int = 0, out: str | Path | None = None) -> Drawn:
+    """`draw`, with how well the people fit what was asked for: `.people` and `.audit`.
+
+    out    a .parquet, .csv or .jsonl to write them to, whole or not at all, with NAME.audit.json beside it
+
+    Raises SpecError; UsageError for a name that cannot be written, FileError when writing fails.
+    """
+    from prefgen.personas.write import draw_from, write_personas
+
+    return (
+        draw_from(Path(spec), n=n, seed=seed)
+        if out is None
+        else write_personas(Path(spec), n=n, seed=seed, out=Path(out))
+    )
 
 
 def export(
@@ -198,6 +221,17 @@ def export(
 
 def _loaded(pipeline: Pipeline | str | Path) -> Pipeline:
     return pipeline if isinstance(pipeline, Pipeline) else load(pipeline)
+
+
+def _replaying(pipeline: Pipeline, replay: Path) -> Pipeline:
+    from prefgen.dispatch.replay import responses_file
+    from prefgen.spec.pipeline import replaying
+
+    responses = responses_file(replay)
+    if not responses.is_file():
+        problem, fix = "there are no responses here", "give a run folder, or a responses.sqlite"
+        raise SpecError(Complaint(str(replay), 1, "", problem, fix))
+    return replaying(pipeline, responses)
 
 
 def _as_yaml(value: object) -> str:

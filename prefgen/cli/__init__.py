@@ -95,7 +95,6 @@ def run(
         pipeline,
         out,
         overrides,
-        limit=limit,
         budget_usd=budget,
         replay=replay,
         retry_failed=retry_failed,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefgen.errors import Complaint, GateError, SpecError, UsageError
-from prefgen.flow.pipeline import lighter, load
-from prefgen.flow.plan import foresee
+from prefgen import face
+from prefgen.errors import GateError, SpecError, UsageError
+from prefgen.flow.pipeline import lighter
 from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.spec.reading import check_model
 
@@ -29,7 +29,7 @@ def check_files(files: Sequence[Path]) -> int:
             if isinstance(content, dict) and "population" in content and "steps" not in content:
                 check_population(path)
             else:
-                notes = foresee(lighter(load(path))).notes
+                notes = face.plan(lighter(face.load(path))).notes
         except SpecError as error:
             code = error.exit_code
             for complaint in error.complaints:
@@ -43,7 +43,7 @@ def check_files(files: Sequence[Path]) -> int:
 
 def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:
     """The plan of a pipeline: a table for people, or one JSON document."""
-    plan = foresee(load(path, overrides))
+    plan = face.plan(face.load(path, overrides))
     if as_json:
         print_json(
             {
@@ -64,7 +64,6 @@ def run_pipeline(
     out: Path | None,
     overrides: Sequence[str],
     *,
-    limit: int | None,
     budget_usd: float | None,
     replay: Path | None,
     retry_failed: bool,
@@ -73,32 +72,24 @@ def run_pipeline(
     as_json: bool,
 ) -> None:
     """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
-    from prefgen.flow.run import run
-    from prefgen.screen.watch import watcher_for
-    from prefgen.spec.pipeline import replaying
-
     if on != "local":
         raise UsageError(f"--on {on!r}: this version runs on 'local' only", fix="leave --on out")
-    pipeline = load(path, overrides)
-    if replay is not None:
-        responses = replay / "responses.sqlite" if replay.is_dir() else replay
-        if not responses.is_file():
-            raise SpecError(
-                Complaint(str(replay), 1, "", "there are no responses here", "give a run folder, or a responses.sqlite")
-            )
-        pipeline = replaying(pipeline, responses)
-    folder = out or Path("outputs") / (pipeline.name if limit is None else f"{pipeline.name}-limit-{limit}")
-    with watcher_for(people, as_json=as_json) as watcher:
-        outcome = run(pipeline, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
-        watcher.done(outcome)
+    face.run(
+        face.load(path, overrides),
+        out,
+        budget_usd=budget_usd,
+        replay=replay,
+        retry_failed=retry_failed,
+        report=report,
+        progress="json" if as_json else True,
+    )
 
 
 def draw_personas(spec: Path, *, n: int | None, seed: int, out: Path, as_json: bool) -> None:
     """Draw people into a file and print how well they fit."""
-    from prefgen.personas.write import write_personas
     from prefgen.screen.audit import audit_lines
 
-    audit = write_personas(spec, n=n, seed=seed, out=out).to_json()
+    audit = face.draw_audited(spec, n, seed=seed, out=out).audit.to_json()
     if as_json:
         print_json(audit)
         return
@@ -118,12 +109,10 @@ def export_preset(
     system_role: bool,
 ) -> None:
     """Write one export of a finished run."""
-    from prefgen.publish.exports.one import export_run
-
-    config = export_run(
+    splits = face.export(
         run, preset, out, jsonl=jsonl, template=template, from_step=from_step, shots=shots, system_role=system_role
     )
-    for split, rows in config["splits"].items():
+    for split, rows in splits.items():
         people.print(f"{out}: {preset}/{split}: {rows:,} rows", markup=False)
 
 

@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefgen import face
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
-from prefgen.flow.pipeline import load
 from prefgen.screen.console import people, print_json
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
 from prefgen.spec.pipeline import Pipeline
@@ -57,7 +57,7 @@ def examine(pipeline: Path | None, overrides: Sequence[str] = (), *, as_json: bo
     findings = list(_machine())
     code = 0
     if pipeline is not None:
-        found, code = _pipeline(load(pipeline, overrides))
+        found, code = _pipeline(face.load(pipeline, overrides))
         findings += found
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -10,9 +10,8 @@ import orjson
 import polars as pl
 
 from prefgen.errors import FileError, UsageError, one_of
-from prefgen.personas.audit import Audit
 from prefgen.personas.controls import Control
-from prefgen.personas.draw import draw_audited
+from prefgen.personas.draw import Drawn, draw_audited
 from prefgen.spec.population import read_population
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
@@ -22,10 +21,15 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
 }
 
 
-def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, controls: Sequence[Control] = ()) -> Audit:
+def draw_from(spec_path: Path, *, n: int | None, seed: int, controls: Sequence[Control] = ()) -> Drawn:
+    """People from a spec's file. Raises SpecError."""
+    return draw_audited(read_population(spec_path), n=n, seed=seed, controls=controls)
+
+
+def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, controls: Sequence[Control] = ()) -> Drawn:
     """Draw people and write them to `out` (parquet, csv or jsonl by its suffix), whole or not at all.
 
-    The audit is written beside them, as `<name>.audit.json`, and returned.
+    The audit is written beside them, as `<name>.audit.json`.
 
     Raises SpecError for the spec, UsageError for a name that cannot be written, FileError when writing fails.
     """
@@ -37,7 +41,7 @@ def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, cont
             f"--out {str(out)!r}: people cannot be written as {out.suffix!r}",
             fix=f"end the name in {one_of(out.suffix, _WRITERS)}",
         )
-    drawn = draw_audited(read_population(spec_path), n=n, seed=seed, controls=controls)
+    drawn = draw_from(spec_path, n=n, seed=seed, controls=controls)
     aside = out.with_name(f".{out.name}.aside")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -52,4 +56,4 @@ def write_personas(spec_path: Path, *, n: int | None, seed: int, out: Path, cont
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-    return drawn.audit
+    return drawn

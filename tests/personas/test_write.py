@@ -18,7 +18,7 @@ READ = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}
 def test_people_are_written_as_they_are_drawn(tmp_path, suffix):
     spec = population(tmp_path, attributes={"vote": VOTES})
     out = tmp_path / "deep" / f"people.{suffix}"
-    audit = write_personas(spec.document.path, n=50, seed=3, out=out)
+    audit = write_personas(spec.document.path, n=50, seed=3, out=out).audit
     assert audit.n == 50
     people = READ[suffix](out)
     wanted = draw(spec, n=50, seed=3)
