@@ -108,6 +108,33 @@ def test_what_is_not_there_is_named_with_what_is(
     assert "dpo" in missed.value.fix or "answers" in missed.value.fix
 
 
+def test_a_run_is_replayed_without_its_server(made: prefgen.Run, server: Served, tmp_path: Path) -> None:
+    before = server.log()["requests"]
+    again = prefgen.run(tmp_path / "pipeline.yaml", tmp_path / "again", replay=made.path, report=False, progress=False)
+    assert again.judgments.collect()["choice"].equals(made.judgments.collect()["choice"])
+    assert server.log()["requests"] == before
+    with pytest.raises(SpecError, match="there are no responses here"):
+        prefgen.run(tmp_path / "pipeline.yaml", tmp_path / "none", replay=tmp_path / "nowhere", progress=False)
+
+
+def test_people_are_drawn_with_their_audit_into_a_file(made: prefgen.Run, tmp_path: Path) -> None:
+    drawn = prefgen.draw_audited(made.path.parent / "people.yaml", 50, seed=3, out=tmp_path / "drawn.parquet")
+    assert drawn.audit.n == 50
+    assert pl.read_parquet(tmp_path / "drawn.parquet").equals(drawn.people)
+    assert (tmp_path / "drawn.audit.json").is_file()
+
+
+def test_a_run_that_judges_nothing_has_its_people_and_items(made: prefgen.Run, tmp_path: Path) -> None:
+    (tmp_path / "drawn.yaml").write_text(
+        "name: drawn\nsteps:\n  people: {draw: people.yaml, n: 7}\n"
+        "  items: {table: [{item_id: q, prompt: 'Q?', options: [a, b]}]}\npublish: {exports: [personas]}\n"
+    )
+    run = prefgen.run(tmp_path / "drawn.yaml", tmp_path / "drawn", report=False, progress=False)
+    assert (run.personas.collect().height, run.items.collect()["item_id"].to_list()) == (7, ["q"])
+    with pytest.raises(FileError, match="no judgments"):
+        _ = run.judgments
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         prefgen.open_run(tmp_path)

@@ -38,18 +38,13 @@ _GROUP_TYPES = ("group_type", "group_kind", "type", "group")
 _CATEGORIES = ("category", "theme", "domain", "topic", "subject", "dimension")
 
 
-def find_sources(folder: RunFolder) -> Finished:
-    """The judgments that speak for a run, with their items and personas."""
-    return finished(folder, folder.read_manifest())
-
-
 def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
     """The findings of a finished run, as plain data; the sections that its tables cannot answer are None.
 
     Every random draw hangs on the run's seed, so the same run gives the same findings.
     """
     manifest = folder.read_manifest()
-    sources = find_sources(folder)
+    sources = finished(folder, manifest)
     document: dict[str, Any] = {"format": FORMAT, "run": manifest["name"], "fingerprint": manifest["fingerprint"]}
     sheet = read_sheet(sources, seed=int(manifest["seed"]))
     if sheet is None:

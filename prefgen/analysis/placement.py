@@ -8,11 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from prefgen.analysis.findings import find_sources, main_coordinates, read_sheet
+from prefgen.analysis.findings import main_coordinates, read_sheet
 from prefgen.analysis.place import MAJORITY, model_answers, place_models
 from prefgen.errors import UsageError
 from prefgen.judging.aggregate import preferences
 from prefgen.seeds import rng_for
+from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder, write_of_run
 
 
@@ -35,7 +36,7 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
     Raises UsageError when the run has no answers of personas to compare with, or two models share a name.
     """
     manifest = folder.read_manifest()
-    sources = find_sources(folder)
+    sources = finished(folder, manifest)
     sheet = read_sheet(sources, seed=int(manifest["seed"]))
     if sheet is None or not len(sheet.people):
         raise UsageError(

@@ -62,8 +62,7 @@ def place(run: Path, candidates: Sequence[Candidate], watch: Callable[[str, Mete
 
 def _judge_step(manifest: Mapping[str, Any], pipeline: Pipeline, run: Path) -> str:
     """The step that asked for the run's judgments."""
-    lineage = Lineage.of_manifest(manifest)
-    step = lineage.judge_of(lineage.judgments) if lineage.judgments else None
+    step = Lineage.of_manifest(manifest).judge
     if step is None:
         raise UsageError(f"{run}: its pipeline has no judge step", fix="place models in a run that has one")
     spec = pipeline.steps.get(step)

@@ -272,8 +272,7 @@ def outcome_lines(outcome: Outcome) -> Sequence[str]:
 def _speaking_line(manifest: Mapping[str, Any]) -> list[str]:
     """Which of several judge steps the card and the report speak of."""
     lineage = Lineage.of_manifest(manifest)
-    step = lineage.judgments
-    others = [name for name in lineage.judges if step is not None and name != lineage.judge_of(step)]
+    step, others = lineage.judgments, lineage.other_judges
     if not others:
         return []
     were = "was" if len(others) == 1 else "were"

@@ -25,13 +25,52 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Lineage:
-    """The steps of a run in their order, and what each rests on.
+class Ancestry:
+    """The steps of a run in their order, and what each rests on."""
+
+    steps: Mapping[str, Step]
+
+    def of_grain(self, grain: str) -> tuple[str, ...]:
+        """The steps whose rows are of a grain, in their order."""
+        return tuple(name for name, step in self.steps.items() if step.grain == grain)
+
+    def judge_of(self, step: str) -> str | None:
+        """The judge step that the rows of a step rest on; None where they rest on none."""
+        for name in self.upward(step):
+            above = [self.steps[read].grain for _, read in self.steps[name].reads if read in self.steps]
+            if self.steps[name].grain == "judgments" and "judgments" not in above:
+                return name
+        return None
+
+    def personas_of(self, step: str) -> str | None:
+        """The step with the personas of a step's rows: those its judge asked, else the nearest at or above it."""
+        return self._side(step, "as", "personas")
+
+    def items_of(self, step: str) -> str | None:
+        """The step with the items of a step's rows: those that were judged, else the nearest at or above it."""
+        return self._side(step, "items", "items")
+
+    def _side(self, step: str, key: str, grain: str) -> str | None:
+        judge = self.judge_of(step)
+        if judge is not None:
+            return dict(self.steps[judge].reads).get(key)
+        return next((name for name in self.upward(step) if self.steps[name].grain == grain), None)
+
+    def upward(self, step: str) -> list[str]:
+        """A step and all that it rests on, the nearest first."""
+        found = [step] if step in self.steps else []
+        for name in found:  # grows while it is walked
+            found += [read for _, read in self.steps[name].reads if read in self.steps and read not in found]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage(Ancestry):
+    """Which steps speak for a run.
 
     chosen    the step that `publish: {judgments: ...}` names, or None
     """
 
-    steps: Mapping[str, Step]
     chosen: str | None = None
 
     @classmethod
@@ -60,38 +99,28 @@ class Lineage:
         """The steps that judged, in their order: those with judgments that are not another step's, filtered or parted."""
         return tuple(name for name in self.of_grain("judgments") if self.judge_of(name) == name)
 
-    def of_grain(self, grain: str) -> tuple[str, ...]:
-        """The steps whose rows are of a grain, in their order."""
-        return tuple(name for name, step in self.steps.items() if step.grain == grain)
+    @property
+    def judge(self) -> str | None:
+        """The step that asked for the run's judgments; None for none."""
+        return self.judge_of(self.judgments) if self.judgments else None
 
-    def judge_of(self, step: str) -> str | None:
-        """The judge step that the rows of a step rest on; None where they rest on none."""
-        for name in self._upward(step):
-            above = [self.steps[read].grain for _, read in self.steps[name].reads if read in self.steps]
-            if self.steps[name].grain == "judgments" and "judgments" not in above:
-                return name
-        return None
+    @property
+    def other_judges(self) -> tuple[str, ...]:
+        """The steps that judged besides the one that the run speaks of."""
+        return tuple(name for name in self.judges if self.judgments and name != self.judge)
 
-    def personas_of(self, step: str) -> str | None:
-        """The step with the personas of a step's rows: those its judge asked, else the nearest at or above it."""
-        return self._side(step, "as", "personas")
+    @property
+    def personas(self) -> str | None:
+        """The step with the run's personas: those of its judgments, in a run that judges nothing the last drawn or written."""
+        return self.personas_of(self.judgments) if self.judgments else self._last("personas")
 
-    def items_of(self, step: str) -> str | None:
-        """The step with the items of a step's rows: those that were judged, else the nearest at or above it."""
-        return self._side(step, "items", "items")
+    @property
+    def items(self) -> str | None:
+        """The step with the run's items: those of its judgments, in a run that judges nothing the last."""
+        return self.items_of(self.judgments) if self.judgments else self._last("items")
 
-    def _side(self, step: str, key: str, grain: str) -> str | None:
-        judge = self.judge_of(step)
-        if judge is not None:
-            return dict(self.steps[judge].reads).get(key)
-        return next((name for name in self._upward(step) if self.steps[name].grain == grain), None)
-
-    def _upward(self, step: str) -> list[str]:
-        """A step and all that it rests on, the nearest first."""
-        found = [step] if step in self.steps else []
-        for name in found:  # grows while it is walked
-            found += [read for _, read in self.steps[name].reads if read in self.steps and read not in found]
-        return found
+    def _last(self, grain: str) -> str | None:
+        return next(reversed(self.of_grain(grain)), None)
 
 
 def finished_manifest(folder: RunFolder) -> dict[str, Any]:
@@ -108,6 +137,8 @@ def finished_manifest(folder: RunFolder) -> dict[str, Any]:
 class Finished:
     """The judgments of a run with the personas and items of their lineage; None for what the run does not have.
 
+    A run that judges nothing may have personas and items all the same.
+
     step    the step whose judgments they are
     """
 
@@ -120,10 +151,10 @@ class Finished:
 def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None = None) -> Finished:
     """The tables that speak for a run, or those of another of its steps with judgments."""
     lineage = Lineage.of_manifest(manifest)
+    items, personas = lineage.items, lineage.personas
+    if step is not None:
+        items, personas = lineage.items_of(step), lineage.personas_of(step)
     step = step or lineage.judgments
-    if step is None:
-        return Finished(None, None, None, None)
-    items, personas = lineage.items_of(step), lineage.personas_of(step)
     return Finished(step, _table(folder, step), _table(folder, items), _table(folder, personas))
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import orjson
 import polars as pl
 
-from prefgen.analysis.findings import find, find_sources, write_findings
+from prefgen.analysis.findings import find, write_findings
 from prefgen.store.files import write_json
+from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder
 from tests.analysis.planted import plant, plant_run
 
@@ -35,7 +36,7 @@ def test_findings_are_plain_json_of_this_run(tmp_path):
 
 def test_the_last_table_of_each_grain_is_read(tmp_path):
     run = RunFolder(plant_run(tmp_path / "a", plant()))
-    sources = find_sources(run)
+    sources = finished(run, run.read_manifest())
     assert (sources.judgments.name, sources.items.name, sources.personas.name) == ("kept", "items", "personas")
 
 

@@ -15,10 +15,12 @@ import yaml
 
 from prefgen.analysis.findings import find
 from prefgen.errors import SpecError
+from prefgen.face import open_run
 from prefgen.flow.pipeline import load
 from prefgen.flow.plan import foresee
 from prefgen.publish.exports.one import export_run
 from prefgen.publish.report.headlines import judged
+from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import read_judgments
 from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder
@@ -109,6 +111,11 @@ def test_screen_card_report_and_show_name_the_table_they_speak_of(ran: Ran) -> N
     assert (found["personas"], found["items"]) == (2, n)
     assert {one.item_id.split("-")[0] for one in read_judgments(ran.folder, ran.manifest)} == {items}
     assert f"the first of {people}" in card
+    shown = describe_people(ran.folder, ran.manifest) or {}
+    assert f"2 personas of the population “{people}” and 1 control" in shown["lead"]
+    opened = open_run(ran.folder.path)
+    assert set(opened.items.collect()["item_id"].str.split("-").list.first()) == {items}
+    assert set(opened.personas.collect()["population"]) == {people}
 
 
 def test_personas_and_items_hold_every_exported_id_once(ran: Ran) -> None:

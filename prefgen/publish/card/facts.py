@@ -131,8 +131,7 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
 
 def _prompt(manifest: Mapping[str, Any]) -> str | None:
     """What the judge step of the run's judgments keeps of the first request for a person."""
-    lineage = Lineage.of_manifest(manifest)
-    judge = lineage.judge_of(lineage.judgments) if lineage.judgments else None
+    judge = Lineage.of_manifest(manifest).judge
     summaries = [step["summary"] for step in manifest["steps"] if step["name"] == judge]
     messages = summaries[0].get("example") if summaries else None
     return "\n\n".join(f"[{role}]\n{text}" for role, text in messages) if messages else None

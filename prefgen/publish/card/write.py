@@ -38,7 +38,7 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
         ],
         speaks=_speaks(manifest),
         draws=[step for step in manifest["steps"] if step["kind"] == "draw"],
-        judged=[step for step in manifest["steps"] if step["kind"] == "judge"],
+        judged=[step for step in manifest["steps"] if step["name"] in Lineage.of_manifest(manifest).judges],
         models=_models(manifest),
         configs=[_config(config, facts, manifest) for config in manifest["configs"]],
         year=str(manifest.get("finished") or manifest.get("started") or "")[:4],
@@ -62,8 +62,7 @@ def _speaks(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     lineage = Lineage.of_manifest(manifest)
     if lineage.judgments is None:
         return None
-    judge = lineage.judge_of(lineage.judgments)
-    return {"step": lineage.judgments, "judge": judge, "others": [name for name in lineage.judges if name != judge]}
+    return {"step": lineage.judgments, "judge": lineage.judge, "others": lineage.other_judges}
 
 
 def _orders(said: Any) -> str:

@@ -62,7 +62,7 @@ def beside(lineage: Lineage, tables: Mapping[str, Table], wanted: Sequence[Wante
             if side is not None and tables[side].parts:
                 found[name][side] = tables[side]
     for name in ALWAYS:
-        last = lineage.of_grain(name)[-1:]
-        if not found[name] and lineage.judgments is None and last and tables[last[0]].parts:
-            found[name][last[0]] = tables[last[0]]
+        last: str | None = getattr(lineage, name)
+        if not found[name] and lineage.judgments is None and last is not None and tables[last].parts:
+            found[name][last] = tables[last]
     return Beside(tuple(found["personas"].values()), tuple(found["items"].values()))

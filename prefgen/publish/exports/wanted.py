@@ -123,13 +123,13 @@ def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
             (), f"export {preset!r} needs {' or '.join(needs)}, and no step makes them", f"add a {kind} step"
         )
     speaks = lineage.judgments
+    if preset in ALWAYS:
+        side: str | None = getattr(lineage, preset)
+        return side or usable[0]
     if speaks is None:
         return usable[0]
-    if preset in ALWAYS:
-        side = lineage.personas_of(speaks) if preset == "personas" else lineage.items_of(speaks)
-        return side or usable[0]
     pairs = lineage.of_grain("pairs") if "pairs" in needs else ()
-    mine = [step for step in pairs if lineage.judge_of(step) == lineage.judge_of(speaks)]
+    mine = [step for step in pairs if lineage.judge_of(step) == lineage.judge]
     if pairs and not mine:
         problem = f"the pairs of {pairs[-1]!r} rest on {lineage.judge_of(pairs[-1])!r}, and the run's judgments are those of {speaks!r}"
         raise complain(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefgen.publish.report import canvas
 from prefgen.publish.report.canvas import BLUE, INK, RED, Drawing, Table
 from prefgen.publish.report.words import Record, count, interval, percent, short, signed
+from prefgen.store.finished import Lineage
 
 
 def draw_flow(manifest: Record, _: Record) -> Drawing | None:
@@ -44,8 +45,9 @@ def draw_flow(manifest: Record, _: Record) -> Drawing | None:
 def flow_of(manifest: Record) -> list[tuple[str, int, int, str]]:
     """(stage, rows, rows that go on, commonest reason) from requests to the last table made of judgments."""
     bars: list[tuple[str, int, int, str]] = []
+    judges = Lineage.of_manifest(manifest).judges
     for step in manifest["steps"]:
-        if step["kind"] == "judge" and step["grain"] == "judgments":
+        if step["name"] in judges:
             rows, failed = step["rows"], step.get("requests", {}).get("failed", 0)
             bars.append((f"{step['name']}: presentations asked", rows, max(0, rows - failed), "failed"))
         if step["grain"] in ("judgments", "pairs") and step["rows"]:
@@ -53,7 +55,7 @@ def flow_of(manifest: Record) -> list[tuple[str, int, int, str]]:
             why = max(dropped, key=lambda reason: dropped[reason]) if dropped else ""
             noun = "judgments" if step["grain"] == "judgments" else "pairs"
             label = (
-                f"{step['name']}: {noun} with a choice" if step["kind"] == "judge" else f"{step['name']}: {noun} kept"
+                f"{step['name']}: {noun} with a choice" if step["name"] in judges else f"{step['name']}: {noun} kept"
             )
             bars.append((label, step["rows"], step["kept"], why))
     return bars

@@ -102,13 +102,11 @@ def lead_of(manifest: Record, findings: Record) -> str:
     if name is None:
         made = [f"{count(step['kept'])} rows of {step['name']}" for step in manifest["steps"]]
         return f"A run of {len(manifest['steps'])} steps that made {listed(made)}." if made else "A run without steps."
-    judge, personas, items = (
-        by_name.get(of(name) or "") for of in (lineage.judge_of, lineage.personas_of, lineage.items_of)
-    )
+    judge, personas, items = (by_name.get(one or "") for one in (lineage.judge, lineage.personas, lineage.items))
     model = _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
     who = _who(personas, controls=(findings.get("sheet") or {"controls": 0})["controls"])
     what = f" on {count(items['rows'])} items" if items else ""
-    others = [other for other in lineage.judges if judge and other != judge["name"]]
+    others = lineage.other_judges
     which = (
         f" This speaks of {name}; {listed(others)} {'was' if len(others) == 1 else 'were'} judged too."
         if others

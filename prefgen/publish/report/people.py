@@ -10,6 +10,7 @@ from prefgen.personas.said import told_rest, told_size, told_tables
 from prefgen.publish.report.drawn import audits_of
 from prefgen.publish.report.readings import cut
 from prefgen.publish.report.words import Record, count, decimal
+from prefgen.store.finished import Lineage, finished
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
@@ -24,14 +25,11 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
     shown     name, note and text of each
     audits    of each population drawn: sentences, rows of its tables, how many more there are
     """
-    draws = [step for step in manifest["steps"] if step["grain"] == "personas" and step["rows"]]
-    if not draws or not folder.tables.is_there(draws[-1]["name"]):
-        return None
-    table = folder.table(draws[-1]["name"])
-    if not {"persona_id", "text"} <= set(table.schema):
+    table = finished(folder, manifest).personas
+    if table is None or not table.n_rows or not {"persona_id", "text"} <= set(table.schema):
         return None
     rows = table.scan().head(MOST_PEOPLE).collect()
-    facts: Record = next((step["summary"] for step in draws if step["summary"].get("population")), {})
+    facts = _population(manifest, table.name)
     sources = [facts["source"]] if isinstance(facts.get("source"), str) else list(facts.get("source") or [])
     source = f" Source: {'; '.join(sources).rstrip('.')}." if sources else " No source is given for the population."
     controls = _controls(table)
@@ -40,11 +38,18 @@ def describe_people(folder: RunFolder, manifest: Record) -> dict[str, Any] | Non
     beside += f" and {count(controls)} control{'s' * (controls != 1)}" if controls else ""
     hidden = table.n_rows - rows.height
     return {
-        "lead": f"{count(table.n_rows - controls)} personas of the population “{facts.get('population', draws[-1]['name'])}”{beside}.{source}"
+        "lead": f"{count(table.n_rows - controls)} personas of the population “{facts.get('population', table.name)}”{beside}.{source}"
         + (f" The first {rows.height} are shown, {count(hidden)} more are in the tables." if hidden > 0 else ""),
         "shown": [_person(row) for row in rows.iter_rows(named=True)],
         "audits": [one for audit in audits_of(manifest) if (one := _audit(audit)) is not None],
     }
+
+
+def _population(manifest: Record, step: str) -> Record:
+    """What the step says that drew the personas of a step."""
+    summaries: dict[str, Record] = {one["name"]: one["summary"] for one in manifest["steps"]}
+    above = (summaries[name] for name in Lineage.of_manifest(manifest).upward(step))
+    return next((summary for summary in above if summary.get("population")), {})
 
 
 def _controls(table: Table) -> int:
