@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import prefgen
+from prefgen import schemas
 from prefgen.errors import FileError, SpecError
 from tests.faults.pipelines import write_pipeline
 from tests.servers.running import Served, thread
@@ -48,6 +49,25 @@ def test_a_run_is_made_and_read(made: prefgen.Run) -> None:
     assert made.table("answers").collect().height == judgments.height
     one = made.personas.collect()["persona_id"][0]
     assert made.judgments.filter(persona_id=one).collect().height == ITEMS * 2
+
+
+@pytest.mark.parametrize("name", ["personas", "items", "judgments", "preferences"])
+def test_a_table_has_its_columns_in_the_types_that_are_said(made: prefgen.Run, name: str) -> None:
+    schema = getattr(schemas, name.upper())
+    found = getattr(made, name).collect_schema()
+    said = schema.types()
+    assert {one: kind for one, kind in found.items() if one in said} == {one: said[one] for one in found if one in said}
+    brought = schemas.coordinates(found, schema)
+    assert set(brought) == set(found) - schema.names
+    assert not {"prompt", "choice", "p", "weight", "status"} & set(brought)
+
+
+def test_every_column_has_one_line_of_meaning() -> None:
+    tables = [one for one in vars(schemas).values() if isinstance(one, schemas.Schema)]
+    assert len(tables) >= 7
+    for column in (column for table in tables for column in table.columns):
+        assert column.meaning, column.name
+        assert "\n" not in column.meaning
 
 
 def test_the_same_call_again_asks_nothing(made: prefgen.Run, server: Served) -> None:

@@ -14,8 +14,8 @@ from prefgen.analysis.figures import Found
 from prefgen.analysis.survey import Question
 from prefgen.errors import Complaint, FileError, SpecError, UsageError
 from prefgen.judging.aggregate import preferences
-from prefgen.judging.presentations import LETTERS
 from prefgen.personas.levels import number_fix, number_of, texts_of, without_missing
+from prefgen.schemas import LETTERS
 from prefgen.spec.calibration import CalibrationSpec
 from prefgen.store.delimited import read_delimited
 from prefgen.store.files import file_errors

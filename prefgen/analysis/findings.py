@@ -14,7 +14,7 @@ from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.gaps import estimate_counterfactuals
 from prefgen.analysis.place import draw_map, majority_answers, persona_answers
-from prefgen.analysis.sheet import JUDGMENT_COLUMNS, Sheet, sheet_of
+from prefgen.analysis.sheet import OF_JUDGMENTS, Sheet, sheet_of
 from prefgen.analysis.slices import (
     MOST_LEVELS,
     count_silence,
@@ -74,7 +74,7 @@ def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
     return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
 
 
-_CORE = frozenset({*JUDGMENT_COLUMNS, "reject_reason", "p_tie", "p_na"})
+_CORE = frozenset({*OF_JUDGMENTS, "reject_reason", "p_tie", "p_na"})
 
 
 def _wanted(schema: pl.Schema) -> list[str]:

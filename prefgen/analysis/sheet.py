@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from prefgen.analysis.filling import STATUSES, fill_choices, fill_slots, with_rest
 from prefgen.judging.item_facts import coordinates_of, in_units
-from prefgen.judging.presentations import LETTERS
 from prefgen.judging.slots import SlotCount, Slots
 from prefgen.judging.units import Units, sampled_coordinates
+from prefgen.schemas import LETTERS
 from prefgen.seeds import unit_for
 
 MOST_PERSONAS = 240
@@ -21,7 +21,7 @@ MOST_PERSONAS = 240
 MOST_CELLS = 3_000_000
 """Cells of persona x item held; beyond, a seeded draw of items stands for all."""
 
-JUDGMENT_COLUMNS = (
+OF_JUDGMENTS = (
     "persona_id",
     "item_id",
     "order",
@@ -130,7 +130,7 @@ def sheet_of(
         asked.select("item_id", "n_options", "neither", i=pl.int_range(pl.len())), on="item_id", how="left"
     )
     for part in judgments:
-        part = part.select(*JUDGMENT_COLUMNS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
+        part = part.select(*OF_JUDGMENTS, pl.col("^(p_[A-Z]|p_tie|p_na|reject_reason)$"))
         rows = part.join(at_item, on="item_id", how="inner")
         slots.add(rows)
         rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md: every key of every YAML file, from the descriptions beside the fields.
+"""Writes docs/reference.md: every key of every YAML file and every column of a table, from what is said beside them.
 
 python -m prefgen.cli.reference > docs/reference.md
 """
@@ -16,6 +16,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from prefgen import schemas
 from prefgen.spec import models, pipeline, population
 from prefgen.spec.fields import Spec
 from prefgen.steps import KINDS, kind
@@ -51,7 +52,31 @@ def reference() -> str:
     lines += ["## Persona spec", ""]
     for part in _population_parts():
         lines += [f"### {part.__name__}", "", _first_paragraph(part), *_fields(part, seen), ""]
-    return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+    return "\n".join([*lines, *_tables()]).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _tables() -> Iterator[str]:
+    yield from ("## Tables", "", "Their own columns; all others are coordinates that users bring, or attributes.", "")
+    for name, schema in _SCHEMAS.items():
+        yield from (f"### {name}", "", "| column | type | role | |", "|---|---|---|---|")
+        for one in schema.columns:
+            if one.name not in _OPTIONS:
+                yield f"| `{one.name}` | {one.type or 'of the run'} | {one.role} | {one.meaning} |"
+        if schema.names >= _OPTIONS:
+            yield "| `p_A`, `p_B`, ... | Float64 | measure | probability of the option over the orders, 0 to 1; null = no such option, or an order was not read |"
+        yield ""
+
+
+_OPTIONS = frozenset(f"p_{letter}" for letter in schemas.LETTERS)
+_SCHEMAS = {
+    "personas": schemas.PERSONAS,
+    "items": schemas.ITEMS,
+    "judgments": schemas.JUDGMENTS,
+    "preferences": schemas.PREFERENCES,
+    "pairs": schemas.PAIRS,
+    "weights": schemas.WEIGHTS,
+    "battles": schemas.BATTLES,
+}
 
 
 def _fields(model: type[BaseModel], seen: set[type[BaseModel]], *, skip: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]

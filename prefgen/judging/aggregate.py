@@ -6,38 +6,14 @@ import re
 
 import polars as pl
 
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
-from prefgen.judging.presentations import LETTERS, is_balanced, place_of
+from prefgen.judging.presentations import is_balanced, place_of
 from prefgen.judging.priors import SlotPriors
 from prefgen.records import LEAST_P
+from prefgen.schemas import JUDGMENTS, LETTERS, MEASURES, coordinates
 
 KEY = ("persona_id", "item_id")
 
-MEASURE_TYPES = {
-    "p_choice": pl.Float64,
-    "debiased": pl.Boolean,
-    "order_agreement": pl.Boolean,
-    "repeat_agreement": pl.Float64,
-    "position_bias": pl.Float64,
-    "n_presentations": pl.Int64,
-}
-MEASURES = tuple(MEASURE_TYPES)
-"""Measures besides `item_choice` and the `p_<option>` columns."""
-
-_OF_ONE_PRESENTATION = (
-    "judgment_id",
-    "order",
-    "repeat",
-    "slot",
-    "p",
-    "p_read",
-    "certainty",
-    "reason",
-    "readout",
-    "model",
-    "request_id",
-    "failure",
-)
+_NAMES = tuple(one.name for one in MEASURES.columns)
 
 
 def answers_of(schema: pl.Schema) -> list[str]:
@@ -83,7 +59,7 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
         rows = priors.taken_out(rows, judgments["persona_id"], answers)
     by_item = _from_orders(rows, answers)
     spread = by_item.select(pl.all().gather(rows["_group"])).drop("_group")
-    return judgments.hstack(spread.select("item_choice", *(f"p_{name}" for name in answers), *MEASURES))
+    return judgments.hstack(spread.select("item_choice", *(f"p_{name}" for name in answers), *_NAMES))
 
 
 def _presentations(judgments: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
@@ -108,7 +84,7 @@ def _n_options(letters: list[str]) -> pl.Expr:
 
 
 def _empty_measures(answers: list[str]) -> list[pl.Expr]:
-    types = {"item_choice": pl.String, **dict.fromkeys((f"p_{name}" for name in answers), pl.Float64), **MEASURE_TYPES}
+    types = JUDGMENTS.types("item_choice", *(f"p_{name}" for name in answers), *_NAMES)
     return [pl.lit(None, dtype=kind).alias(name) for name, kind in types.items()]
 
 
@@ -205,7 +181,7 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
     likeliest answer, `tie` when `tie` is, or answers share the largest probability, else that of the first judgment without one.
     """
     answers = answers_of(judgments.schema)
-    measures = ["item_choice", *(f"p_{name}" for name in answers), *MEASURES]
+    measures = ["item_choice", *(f"p_{name}" for name in answers), *_NAMES]
     judgments = _whole_or_dropped(judgments)
     # Where all or none are kept, the measures beside the judgments are those wanted: measuring is most of the work.
     in_part = _kept_in_part(judgments)
@@ -213,11 +189,8 @@ def preferences(judgments: pl.DataFrame) -> pl.DataFrame:
     if in_part.any():
         part = judgments.filter(in_part & judgments["reject_reason"].is_null())
         both = pl.concat([measured(part.drop(measures)).select(judgments.columns), judgments.filter(~in_part)])
-    others = [
-        name
-        for name in judgments.columns
-        if name not in {*KEY, *_OF_ONE_PRESENTATION, *measures, "choice", "status", "reject_reason", "weight"}
-    ]
+    carried = {*coordinates(judgments.columns, JUDGMENTS), "control", "neither", "split"}
+    others = [name for name in judgments.columns if name in carried]
     one = both.group_by(KEY, maintain_order=True).agg(
         *(pl.col(name).first() for name in others),
         pl.col("item_choice").first().alias("choice"),
@@ -257,7 +230,7 @@ def _kept_in_part(judgments: pl.DataFrame) -> pl.Series:
 def preference_columns(schema: pl.Schema, *, coordinates: bool) -> list[str]:
     """The columns of a judgments table that its preferences are made from, with the coordinates or without."""
     of_a_request = {"judgment_id", "model", "request_id", "failure", "reason", "p_read"}
-    return [name for name in schema if name not in of_a_request and (coordinates or name in JUDGMENT_COLUMNS)]
+    return [name for name in schema if name not in of_a_request and (coordinates or name in JUDGMENTS.names)]
 
 
 def _status(answers: list[str]) -> pl.Expr:
@@ -280,9 +253,6 @@ def _status(answers: list[str]) -> pl.Expr:
 
 __all__ = [
     "KEY",
-    "LETTERS",
-    "MEASURES",
-    "MEASURE_TYPES",
     "answers_of",
     "letters_of",
     "measured",

@@ -7,28 +7,32 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.judging.units import FORM
+from prefgen.schemas import ITEMS, coordinates
 
-_ITEM_COLUMNS = ("item_id", "prompt", "options", "neither", "n_options", "longest", "stretch", "lengths")
+_FACTS = ("n_options", "longest", "stretch", "lengths")
 
 
 def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
     """What the analyses need of each item, without its prompt: see `Sheet.items`."""
     schema = items.collect_schema()
+    brought = coordinates(schema, ITEMS)
     neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)
-    coordinates = [
+    facts_of_user = [
         pl.col(name).cast(pl.String)
         for name, kind in schema.items()
-        if name not in _ITEM_COLUMNS and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
+        if name in brought
+        and name not in _FACTS
+        and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
     ]
     facts = items.select(
         "item_id",
         pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
         neither.alias("neither"),
         pl.col("options").list.eval(pl.element().str.len_chars().cast(pl.Int64)).alias("lengths"),
-        *coordinates,
+        *facts_of_user,
     ).collect()
     facts = facts.unique("item_id", keep="first", maintain_order=True)
-    names = [column.meta.output_name() for column in coordinates]
+    names = [column.meta.output_name() for column in facts_of_user]
     by_length = facts.join(_longest(facts), on="item_id", how="left", maintain_order="left")
     return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
 
@@ -52,7 +56,7 @@ def _longest(facts: pl.DataFrame) -> pl.DataFrame:
 
 def coordinates_of(items: pl.DataFrame) -> tuple[str, ...]:
     """Coordinates that group items: at least 2 levels, and on average at least 2 items a level."""
-    names = [n for n in items.columns if n not in ("item_id", "n_options", "neither", "longest", "stretch")]
+    names = [name for name in coordinates(items.columns, ITEMS) if name not in _FACTS]
     return tuple(name for name in names if 2 <= items[name].n_unique() <= max(2, items.height // 2))
 
 

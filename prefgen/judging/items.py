@@ -7,30 +7,12 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from prefgen.judging.judgments import RESERVED
+from prefgen.schemas import ITEMS, JUDGMENTS, PAIRS
 
-CORE = ("item_id", "prompt", "options", "neither")
+CORE = tuple(one.name for one in ITEMS.columns if one.role != "hidden")
 """Columns of every table of items; all others are coordinates, and travel with the judgments."""
 
-PAIR_COLUMNS = frozenset(
-    [
-        "pair_id",
-        "persona_id",
-        "item_id",
-        "chosen",
-        "rejected",
-        "chosen_text",
-        "rejected_text",
-        "p_chosen",
-        "p_margin",
-        "weight",
-        "reject_reason",
-        "split",
-    ]
-)
-"""Columns that pairs have of their own, beside the coordinates."""
-
-_NEEDED = (RESERVED | PAIR_COLUMNS) - {*CORE}
+_NEEDED = (JUDGMENTS | PAIRS).names - {*CORE}
 
 RETOLD = pl.Struct({"item_id": pl.String, "prompt": pl.String, "options": pl.List(pl.String)})
 """Type of the column `retold` of items that were written anew: what they were before."""

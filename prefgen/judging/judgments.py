@@ -9,47 +9,11 @@ from typing import Any
 import polars as pl
 
 from prefgen.ids import content_id
-from prefgen.judging.presentations import LETTERS, by_option, shown
+from prefgen.judging.presentations import by_option, shown
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.judging.readout import read
 from prefgen.records import Reading, Readout, Request, Response
-
-RESERVED = frozenset(
-    [
-        "judgment_id",
-        "persona_id",
-        "order",
-        "repeat",
-        "choice",
-        "status",
-        "slot",
-        "p",
-        "p_read",
-        "certainty",
-        "reason",
-        "readout",
-        "model",
-        "request_id",
-        "failure",
-        "control",
-        "weight",
-        "item_choice",
-        "p_choice",
-        "p_tie",
-        "p_na",
-        "debiased",
-        "order_agreement",
-        "repeat_agreement",
-        "position_bias",
-        "n_presentations",
-        "reject_reason",
-        "split",
-    ]
-) | {f"p_{letter}" for letter in LETTERS}
-"""Columns of judgments, which therefore no column of the items may be named."""
-
-JUDGMENT_COLUMNS = RESERVED | {"item_id", "neither"}
-"""All columns of a judgments table but the coordinates of its items."""
+from prefgen.schemas import ANSWERS, ITEMS, LETTERS, Type, coordinates
 
 
 def to_rows(
@@ -71,9 +35,9 @@ def to_rows(
         _row(one, request, response, facts) for one, request, response in zip(batch, requests, responses, strict=True)
     ]
     frame = pl.DataFrame(rows, schema=_row_schema(names), orient="row")
-    coordinates = [name for name in asked.items.columns if name not in {"item_id", "prompt", "options", "neither"}]
+    brought = coordinates(asked.items.columns, ITEMS)
     of_persona = asked.personas.select("persona_id", "control", "weight")
-    of_item = asked.items.select("item_id", *coordinates)
+    of_item = asked.items.select("item_id", *brought)
     both = pl.concat(
         [
             of_persona.select(pl.all().gather(pl.Series([one.persona for one in batch], dtype=pl.UInt32))),
@@ -88,7 +52,7 @@ def to_rows(
         *("certainty", "reason", "readout"),
         pl.lit(model).alias("model"),
         *("request_id", "failure", "control", "weight", "neither"),
-        *coordinates,
+        *brought,
         pl.when(status.is_in(["failed", "unparsed", "refusal"])).then(status).alias("reject_reason"),
     )
 
@@ -98,22 +62,12 @@ def p_fields(letters: Sequence[str], extra: Sequence[str]) -> tuple[str, ...]:
     return (*letters, *(name.lower() for name in extra))
 
 
-def _row_schema(names: tuple[str, ...]) -> dict[str, pl.DataType | type[pl.DataType]]:
+def _row_schema(names: tuple[str, ...]) -> dict[str, Type]:
+    """The columns of `_row`."""
     return {
-        "judgment_id": pl.String,
-        "order": pl.String,
-        "repeat": pl.Int64,
-        "choice": pl.String,
-        "slot": pl.String,
-        "status": pl.String,
+        **ANSWERS.types("judgment_id", "order", "repeat", "choice", "slot", "status"),
         "p": pl.Struct(dict.fromkeys(names, pl.Float64)),
-        "p_read": pl.Float64,
-        "certainty": pl.Int64,
-        "reason": pl.String,
-        "readout": pl.String,
-        "request_id": pl.String,
-        "failure": pl.String,
-        "neither": pl.String,
+        **ANSWERS.types("p_read", "certainty", "reason", "readout", "request_id", "failure", "neither"),
     }
 
 

@@ -8,9 +8,7 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
 from prefgen.judging.coordinates import returned, set_apart
-from prefgen.judging.items import PAIR_COLUMNS
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
-from prefgen.judging.presentations import LETTERS
+from prefgen.schemas import JUDGMENTS, LETTERS, PAIRS
 
 PairRule = Literal["chosen_vs_other", "best_vs_worst"]
 
@@ -31,7 +29,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     chosen = preferences(judgments).filter(
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
-    chosen = set_apart(chosen, JUDGMENT_COLUMNS)
+    chosen = set_apart(chosen, JUDGMENTS.names)
     long = _with_others(chosen, items.select("item_id", "options"), letters)
     if rule == "best_vs_worst":
         long = long.filter(pl.col("p_rejected") == pl.col("p_rejected").min().over(KEY)).unique(
@@ -41,7 +39,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
     return long.select(
         (pl.col("persona_id") + "|" + pl.col("item_id") + "|" + pl.col("choice") + pl.col("rejected")).alias("pair_id"),
         *KEY,
-        *returned(chosen, PAIR_COLUMNS),
+        *returned(chosen, PAIRS.names),
         pl.col("choice").alias("chosen"),
         "rejected",
         pl.col("options").list.get(chosen_index).alias("chosen_text"),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from prefgen.schemas import LETTERS
 from prefgen.seeds import unit_for
 
 OrderRule = Literal["balanced", "given", "swapped", "cyclic"]
 
-MAX_OPTIONS = 26
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""Names of options (by place in the item) and of slots (by place on the page)."""
+MAX_OPTIONS = len(LETTERS)
+"""A letter names an option by its place in the item, and a slot by its place on the page."""
 
 
 def place_of(letter: str | None) -> int | None:

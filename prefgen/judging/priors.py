@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.judging.presentations import LETTERS, is_balanced, place_of, shown
+from prefgen.judging.presentations import is_balanced, place_of, shown
 from prefgen.records import LEAST_P
+from prefgen.schemas import LETTERS
 
 
 @dataclass(slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from prefgen.judging.presentations import LETTERS, shown
+from prefgen.judging.presentations import shown
 from prefgen.records import Readout
+from prefgen.schemas import LETTERS
 from prefgen.spec.template import Blank, Sandbox
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from prefgen.judging.presentations import LETTERS, Orders
+from prefgen.judging.presentations import Orders
 from prefgen.judging.prompts import Messages, Page, Prompts
+from prefgen.schemas import LETTERS
 
 ITEM_BLOCK = 20_000
 """Items whose pages are held rendered at once; within a block all of one persona's questions follow each other,

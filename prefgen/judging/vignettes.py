@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefgen.judging.presentations import LETTERS, orders_of, shown
+from prefgen.judging.presentations import orders_of, shown
 from prefgen.judging.prompts import Messages
+from prefgen.schemas import LETTERS
 
 
 def read_back_orders(n_options: int, neither: int | None) -> tuple[str, ...]:

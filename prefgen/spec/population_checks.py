@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefgen.errors import Complaint, one_of
+from prefgen.schemas import PERSONAS
 from prefgen.spec.attribute import share_problem
 from prefgen.spec.document import Key
 from prefgen.spec.template import template_complaints
@@ -14,9 +15,7 @@ from prefgen.spec.template import template_complaints
 if TYPE_CHECKING:
     from prefgen.spec.population import Population
 
-RESERVED = frozenset(
-    {"persona_id", "population", "control", "control_of", "weight", "text", "portrait", "person", "wording"}
-)
+RESERVED = PERSONAS.names - {"reject_reason"}
 """Columns of the personas table that are not attributes."""
 
 

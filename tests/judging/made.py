@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from prefgen.judging.aggregate import measured
-from prefgen.judging.presentations import LETTERS, shown
+from prefgen.judging.presentations import shown
+from prefgen.schemas import LETTERS
 
 Asked = tuple[str, str, str, int, dict[str, float] | None]  # persona, item, order, repeat, p by option
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefgen.judging.aggregate import measured, preferences
-from prefgen.judging.presentations import LETTERS, by_option, orders_of, shown
+from prefgen.judging.presentations import by_option, orders_of, shown
+from prefgen.schemas import LETTERS
 from tests.judging.made import judgments
 
 A, B, C = {"A": 1.0}, {"B": 1.0}, {"C": 1.0}

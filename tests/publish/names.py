@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.publish.exports.columns import TRAINERS, own_columns
 from prefgen.publish.exports.presets import PRESETS
+from prefgen.schemas import JUDGMENTS
 
 _INTERNAL = """_user _persona _prompt _text _pair _before _time _run _place _index _factor _options _sources _neither _k _a _b
 _row _first _group _split _there p_rejected p_tie2 rejected_text n n_all agree_share shots level time user item turn judge option label
@@ -64,4 +64,4 @@ def names() -> list[str]:
     prefixed = [f"item_{name}" for name in sorted(ours)[:30]]
     found = dict.fromkeys([*_INTERNAL.split(), *sorted(ours | TRAINERS), *_SQL.split(), *_ODD, *prefixed, *_PLAIN])
     core = {"item_id", "prompt", "options", "neither"}
-    return [name for name in found if name not in JUDGMENT_COLUMNS | core]
+    return [name for name in found if name not in JUDGMENTS.names | core]

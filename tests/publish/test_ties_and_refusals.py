@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from prefgen.judging.presentations import LETTERS
 from prefgen.publish.card.columns import meaning
 from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.columns import own_columns
@@ -13,6 +12,7 @@ from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.rows import rows_of
 from prefgen.publish.exports.source import source_of
 from prefgen.records import Request
+from prefgen.schemas import LETTERS
 from prefgen.steps import judge, table
 from prefgen.store.table import Table
 from tests.steps.asking import PEOPLE, context

@@ -9,7 +9,7 @@ import yaml
 from prefgen.errors import SpecError
 from prefgen.judging.aggregate import preferences
 from prefgen.judging.items import CORE, taken
-from prefgen.judging.judgments import RESERVED
+from prefgen.schemas import JUDGMENTS
 from prefgen.steps import judge, pair, split, table
 from prefgen.store.table import Table
 from tests.steps.asking import PEOPLE, context
@@ -55,7 +55,7 @@ ODD = [
     "İ",
     "ı",
 ]
-NAMES = sorted({*SQL.split(), *TRAINERS.split(), *INSIDE.split(), *ODD, *RESERVED} - set(CORE))
+NAMES = sorted({*SQL.split(), *TRAINERS.split(), *INSIDE.split(), *ODD, *JUDGMENTS.names} - set(CORE))
 
 
 def items(names: list[str]) -> pl.DataFrame:

@@ -19,10 +19,10 @@ from prefgen.flow.plan import foresee
 from prefgen.flow.run import run
 from prefgen.ids import file_sha256
 from prefgen.judging.leaks import leaked, stem, telltale_words, without
-from prefgen.judging.presentations import LETTERS
 from prefgen.judging.prose import count_sentences, prose
 from prefgen.judging.vignettes import read_back_orders, read_back_slot
 from prefgen.records import Request, Response
+from prefgen.schemas import LETTERS
 from prefgen.screen.console import plan_notes
 from prefgen.spec.pipeline import replaying
 from prefgen.steps import judge

@@ -8,11 +8,12 @@ from itertools import combinations
 import polars as pl
 
 from prefgen.judging.coordinates import returned
-from prefgen.judging.presentations import LETTERS, shown
+from prefgen.judging.presentations import shown
 from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
+from prefgen.schemas import LETTERS
 
 _INDEX = {name: index for index, name in enumerate(LETTERS)}
 

@@ -8,11 +8,11 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY
 from prefgen.judging.coordinates import returned
-from prefgen.judging.presentations import LETTERS
 from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.messages import conversation, question
 from prefgen.publish.exports.presets import Preset
 from prefgen.publish.exports.source import Source
+from prefgen.schemas import LETTERS
 
 
 def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:

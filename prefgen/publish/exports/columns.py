@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.publish.exports.presets import Preset
+from prefgen.schemas import (
+    BATTLES,
+    CANDIDATES,
+    ITEMS,
+    JUDGMENTS,
+    LABELS,
+    PERSONAS,
+    PREFERENCES,
+    TRAINING_PAIRS,
+    Schema,
+)
 
 TRAINERS = frozenset(
     [
@@ -50,29 +60,25 @@ TRAINERS = frozenset(
 )
 """Names that trainers take for their own wherever they stand; no user's column has one of them in a training export."""
 
-_OF_PERSONAS = frozenset(["persona_id", "population", "text", "weight", "control", "control_of", "reject_reason"])
-_OF_ITEMS = frozenset(["item_id", "prompt", "options", "neither", "reject_reason"])
-_OF_BATTLES = frozenset(
-    ["question_id", "judge", "turn", "conversation_a", "conversation_b", "order", "repeat", "judgment_id"]
-)
-_IDS = frozenset(["persona_id", "item_id", "split"])
+
+def schema_of(preset: Preset) -> Schema:
+    """The columns of an export whose meaning is the export's."""
+    labels = LABELS.only(*preset.labels)
+    candidates = CANDIDATES if preset.context != "none" else CANDIDATES.only("persona_id", "item_id", "split", "option")
+    return {
+        "judgment": JUDGMENTS,
+        "preference": PREFERENCES | JUDGMENTS,
+        "pair": labels | TRAINING_PAIRS,
+        "candidate": labels | candidates,
+        "battle": BATTLES,
+        "persona": PERSONAS,
+        "item": ITEMS,
+    }[preset.unit]
 
 
 def own_columns(preset: Preset) -> frozenset[str]:
-    """The columns of an export whose meaning is the export's."""
-    labels = frozenset(preset.labels)
-    texts = frozenset() if preset.context == "none" else {"completion", "prompt"}
-    return {
-        "judgment": JUDGMENT_COLUMNS,
-        "preference": JUDGMENT_COLUMNS,
-        "pair": labels
-        | _IDS
-        | {"prompt", "chosen", "rejected", "condition", "shots", "chosen_option", "rejected_option", "pair_id"},
-        "candidate": labels | _IDS | texts | {"option"},
-        "battle": labels | _OF_BATTLES | {"split"},
-        "persona": _OF_PERSONAS,
-        "item": _OF_ITEMS,
-    }[preset.unit]
+    """Names of the columns of an export whose meaning is the export's."""
+    return schema_of(preset).names
 
 
 def taken_names(preset: Preset) -> frozenset[str]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from prefgen.judging.aggregate import preferences
-from prefgen.judging.presentations import LETTERS
 from prefgen.publish.exports import battle, candidate, pair
 from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.presets import Preset, Unit
 from prefgen.publish.exports.source import Source
 from prefgen.publish.public import public_rows
+from prefgen.schemas import LETTERS
 
 Build = Callable[[Preset, Source], Iterator[pl.DataFrame]]
 

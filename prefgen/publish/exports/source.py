@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from prefgen.judging.coordinates import set_apart
-from prefgen.judging.items import PAIR_COLUMNS
-from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
+from prefgen.schemas import JUDGMENTS, PAIRS
 from prefgen.store.table import Table
 
 _PERSONA = {"persona_id": pl.String, "text": pl.String}
@@ -50,11 +49,11 @@ class Source:
         is_pairs = "judgment_id" not in self.table.schema  # users may have a `pair_id` of their own
         for frame in self.judgments():
             made = frame if is_pairs else pairs(frame, self.items)
-            yield set_apart(_kept(_drawn(made)), PAIR_COLUMNS)
+            yield set_apart(_kept(_drawn(made)), PAIRS.names)
 
     def presentations(self) -> Iterator[pl.DataFrame]:
         """Kept judgments of drawn people; the user's columns are set apart."""
-        return (set_apart(_kept(_drawn(frame)), JUDGMENT_COLUMNS) for frame in self.judgments())
+        return (set_apart(_kept(_drawn(frame)), JUDGMENTS.names) for frame in self.judgments())
 
 
 def source_of(table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True) -> Source:

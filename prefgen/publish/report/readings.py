@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 
 from prefgen.judging.aggregate import preferences
-from prefgen.judging.presentations import LETTERS, shown
+from prefgen.judging.presentations import shown
 from prefgen.publish.public import public_rows
 from prefgen.publish.report.words import Record, decimal, percent
+from prefgen.schemas import ITEMS, LETTERS, coordinates
 from prefgen.seeds import rng_for
 from prefgen.store.finished import finished
 from prefgen.store.folder import RunFolder
@@ -22,8 +23,6 @@ MOST = 60
 _OF_EACH_STATUS = 2
 MOST_CHARS = 12_000
 """Characters of one text; what is longer is cut and says so."""
-
-_CORE = frozenset({"item_id", "prompt", "options", "neither"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ def _reading(answer: Record, rows: pl.DataFrame, item: Record, persona: Record) 
         status=answer["status"],
         dropped=answer["reject_reason"],
         p_choice=decimal(answer["p_choice"]),
-        coordinates={name: str(value) for name, value in item.items() if name not in _CORE and _short(value)},
+        coordinates={name: str(item[name]) for name in coordinates(item, ITEMS) if _short(item[name])},
         model=str(rows["model"][0]) if "model" in rows.columns else "",
     )
 

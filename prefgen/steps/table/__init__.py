@@ -11,7 +11,8 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from prefgen.errors import one_of
 from prefgen.judging.items import notes_on_names
-from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
+from prefgen.judging.presentations import MAX_OPTIONS
+from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.steps.context import Context

@@ -11,7 +11,9 @@ import polars as pl
 
 from prefgen.errors import Complaint, SpecError
 from prefgen.ids import content_id
-from prefgen.judging.presentations import LETTERS, MAX_OPTIONS
+from prefgen.judging.items import CORE
+from prefgen.judging.presentations import MAX_OPTIONS
+from prefgen.schemas import LETTERS
 from prefgen.steps.context import Context
 
 _BETWEEN = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
@@ -39,7 +41,7 @@ def as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
         raise SpecError(*wrong, *error.complaints) from None
     if wrong:
         raise SpecError(*wrong)
-    others = [name for name in rows.columns if name not in ("item_id", "prompt", "options", "neither")]
+    others = [name for name in rows.columns if name not in CORE]
     items = rows.select(prompts, options, neither, *others)
     if ids.is_empty():
         ids = pl.Series("item_id", [content_id("item", row) for row in _hashable(items)], pl.String)

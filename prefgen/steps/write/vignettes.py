@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 
 from prefgen.ids import content_id
 from prefgen.judging.leaks import leaked, telltale_words, without
-from prefgen.judging.presentations import LETTERS
 from prefgen.judging.prompts import Messages
 from prefgen.judging.prose import count_sentences
 from prefgen.judging.vignettes import (
@@ -21,6 +20,7 @@ from prefgen.judging.vignettes import (
     vignette_messages,
 )
 from prefgen.records import Reading
+from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Bound, Context
