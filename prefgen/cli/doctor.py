@@ -7,17 +7,17 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefgen import face
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.screen.console import people, print_json
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, ReplayModel
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.version import __version__
@@ -132,19 +132,23 @@ def _gates(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _model(name: str, model: ModelSpec) -> Finding:
-    what = f"model {name} ({model.engine})"
+    what, look = f"model {name} ({model.engine})", _LOOKS.get(model.engine)
     try:
-        if isinstance(model, EmbeddedModel):
-            from prefgen.engines.weights import check_weights, default_weights
-
-            path = model.gguf or default_weights()
-            check_weights(path)
-            return Finding(what, True, f"{path.name}, {path.stat().st_size / 1e6:,.0f} MB")
-        if isinstance(model, OpenAIModel | BatchModel):
-            return _endpoint(what, model)
-        return Finding(what, model.responses.exists(), f"responses in {model.responses}")
+        return look(what, model) if look is not None else Finding(what, None, "cannot be tried beforehand")
     except PrefgenError as error:
         return Finding(what, False, " ".join(str(error).split()))
+
+
+def _weights(what: str, model: EmbeddedModel) -> Finding:
+    from prefgen.engines.weights import check_weights, default_weights
+
+    path = model.gguf or default_weights()
+    check_weights(path)
+    return Finding(what, True, f"{path.name}, {path.stat().st_size / 1e6:,.0f} MB")
+
+
+def _responses(what: str, model: ReplayModel) -> Finding:
+    return Finding(what, model.responses.exists(), f"responses in {model.responses}")
 
 
 def _speed(name: str, model: ModelSpec) -> Iterator[Finding]:
@@ -239,3 +243,12 @@ def _small_question(model: OpenAIModel) -> Request:
     messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
     sampling = (model.temperature, model.top_p, model.max_tokens or 16, model.seed)
     return Request(model.model, model.identity, messages, "logprobs", ("A", "B"), *sampling)
+
+
+_LOOKS: dict[str, Callable[[str, Any], Finding]] = {
+    "embedded": _weights,
+    "openai": _endpoint,
+    "batch": _endpoint,
+    "replay": _responses,
+}
+"""How a model of each engine is tried."""

@@ -23,12 +23,18 @@ from prefgen.engines.capabilities import Capabilities, ErrorBody
 from prefgen.engines.engine import DeferredError, Meter, RefusedError
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
+from prefgen.engines.store import ResponseStore
 from prefgen.engines.wire import form_of_request, to_payload
 from prefgen.engines.words import discreet, words_in
 from prefgen.errors import EngineError, FileError, NotFinished
 from prefgen.ids import content_id
 from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel
+
+
+def engine_of(spec: BatchModel, store: ResponseStore) -> BatchEngine:
+    """The engine of a model; its batches under way lie beside the store."""
+    return BatchEngine(spec, store.path.parent / "batches")
 
 
 class BatchEngine:

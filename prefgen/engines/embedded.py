@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prefgen.engines.engine import Meter
+from prefgen.engines.store import ResponseStore
 from prefgen.engines.weights import load_server
 from prefgen.records import Request, Response
 from prefgen.spec.models import EmbeddedModel
@@ -22,6 +23,11 @@ from prefgen.spec.models import EmbeddedModel
 _LIKELIEST = 20  # tokens whose log-probability is asked for; nearly always every choice is among them
 _MANY = 1000  # asked for when one is not: 6 ms more
 _LAST_WORDS = 8  # tokens of `max_tokens` that `reason` keeps for its last line
+
+
+def engine_of(spec: EmbeddedModel, _: ResponseStore) -> EmbeddedEngine:
+    """The engine of a model."""
+    return EmbeddedEngine(spec)
 
 
 class EmbeddedEngine:

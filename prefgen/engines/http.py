@@ -15,11 +15,17 @@ from prefgen.engines.engine import Meter, RefusedError
 from prefgen.engines.limiter import ConcurrencyLimiter
 from prefgen.engines.post import HttpClient, TooLongError
 from prefgen.engines.retry import Attempts, PassingError, Policy
+from prefgen.engines.store import ResponseStore
 from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
 _REASON = 60  # letters of why a request is asked again, as a line of the screen has room for
 _LONG_S = 5.0  # a wait of so long is spoken of
+
+
+def engine_of(spec: OpenAIModel, store: ResponseStore) -> OpenAIEngine:
+    """The engine of a model; what its endpoints can do is remembered in the store."""
+    return OpenAIEngine(spec, store.facts)
 
 
 class OpenAIEngine:

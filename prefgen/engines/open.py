@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from prefgen.engines.engine import Engine
 from prefgen.engines.store import ResponseStore
-from prefgen.spec.models import BatchModel, EmbeddedModel, OpenAIModel
+from prefgen.spec.models import ModelSpec
 
 
-def open_engine(spec: EmbeddedModel | OpenAIModel | BatchModel, *, store: ResponseStore) -> Engine:
-    """The engine of a model; what it keeps from run to run (batches under way) lies beside `store`."""
-    if isinstance(spec, EmbeddedModel):
-        from prefgen.engines.embedded import EmbeddedEngine
-
-        return EmbeddedEngine(spec)
-    if isinstance(spec, OpenAIModel):
-        from prefgen.engines.http import OpenAIEngine
-
-        return OpenAIEngine(spec, store.facts)
-    from prefgen.engines.batch import BatchEngine
-
-    return BatchEngine(spec, store.path.parent / "batches")
+def open_engine(spec: ModelSpec, *, store: ResponseStore) -> Engine:
+    """The engine of a model, as `engine_of` of its module makes it; what it keeps from run to run lies beside `store`."""
+    made: Engine = import_module(f"prefgen.engines.{spec.module}").engine_of(spec, store)
+    return made

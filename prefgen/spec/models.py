@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -37,7 +37,12 @@ def _as_json(value: Any) -> Any:
 
 
 class _Model(Spec):
-    """What every engine takes; together with the prompt this is what decides an answer."""
+    """What every engine takes; together with the prompt this is what decides an answer.
+
+    module    of `prefgen/engines/`, with `engine_of`; a model without one is answered by nobody
+    """
+
+    module: ClassVar[str] = ""
 
     model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
     revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
@@ -65,6 +70,8 @@ class _Model(Spec):
 
 class EmbeddedModel(_Model):
     """llama.cpp in this process: no key, no GPU, no network."""
+
+    module: ClassVar[str] = "embedded"
 
     engine: Literal["embedded"]
     model: str = Field("smollm2-135m-instruct", min_length=1, description="Name written into the rows.")
@@ -152,6 +159,8 @@ class _HttpModel(_Model):
 class OpenAIModel(_HttpModel):
     """Any OpenAI-compatible endpoint: hosted APIs, vLLM, llama.cpp server, Ollama."""
 
+    module: ClassVar[str] = "http"
+
     engine: Literal["openai"]
     concurrency: int = Field(64, ge=1, le=4096, description="Most requests in flight; fewer when the server says 429.")
     timeout_s: float = Field(120.0, gt=0, description="Seconds one request may take.")
@@ -167,6 +176,8 @@ class OpenAIModel(_HttpModel):
 
 class BatchModel(_HttpModel):
     """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes."""
+
+    module: ClassVar[str] = "batch"
 
     engine: Literal["batch"]
     batch_size: int = Field(20_000, ge=1, le=50_000, description="Most requests of one batch.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from prefgen.store.files import file_errors, write_aside
 from prefgen.store.folder import RunFolder, read_of_run
 
 if TYPE_CHECKING:
-    from prefgen.publish.report.canvas import Drawing, Print
+    from prefgen.publish.report.canvas import Print
 
 _ALONE = ("flow",)
 """Figures that need no findings of the analyses."""
@@ -66,33 +66,16 @@ def read_findings(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, A
 
 def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> list[Print]:
     """Every figure that the run has something for, in the order of the page."""
-    from prefgen.publish.report import bars, calibrating, charts, drawn, placing, portraits, steady
+    from prefgen.publish.report import calibrating, drawn
     from prefgen.publish.report.canvas import ink, printed
-    from prefgen.publish.report.titles import title_of
+    from prefgen.publish.report.figures import FIGURES
 
-    draw: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Drawing | None]] = {
-        "flow": bars.draw_flow,
-        "position": charts.draw_position,
-        "position_items": bars.draw_position_items,
-        "control": charts.draw_control,
-        "camps": bars.draw_camps,
-        "profiles": portraits.draw_profiles,
-        "pairs": portraits.draw_pairs,
-        "map": placing.draw_map,
-        "nearness": placing.draw_nearness,
-        "shares": charts.draw_shares,
-        "gaps": charts.draw_gaps,
-        "forms": steady.draw_forms,
-        "wordings": steady.draw_wordings,
-        "length": steady.draw_length,
-        "silence": charts.draw_silence,
-    }
     prints = []
     with ink():
-        for key, one in draw.items():
-            drawing = one(manifest, findings) if findings.get("sheet") or key in _ALONE else None
+        for key, (draw, title_of) in FIGURES.items():
+            drawing = draw(manifest, findings) if findings.get("sheet") or key in _ALONE else None
             if drawing is not None:
-                prints.append(printed(key, title_of(key, manifest, findings), drawing))
+                prints.append(printed(key, title_of(manifest, findings), drawing))
         more = (*calibrating.draw_calibrations(findings), *drawn.draw_draws(manifest))
         prints += [printed(key, title, drawing) for key, title, drawing in more]
     return prints

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from prefgen.publish.report.claims import lower, told_apart, upper, widening
 from prefgen.publish.report.headlines import group_change, kept_line, silence_line
-from prefgen.publish.report.steady import forms_title, length_title, wordings_title
 from prefgen.publish.report.words import Record, decimal, interval, percent, short, signed
 
 _FEW = 14
 
 
-def title_of(figure: str, manifest: Record, findings: Record) -> str:
-    """The finding that a figure shows, as its title."""
-    return _TITLES[figure](manifest, findings)
-
-
-def _flow_title(manifest: Record, _: Record) -> str:
+def flow_title(manifest: Record, _: Record) -> str:
     found = kept_line(manifest)
     return found.sentence.removesuffix(".") if found else "Rows from step to step"
 
 
-def _camps_title(_: Record, findings: Record) -> str:
+def camps_title(_: Record, findings: Record) -> str:
     camps = findings["agreement"]["camps"]
     n, total = camps[-1]["personas"], sum(camp["items"] for camp in camps)
     if n <= _FEW:
@@ -32,7 +23,7 @@ def _camps_title(_: Record, findings: Record) -> str:
     return f"Four in five of the {n} personas agree on {percent(many / total)} of items"
 
 
-def _pairs_title(_: Record, findings: Record) -> str:
+def pairs_title(_: Record, findings: Record) -> str:
     pairs = findings["agreement"]["pairs"]
     if len(pairs) == 1:
         return f"{short(pairs[0]['first'])} and {short(pairs[0]['second'])}: divergence {interval(pairs[0]['divergence'], told=decimal)} bits"
@@ -43,7 +34,7 @@ def _pairs_title(_: Record, findings: Record) -> str:
     return f"{short(near['first'])} and {short(near['second'])} answer more alike than {short(far['first'])} and {short(far['second'])}"
 
 
-def _profiles_title(_: Record, findings: Record) -> str:
+def profiles_title(_: Record, findings: Record) -> str:
     levels: dict[str, list[Record]] = {}
     for one in findings["profiles"]:
         if one["control"] is None and one["share"]["value"] is not None:
@@ -62,7 +53,7 @@ def _share_of(one: Record) -> Record:
     return one["share"]  # type: ignore[no-any-return]
 
 
-def _shares_title(_: Record, findings: Record) -> str:
+def shares_title(_: Record, findings: Record) -> str:
     found = findings["shares"]
     ends = told_apart(found["slices"], _share_of)
     if ends is None:
@@ -76,13 +67,13 @@ def _cell(one: Record) -> str:
     return ", ".join(short(name, 22) for name in (one["row"], one["column"]) if name)
 
 
-def _gaps_title(_: Record, findings: Record) -> str:
+def gaps_title(_: Record, findings: Record) -> str:
     found = group_change(findings)
     assert found is not None
     return f"Changing only the {short(found['coordinate'])} changes {interval(found['flips'])} of answers"
 
 
-def _position_title(_: Record, findings: Record) -> str:
+def position_title(_: Record, findings: Record) -> str:
     bias = findings["position_bias"]
     said = (
         f"Position bias is {interval(bias['position_bias'], told=signed)}, where people have {signed(bias['people'])}"
@@ -94,7 +85,7 @@ def _position_title(_: Record, findings: Record) -> str:
     return f"{said}; {_persona(most)} has {interval(most['position_bias'], told=signed)}"
 
 
-def _position_items_title(_: Record, findings: Record) -> str:
+def position_items_title(_: Record, findings: Record) -> str:
     bias = findings["position_bias"]
     named = bias["outlying_items"]
     if not named:
@@ -107,7 +98,7 @@ def _persona(one: Record) -> str:
     return "without a persona" if one["control"] == "none" else short(one["persona_id"])
 
 
-def _control_title(_: Record, findings: Record) -> str:
+def control_title(_: Record, findings: Record) -> str:
     effects = [one for one in findings["controls"] if one["control"] == "none"] or findings["controls"]
     known = [one for one in effects if one["differs"]["value"] is not None]
     if len(known) == 1:
@@ -119,12 +110,12 @@ def _control_title(_: Record, findings: Record) -> str:
     return f"{short(most['persona_id'])} changes {interval(most['differs'])} of answers, {short(least['persona_id'])} {interval(least['differs'])}"
 
 
-def _map_title(_: Record, findings: Record) -> str:
+def map_title(_: Record, findings: Record) -> str:
     both = sum((findings.get("placement") or findings)["map"]["explained"])
     return f"Two directions hold {percent(both)} of what divides the personas"
 
 
-def _nearness_title(_: Record, findings: Record) -> str:
+def nearness_title(_: Record, findings: Record) -> str:
     whole = [
         one for one in findings["placement"]["nearness"] if not one["coordinate"] and one["kappa"]["value"] is not None
     ]
@@ -147,25 +138,6 @@ def _nearness_title(_: Record, findings: Record) -> str:
     )
 
 
-def _silence_title(_: Record, findings: Record) -> str:
+def silence_title(_: Record, findings: Record) -> str:
     found = silence_line(findings)
     return found.sentence.removesuffix(".") if found else "Every judgment chose an option"
-
-
-_TITLES: dict[str, Callable[[Any, Any], str]] = {
-    "flow": _flow_title,
-    "silence": _silence_title,
-    "forms": forms_title,
-    "wordings": wordings_title,
-    "length": length_title,
-    "nearness": _nearness_title,
-    "camps": _camps_title,
-    "pairs": _pairs_title,
-    "profiles": _profiles_title,
-    "shares": _shares_title,
-    "gaps": _gaps_title,
-    "position": _position_title,
-    "position_items": _position_items_title,
-    "control": _control_title,
-    "map": _map_title,
-}
