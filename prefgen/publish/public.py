@@ -121,9 +121,9 @@ def _sentences_of(step: Mapping[str, Any], folder: RunFolder) -> list[str]:
     """Those of a step in which a program speaks of an exchange."""
     notes = [*step.get("notes", ()), *step.get("silence", ()), *step["summary"].get("notes", ())]
     name = step["name"]
-    if step["kind"] != "judge" or not folder.has_table(name) or folder.is_damaged(name):
+    if step["grain"] != "judgments" or not folder.tables.has(name) or folder.tables.is_damaged(name):
         return notes
-    failures = folder.table(name, check=False).scan().select(pl.col("failure").drop_nulls().unique())
+    failures = folder.tables.read(name, check=False).scan().select(pl.col("failure").drop_nulls().unique())
     return notes + failures.collect(engine="streaming")["failure"].to_list()
 
 
