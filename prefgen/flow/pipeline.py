@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from prefgen.judging.candidates import is_candidates
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
@@ -38,10 +39,14 @@ def lighter(pipeline: Pipeline) -> Pipeline:
 
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
-    """What one row of a step's table is: as its kind says, as in the table it reads, or an item."""
+    """What one row of a step's table is: as its kind says, as in the table it reads, or an item or candidate."""
     if spec.grain is None:
         return grains[spec.reads()[0][1]]
-    return "items" if spec.grain == "rows" and {"prompt", "options"} <= set(table.schema) else spec.grain
+    if spec.grain != "rows":
+        return spec.grain
+    if is_candidates(list(table.schema)):
+        return "candidates"
+    return "items" if {"prompt", "options"} <= set(table.schema) else "rows"
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:

@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
+from prefgen.judging.candidates import OF_OPTIONS, of_options
 from prefgen.judging.coordinates import returned, set_apart
 from prefgen.judging.items import PAIR_COLUMNS
 from prefgen.judging.judgments import JUDGMENT_COLUMNS
@@ -24,7 +25,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
                  `best_vs_worst`: one pair, against the option with the smallest probability
 
     Columns: pair_id, persona_id, item_id, the coordinates, chosen, rejected (letters), chosen_text, rejected_text,
-    p_chosen (order-debiased, in [0, 1]), p_margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
+    chosen_<x> and rejected_<x> for every `option_<x>` of the items, p_chosen (order-debiased, in [0, 1]), p_margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
     An option marked `neither` is never chosen nor rejected; controls are there to measure, and make no pairs.
     """
     letters = letters_of(judgments.schema)
@@ -32,7 +33,8 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
     chosen = set_apart(chosen, JUDGMENT_COLUMNS)
-    texts = items.select("item_id", "options")
+    each = of_options(items.schema)
+    texts = items.select("item_id", "options", *(f"{OF_OPTIONS}{name}" for name in each))
     long = (
         chosen.join(texts, on="item_id", how="left", maintain_order="left")
         .with_columns(rejected=pl.lit(letters), p_rejected=pl.concat_list(f"p_{name}" for name in letters))
@@ -60,6 +62,11 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         pl.col("p_choice").alias("p_chosen"),
         (pl.col("p_choice") - pl.col("p_rejected")).alias("p_margin"),
         "weight",
+        *(
+            pl.col(f"{OF_OPTIONS}{name}").list.get(index).alias(f"{side}_{name}")
+            for name in each
+            for side, index in (("chosen", chosen_index), ("rejected", pl.col("_index")))
+        ),
         *(name for name in ("split",) if name in chosen.columns),
     )
 

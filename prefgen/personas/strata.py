@@ -10,7 +10,7 @@ import polars as pl
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Shares
-from prefgen.spec.condition import ConditionError, read_condition
+from prefgen.spec.condition import ConditionError, read_expression
 from prefgen.spec.population import Population
 
 
@@ -49,7 +49,7 @@ def sampling_frame(population: Population, share: Shares, columns: Callable[[], 
 
 def _holds(population: Population, cells: pl.DataFrame) -> Shares:
     try:
-        condition = read_condition(population.keep or "")
+        condition = read_expression(population.keep or "")
         held = condition.holds(cells).cast(pl.Boolean).fill_null(False)
     except (ConditionError, pl.exceptions.PolarsError) as error:
         known = f"write an SQL condition over {', '.join(cells.columns[:12])}"

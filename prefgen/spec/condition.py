@@ -158,18 +158,22 @@ class Condition:
 
         Raises ConditionError where the values of these rows do not allow it (a text that is no number, say).
         """
+        return self.value(rows)
+
+    def value(self, rows: pl.DataFrame) -> pl.Series:
+        """What the expression is in every row; raises as `holds`."""
         return _by_polars(self.text, rows.columns, lambda: rows.with_columns(self.expression.alias("_"))["_"])
 
 
-def read_condition(text: str) -> Condition:
-    """A condition, read; ConditionError for whatever is no expression over columns alone."""
+def read_expression(text: str) -> Condition:
+    """An expression, read; ConditionError for whatever is none over columns alone."""
     called = set(_called(text))
     return Condition(text, _by_polars(text, (), lambda: pl.sql_expr(text)), not called & _OF_ROWS)
 
 
 def condition_over(text: str, schema: pl.Schema) -> Condition:
     """A condition that was tried on rows of these columns: it is true or false there, and no type stands against it."""
-    condition = read_condition(text)
+    condition = read_expression(text)
     kind = condition.holds(_placeholders(schema)).dtype
     if kind != pl.Boolean:
         raise ConditionError(

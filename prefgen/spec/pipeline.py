@@ -15,7 +15,7 @@ from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
 from prefgen.spec.validation import problems_of, validated
 
-Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
+Grain = Literal["rows", "personas", "items", "candidates", "judgments", "pairs"]
 
 
 class StepSpec(Spec):
@@ -57,6 +57,13 @@ class StepSpec(Spec):
     def lighter(self) -> StepSpec:
         """The same step with fewer rows of the same kind, enough to see whether all else is right; itself where it is small."""
         return self
+
+    def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:  # noqa: ARG002
+        """The steps that this one stands for, itself the last: some are short for two.
+
+        above    the steps before it
+        """
+        return {name: self}
 
     def asks(self) -> tuple[tuple[str, str], ...]:
         """(key, name of a model) for every model that this step talks to."""
@@ -130,12 +137,23 @@ class Pipeline(Spec):
     )
     publish: Publish = Field(default_factory=lambda: Publish(), description="Exports and licence.")
     document: Document = Field(exclude=True, description="Where it was read from.")
+    written: dict[str, str] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="The step as written, by the name of one that stands in its place.",
+    )
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     def error(self, step: str, key: Key, problem: str, fix: str) -> SpecError:
         """A complaint about one key of one step."""
-        return self.document.error(("steps", step, *key), problem, fix)
+        return self.document.error(self.at(step, key), problem, fix)
+
+    def at(self, step: str, key: Key) -> Key:
+        """Where a key of a step was written."""
+        if step not in self.written:
+            return ("steps", step, *key)
+        return ("steps", self.written[step], *({"show": "items", "size": "show"}.get(str(one), one) for one in key))
 
 
 KindOf = Callable[[str], "type[StepSpec]"]
@@ -166,7 +184,8 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
             "write `steps:` with one `name: {kind: ...}` a line",
         )
     complaints: list[Complaint] = []
-    data["steps"] = dict(_steps(document, raw_steps, kinds, spec_of, complaints))
+    read = dict(_steps(document, raw_steps, kinds, spec_of, complaints))
+    data["steps"], data["written"] = _unfolded(document, read, complaints)
     data["expect"] = (
         {name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in (data.get("expect") or {}).items()}
         if isinstance(data.get("expect"), dict | None)
@@ -226,6 +245,23 @@ def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of
     return validated(spec, document, raw, at, document.path.parent)
 
 
+def _unfolded(
+    document: Document, read: Mapping[str, StepSpec], complaints: list[Complaint]
+) -> tuple[dict[str, StepSpec], dict[str, str]]:
+    """All steps, and those that are in no file by the name of the one that stands for them."""
+    steps: dict[str, StepSpec] = {}
+    written: dict[str, str] = {}
+    for name, spec in read.items():
+        for part, one in spec.unfolded(name, steps).items():
+            if part != name and part in read:
+                problem, fix = f"it needs a step {part!r}, and there is another", f"give {part!r} another name"
+                complaints.append(document.complaint(("steps", name), problem, fix))
+            steps[part] = one
+            if part != name:
+                written[part] = name
+    return steps, written
+
+
 def _check_names(pipeline: Pipeline) -> None:
     complaints = []
     above: list[str] = []
@@ -243,7 +279,7 @@ def _check_names(pipeline: Pipeline) -> None:
                     f"no step named {read!r}",
                     f"name {one_of(read, above)}" if above else f"write a step {read!r} above it",
                 )
-            complaints.append(pipeline.document.complaint(("steps", name, key), problem, fix))
+            complaints.append(pipeline.document.complaint(pipeline.at(name, (key,)), problem, fix))
         for key, asked in step.asks():
             if asked in pipeline.models:
                 continue

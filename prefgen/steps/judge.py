@@ -10,9 +10,11 @@ from typing import ClassVar, Literal, get_args
 
 import polars as pl
 from jinja2 import TemplateError
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from prefgen.judging.aggregate import measured
+from prefgen.judging.computed import chosen_by
+from prefgen.judging.design import design_of
 from prefgen.judging.items import RETOLD, not_items, taken
 from prefgen.judging.judgments import to_rows
 from prefgen.judging.presentations import OrderRule, Orders, is_balanced, orders_of
@@ -20,12 +22,15 @@ from prefgen.judging.priors import SlotPriors, learnt
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
 from prefgen.judging.tally import Tally
+from prefgen.judging.utility import Utility
 from prefgen.records import Readout, Request
-from prefgen.spec.fields import InputPath
+from prefgen.spec.condition import ConditionError
+from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
-from prefgen.spec.pipeline import Grain
+from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Asked, Context, Forecast
+from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
@@ -57,9 +62,35 @@ class Judge(Step):
     kind: ClassVar[str] = "judge"
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
-    items: str = Field(description="Name of the step with the items.")
+    items: str = Field(description="Name of the step with the items, or with candidates.")
+    within: list[Name] | None = Field(
+        None,
+        description="Of candidates: columns in which those shown together agree, besides the question. See `show`.",
+    )
+    show: int | Literal["all"] | None = Field(
+        None,
+        description="Of candidates: how many are shown together, every such set or `all` at once; 2 where `within` is given.",
+    )
     as_: str = Field(alias="as", description="Name of the step with the personas.")
-    model: str = Field(description="Name of the model that answers, under `models:`.")
+    where: str | None = Field(
+        None,
+        description="SQL over `items.<column>` and `people.<column>`: who is asked about what; everybody about everything.",
+    )
+    per_persona: int | None = Field(None, ge=1, description="At most so many items of each persona, drawn at random.")
+    model: str = Field("", description="Name of the model that answers, under `models:`; or give `utility`.")
+    utility: str | None = Field(
+        None,
+        description="Compute the choice instead: SQL over `people.<column>` and `items.<column>` (of the options: `option_speed` is `items.speed`), "
+        "or `weights`: the sum of a persona's columns times the option's of the same names.",
+    )
+    standardize: bool = Field(
+        False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        description="`utility`: p is the softmax of utility / noise; 0: the best option, and a tie where several are.",
+    )
     orders: Literal["balanced"] | SlotPrior | list[OrderRule] = Field(
         default="balanced",
         description="`balanced` (two orders for two options, k rotations for k), `{prior: SHARE}`, or a list of `given`; `swapped`: "
@@ -99,6 +130,23 @@ class Judge(Step):
             raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
         return value
 
+    @model_validator(mode="after")
+    def _asked_or_computed(self) -> Judge:
+        if bool(self.model) == (self.utility is not None):
+            raise ValueError("who answers? a model, or a utility\nfix: give `model:` or `utility:`, one of them")
+        if self.utility is None and (self.standardize or self.noise):
+            raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
+        return self
+
+    def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
+        """Over candidates, a `show` step goes before it."""
+        del above
+        if self.within is None and self.show is None:
+            return {name: self}
+        shown = f"{name}_shown"
+        sets = Show(show=self.items, within=self.within or ["item_id"], size=self.show or 2)
+        return {shown: sets, name: self.model_copy(update={"items": shown, "within": None, "show": None})}
+
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("items", self.items), ("as", self.as_))
 
@@ -106,11 +154,13 @@ class Judge(Step):
         return (self.template,) if self.template is not None else ()
 
     def asks(self) -> tuple[tuple[str, str], ...]:
-        return (("model", self.model),)
+        return (("model", self.model),) if self.model else ()
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
         asked = _questionnaire(self, tables, context)
+        if self.utility is not None:
+            return (yield from self._compute(asked, context))
         model = context.ask.spec(self.model)
         to_request = partial(_to_request, spec=self, model=model)
         context.ask.send(self.model, map(to_request, asked.presentations()), planned=asked.n_presentations)
@@ -123,6 +173,19 @@ class Judge(Step):
             yield frame
         return tally.summary() | {"example": example}
 
+    def _compute(self, asked: Questionnaire, context: Context) -> Parts:
+        """What a utility makes of the items."""
+        tally = Tally(asked.items)
+        utility = Utility(self.utility or "", self.standardize)
+        try:
+            for frame in chosen_by(utility, asked, noise=self.noise, part_rows=PART_ROWS):
+                made = measured(frame)
+                tally.add(made)
+                yield made
+        except ConditionError as error:
+            raise context.error("utility", error.problem, error.fix) from None
+        return tally.summary()
+
     def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
         """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
         asked = _questionnaire(self, tables, context)
@@ -131,14 +194,16 @@ class Judge(Step):
         pages = _seen(asked, context)
         system_chars = sum(len(text) for system in systems for _, text in system)
         some = [system[0][1] for system in sorted(systems) if system][:8]
-        n_requests = len(systems) * pages.n * self.repeats
+        n_requests = min(len(systems) * pages.n * self.repeats, asked.n_presentations)
         return Forecast(
             rows=asked.n_presentations,
             asked=(
                 Asked(
                     self.model,
                     n_requests,
-                    prompt_chars=(system_chars * pages.n + pages.chars * len(systems)) * self.repeats,
+                    prompt_chars=round(
+                        n_requests * (system_chars / max(len(systems), 1) + pages.chars / max(pages.n, 1))
+                    ),
                     completion_tokens=n_requests * _expected_tokens(self, model),
                     sample=(*some, *pages.some),
                 ),
@@ -241,7 +306,12 @@ def _questionnaire(spec: Judge, tables: Mapping[str, Table], context: Context) -
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
     except (OSError, UnicodeDecodeError, TemplateError) as error:
         raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
-    return Questionnaire(prompts, personas, context.preview(items), _orders(spec, context.seed), spec.repeats)
+    items = context.preview(items)
+    try:
+        design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
+    except ConditionError as error:
+        raise context.error("where", error.problem, error.fix) from None
+    return Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
 
 
 def _orders(spec: Judge, seed: int) -> Orders:

@@ -16,6 +16,7 @@ from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step, Summary
+from prefgen.steps.table.candidates import as_candidates
 from prefgen.steps.table.items import _options as _options
 from prefgen.steps.table.items import as_items
 from prefgen.steps.table.rendering import rendered
@@ -70,7 +71,7 @@ Source = Annotated[
 
 
 class TableStep(Step):
-    """TableStep, and items where they have (or are given) a prompt and options.
+    """Rows, and items where they have (or are given) a prompt and options.
 
     ```yaml
     items: {table: items.jsonl}
@@ -151,6 +152,8 @@ class TableStep(Step):
         if {"prompt", "options"} <= set(rows.columns):
             context.note(*notes_on_names(rows.columns))
             rows = as_items(rows, context)
+        elif {"prompt", "response"} <= set(rows.columns):
+            rows = as_candidates(rows, context)
         yield from rows.iter_slices(PART_ROWS)
         return summary
 
