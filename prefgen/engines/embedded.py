@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from prefgen.engines.engine import Meter
 from prefgen.engines.weights import INSTALL, check_weights, default_weights
 from prefgen.errors import EngineError
@@ -205,6 +207,8 @@ def _complete(
     body = _body(request, max_tokens=max_tokens, begun=begun)
     if grammar is not None:
         body["grammar"] = grammar
+    if request.schema:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": orjson.loads(request.schema)}}
     if likeliest:
         body |= {"logprobs": True, "top_logprobs": likeliest}
     if stop:

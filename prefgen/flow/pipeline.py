@@ -50,14 +50,15 @@ def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
-    """Where a step of a pipeline stands."""
+    """Where a step of a pipeline stands; a limit bites once, at the first step that asks."""
+    above = lineage_of(pipeline, step)
     return Context(
         step=step,
         seed=pipeline.seed,
         ask=ask,
         complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
-        limit=pipeline.limit,
-        lineage=lineage_of(pipeline, step),
+        limit=None if any(pipeline.steps[name].asks() for name in above) else pipeline.limit,
+        lineage=above,
     )
 
 
