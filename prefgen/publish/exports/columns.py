@@ -72,10 +72,11 @@ def own_columns(preset: Preset) -> frozenset[str]:
         "battle": labels | _OF_BATTLES | {"split"},
         "persona": _OF_PERSONAS,
         "item": _OF_ITEMS,
+        "row": frozenset(),
     }[preset.unit]
 
 
 def taken_names(preset: Preset) -> frozenset[str]:
     """Names that a user's column cannot have in an export: the export's own, and where it is trained on the trainers'."""
-    trained_on = preset.unit in ("pair", "candidate") and preset.context != "none"
+    trained_on = preset.unit == "pair" or (preset.unit == "candidate" and "user" not in preset.labels)
     return own_columns(preset) | TRAINERS if trained_on else own_columns(preset)

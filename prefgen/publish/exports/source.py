@@ -12,6 +12,7 @@ from prefgen.judging.items import PAIR_COLUMNS
 from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
+from prefgen.publish.exports.wanted import Wanted
 from prefgen.store.table import Table
 
 _PERSONA = {"persona_id": pl.String, "text": pl.String}
@@ -26,6 +27,7 @@ class Source:
     personas       persona_id, text; every persona of the dataset once, as in its config `personas`
     items          item_id, prompt, options, neither, and `sources` where the items have it, as in the config `items`
     shots          earlier choices beside a row
+    columns        of rows: those that leave; empty for all
     system_role    False where the portrait opens the user's message
     """
 
@@ -35,6 +37,7 @@ class Source:
     seed: int
     shots: int = 4
     system_role: bool = True
+    columns: tuple[str, ...] = ()
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
@@ -52,12 +55,18 @@ class Source:
             made = frame if is_pairs else pairs(frame, self.items)
             yield set_apart(_kept(_drawn(made)), PAIR_COLUMNS)
 
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Kept rows, in the columns that leave."""
+        for frame in self.judgments():
+            kept = _kept(frame)
+            yield kept.select(self.columns) if self.columns else kept.drop("reject_reason", strict=False)
+
     def presentations(self) -> Iterator[pl.DataFrame]:
         """Kept judgments of drawn people; the user's columns are set apart."""
         return (set_apart(_kept(_drawn(frame)), JUDGMENT_COLUMNS) for frame in self.judgments())
 
 
-def source_of(table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True) -> Source:
+def source_of(table: Table, beside: Beside, wanted: Wanted, *, seed: int) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
     return Source(
@@ -65,8 +74,9 @@ def source_of(table: Table, beside: Beside, *, seed: int, shots: int = 4, system
         _columns(beside, "personas", _PERSONA),
         _columns(beside, "items", _ITEM, *sources),
         seed,
-        shots,
-        system_role,
+        wanted.shots,
+        wanted.system_role,
+        wanted.columns,
     )
 
 

@@ -102,7 +102,7 @@ def write_export(
     render: Render | None = None,
 ) -> Config:
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
-    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role)
+    source = source_of(table, together, wanted, seed=seed)
     frames = rows_of(wanted.preset, source)
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)

@@ -55,6 +55,7 @@ class Jobs:
     prompt: Blank
     again: Blank | None
     context: Context
+    prompt_key: str = "prompt"  # where its template was written
 
     @classmethod
     def of(
@@ -70,7 +71,7 @@ class Jobs:
         """Compile the templates; a complaint about one that is none."""
         context: Context = more["context"]
         blanks = {
-            name: _blank(text, name, context)
+            name: _blank(text, more.get("prompt_key", name) if name == "prompt" else name, context)
             for name, text in (("system", system), ("prompt", prompt), ("again", again))
         }
         compiled = blanks["prompt"]
@@ -90,7 +91,7 @@ class Jobs:
             for person in self._writers(number, row):
                 facts = row if person is None else row | {"persona": person}
                 said = self._system(persona(person["text"]) if persona and person else (), facts)
-                messages = (*said, ("user", self.filled(self.prompt, facts, "prompt").strip()))
+                messages = (*said, ("user", self.filled(self.prompt, facts, self.prompt_key).strip()))
                 of = partial(Job, row, None if person is None else person["persona_id"], messages=messages, jobs=self)
                 yield from (of(model=model, repeat=repeat) for model in self.models for repeat in range(self.repeats))
 

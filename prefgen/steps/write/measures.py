@@ -46,7 +46,7 @@ class Measure(Part):
 
     def of_rows(self, rows: pl.DataFrame) -> pl.Series:
         """The number of every row; null where a text is."""
-        values = [self._of(row) for row in rows.select(dict.fromkeys(self.columns)).iter_rows(named=True)]
+        values = [self._of(row) for row in rows.select(list(dict.fromkeys(self.columns))).iter_rows(named=True)]
         return pl.Series(values, dtype=pl.Float64 if self.overlap else pl.Int64)
 
     def _of(self, row: dict[str, Any]) -> float | None:

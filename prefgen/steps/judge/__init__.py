@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,6 +61,15 @@ class Judge(Step):
     """
 
     kind: ClassVar[str] = "judge"
+    presets: ClassVar[tuple[str, ...]] = ("pick", "score")
+
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:
+        """Scales without slots are another step: `score`, `grade` and `check`."""
+        if said in ("score", "grade", "check"):
+            found: type[StepSpec] = importlib.import_module(f"{__name__}.rate").Rate
+            return found
+        return cls
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
     items: str = Field(description="Name of the step with the items, or with candidates.")
