@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from prefgen.judging.candidates import is_candidates
 from prefgen.spec.pipeline import Pipeline, StepSpec, load_pipeline
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
@@ -44,6 +43,8 @@ def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
         return grains[spec.reads()[0][1]]
     if spec.grain != "rows":
         return spec.grain
+    from prefgen.judging.candidates import is_candidates
+
     if is_candidates(list(table.schema)):
         return "candidates"
     return "items" if {"prompt", "options"} <= set(table.schema) else "rows"

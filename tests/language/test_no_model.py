@@ -218,7 +218,7 @@ def test_pairs_by_a_rule_are_all_that_keep_it(whole: Run, take: object, expected
             {"judge": "pick", "items": "answers", "show": 2, "as": "users", "utility": "people.r1 * items.nothing"},
             "items.nothing",
         ),
-        ({"judge": "pick", "items": "answers", "show": 2, "as": "users"}, "who answers"),
+        ({"judge": "pick", "items": "answers", "show": 2, "as": "users"}, "steps.x.model: missing"),
     ],
 )
 def test_what_cannot_be_made_is_told_before_anything_is_asked(whole: Run, step: dict[str, object], words: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,7 +12,6 @@ from prefgen.judging.items import PAIR_COLUMNS
 from prefgen.judging.judgments import JUDGMENT_COLUMNS
 from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
-from prefgen.publish.exports.wanted import Wanted
 from prefgen.store.table import Table
 
 _PERSONA = {"persona_id": pl.String, "text": pl.String}
@@ -66,7 +65,9 @@ class Source:
         return (set_apart(_kept(_drawn(frame)), JUDGMENT_COLUMNS) for frame in self.judgments())
 
 
-def source_of(table: Table, beside: Beside, wanted: Wanted, *, seed: int) -> Source:
+def source_of(
+    table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True, columns: Sequence[str] = ()
+) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
     return Source(
@@ -74,9 +75,9 @@ def source_of(table: Table, beside: Beside, wanted: Wanted, *, seed: int) -> Sou
         _columns(beside, "personas", _PERSONA),
         _columns(beside, "items", _ITEM, *sources),
         seed,
-        wanted.shots,
-        wanted.system_role,
-        wanted.columns,
+        shots,
+        system_role,
+        tuple(columns),
     )
 
 

@@ -102,12 +102,24 @@ def write_export(
     render: Render | None = None,
 ) -> Config:
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
-    source = source_of(table, together, wanted, seed=seed)
+    leaving = _columns(wanted, table)
+    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role, columns=leaving)
     frames = rows_of(wanted.preset, source)
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)
     schema, shards = _written(frames, folder, shard_bytes)
     return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards)
+
+
+_OF_ROWS = ("candidate_id", "persona_id", "item_id", "user", "item", "prompt", "response", "time", "split")
+"""What an export of labelled rows has besides its labels, of these what the rows have."""
+
+
+def _columns(wanted: Wanted, table: Table) -> tuple[str, ...]:
+    """The columns that leave of an export of rows; none named for all."""
+    if wanted.columns or not wanted.labels:
+        return (*wanted.columns, *(name for name in wanted.labels if name not in wanted.columns))
+    return (*(name for name in _OF_ROWS if name in table.schema and name not in wanted.labels), *wanted.labels)
 
 
 def write_beside(what: str, together: Beside, folder: Path, shard_bytes: int) -> Config:

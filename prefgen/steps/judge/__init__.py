@@ -11,7 +11,8 @@ from typing import ClassVar, Literal, get_args
 
 import polars as pl
 from jinja2 import TemplateError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from prefgen.judging.aggregate import measured
 from prefgen.judging.computed import chosen_by
@@ -87,11 +88,13 @@ class Judge(Step):
         description="SQL over `items.<column>` and `people.<column>`: who is asked about what; everybody about everything.",
     )
     per_persona: int | None = Field(None, ge=1, description="At most so many items of each persona, drawn at random.")
-    model: str = Field("", description="Name of the model that answers, under `models:`; or give `utility`.")
     utility: str | None = Field(
         None,
         description="Compute the choice instead: SQL over `people.<column>` and `items.<column>` (of the options: `option_speed` is `items.speed`), "
         "or `weights`: the sum of a persona's columns times the option's of the same names.",
+    )
+    model: str = Field(
+        "", validate_default=True, description="Name of the model that answers, under `models:`; or give `utility`."
     )
     standardize: bool = Field(
         False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
@@ -140,10 +143,17 @@ class Judge(Step):
             raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
         return value
 
+    @field_validator("model")
+    @classmethod
+    def _asked_or_computed(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("utility") is None:
+            raise PydanticKnownError("missing")
+        if value and info.data.get("utility") is not None:
+            raise ValueError("the choice is computed, and no model is asked\nfix: leave `model` or `utility` out")
+        return value
+
     @model_validator(mode="after")
-    def _asked_or_computed(self) -> Judge:
-        if bool(self.model) == (self.utility is not None):
-            raise ValueError("who answers? a model, or a utility\nfix: give `model:` or `utility:`, one of them")
+    def _of_utility(self) -> Judge:
         if self.utility is None and (self.standardize or self.noise):
             raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
         return self

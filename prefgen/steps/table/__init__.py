@@ -195,8 +195,8 @@ def _source(spec: TableStep, tables: Mapping[str, Table], context: Context) -> t
         return _of_steps(spec, [tables[name] for name in spec.steps], context), {}
     if isinstance(spec.table, FromHub):
         return _from_hub(spec.table)
-    rows = [row for row in spec.table if isinstance(row, dict)]
-    return frame_of(rows, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
+    written = [row for row in spec.table if isinstance(row, dict)]
+    return frame_of(written, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
 
 
 def _of_steps(spec: TableStep, tables: Sequence[Table], context: Context) -> pl.DataFrame:

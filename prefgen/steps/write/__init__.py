@@ -5,6 +5,7 @@ What is written and how it is checked is a preset: a module in this folder with 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from abc import abstractmethod
 from collections import Counter
@@ -16,6 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from prefgen.dialogues import Call, Dialogue, replayed
+from prefgen.errors import one_of
 from prefgen.judging.prompts import MAX_TOKENS, Messages, as_sent
 from prefgen.judging.prose import Prose, prose
 from prefgen.judging.readout import read
@@ -113,6 +115,11 @@ class Write(Step):
     def preset(cls, said: object) -> type[StepSpec]:
         """The spec class of the preset named `said`."""
         if said not in PRESETS:
+            near = difflib.get_close_matches(str(said), PRESETS, n=1, cutoff=0.75)
+            if near:
+                raise ValueError(
+                    f"{said!r} is no preset\nfix: use {one_of(str(said), PRESETS)}, or write `{{{said}: text}}` for a column of that name"
+                )
             return importlib.import_module(f"{__name__}.free").Free  # type: ignore[no-any-return]
         found: type[Write] = getattr(importlib.import_module(f"{__name__}.{said}"), str(said).capitalize())
         return found
