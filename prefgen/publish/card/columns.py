@@ -93,7 +93,7 @@ _OPTION = re.compile(r"^p_([A-Z])$")
 def meaning(preset: str, column: str) -> str:
     """One line about a column of an export; one that the export does not make itself is the user's, whatever its name."""
     if PRESETS[preset].unit == "row":
-        return _OF_PRESET.get((preset, column)) or _MEANINGS.get(column, "column of the step that made the rows")
+        return _OF_PRESET.get((preset, column)) or _MEANINGS.get(column, "carried over from the rows of the step")
     if column not in own_columns(PRESETS[preset]):
         if preset == "personas":
             return "attribute of the population"
