@@ -67,7 +67,8 @@ class Free(Step):
     )
     system: str | None = Field(None, description="Template of the system message; with `as` it follows the portrait.")
     prompt: str = Field(
-        description="Template of what is asked, over the columns of the row, and `persona` where there is one."
+        "{{ prompt }}",
+        description="Template of what is asked, over the columns of the row, and `persona` where there is one.",
     )
     count: int | None = Field(None, ge=1, le=1000, description="Rows asked for, of a list.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings.")

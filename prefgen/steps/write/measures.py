@@ -62,8 +62,21 @@ class Measure(Part):
         other = row[self.with_ or ""]
         if other is None:
             return None
-        one, two = ({word.casefold() for word in _WORD.findall(said)} for said in (text, other))
-        return len(one & two) / len(one | two) if one | two else 0.0
+        return shared(words_of(text), words_of(other))
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The different words of a text, whatever their case."""
+    return frozenset(word.casefold() for word in _WORD.findall(text))
+
+
+def shared(one: frozenset[str], other: frozenset[str]) -> float:
+    """Share of the words of two texts that stand in both, in [0, 1] (the Jaccard index).
+
+    >>> shared(words_of("Tea, please."), words_of("tea"))
+    0.5
+    """
+    return len(one & other) / len(one | other) if one | other else 0.0
 
 
 def _values(said: Any) -> list[str]:
