@@ -71,7 +71,8 @@ class Keep(Step):
             raise context.error("where", "no condition", 'write e.g. where: "order_agreement", or `apart:`')
         if self.apart is not None:
             marked = pl.concat(list(self._by_conditions(table, context)))
-            yield from _apart(marked, self.apart, context).iter_slices(PART_ROWS)
+            made = _apart(marked, self.apart, context)
+            yield from made.iter_slices(PART_ROWS) if made.height else [made]
             return None
         yield from self._by_conditions(table, context)
         return None

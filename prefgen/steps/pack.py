@@ -96,7 +96,7 @@ class Pack(Step):
                 rows = rows.filter(condition_over(self.where, rows.schema).holds(rows).fill_null(value=False))
             except ConditionError as error:
                 raise context.error("where", error.problem, error.fix) from None
-        return rows.sort(self.order, maintain_order=True) if self.order else rows
+        return rows.sort(self.order, maintain_order=True, nulls_last=True) if self.order else rows
 
     def _of(
         self, row: Mapping[str, Any], groups: Mapping[tuple[Any, ...], _Group], context: Context
