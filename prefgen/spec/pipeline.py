@@ -93,7 +93,8 @@ class Publish(Spec):
     exports: list[Name | dict[Name, Any]] = Field(
         default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
         description="Names of exports, or {export: {...}} with `from` (a step), `name` (of its config; needed for the second of one export), "
-        "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role).",
+        "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role), `context` (none or profile), "
+        "`weighted` (resample: rows of `train` drawn by weight, for trainers that read none), `labels` and `columns` (of rows, attr and ordinal).",
     )
     judgments: Name | None = Field(
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from prefgen.errors import PrefgenError, SpecError, one_of
 from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Context, Preset
@@ -16,7 +16,7 @@ from prefgen.store.finished import Lineage
 Complain = Callable[[Key, str, str], PrefgenError]
 """Makes the error for a key below an export: key, problem, fix."""
 
-_OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns")
+_OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted")
 _ROW_EXPORTS = ("rows", "attr", "ordinal")
 
 
@@ -30,6 +30,7 @@ class Wanted:
     shots          earlier choices of the persona beside each row of `fewshot`
     system_role    False where the portrait opens the user's message, for templates without a system role
     context        what a row says of its persona, where that is not as the preset has it
+    weighted       whether weights stand in a column, or rows are drawn by them
     labels         columns with the labels, of `attr` and `ordinal`
     columns        the columns that leave, of `rows`, `attr` and `ordinal`; empty for those that the preset has
     """
@@ -40,6 +41,7 @@ class Wanted:
     shots: int = 4
     system_role: bool = True
     context: Context | None = None
+    weighted: Literal["column", "resample"] = "column"
     labels: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
 
@@ -108,7 +110,18 @@ def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wan
     labels, columns = (_names(preset, key, options.get(key), complain) for key in ("labels", "columns"))
     if preset in ("attr", "ordinal") and not labels:
         raise complain((preset, "labels"), "no labels", "name the columns with the labels, e.g. labels: [quality]")
-    return Wanted(str(name), preset, step, shots, system_role, context, labels, columns)
+    weighted = _weighted(preset, options.get("weighted", "column"), complain)
+    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns)
+
+
+def _weighted(preset: str, said: Any, complain: Complain) -> Literal["column", "resample"]:
+    if said not in ("column", "resample") or (said == "resample" and "weight" not in PRESETS[preset].labels):
+        weighted = ", ".join(name for name, one in PRESETS.items() if "weight" in one.labels)
+        raise complain(
+            (preset, "weighted"), f"{said!r} is not understood", f"write column or resample, for one of {weighted}"
+        )
+    found: Literal["column", "resample"] = said
+    return found
 
 
 def _context(preset: str, said: Any, complain: Complain) -> Context | None:
