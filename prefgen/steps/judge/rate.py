@@ -18,13 +18,14 @@ from prefgen.records import Readout, Request
 from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
-from prefgen.steps.context import Asked, Context, Forecast
+from prefgen.steps.context import Asked, Bound, Context, Forecast
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.joined import joined
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32
+_EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
 _YES_NO = ("no", "yes")
 
@@ -102,7 +103,7 @@ class Rate(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows with their ratings, in order."""
         jobs = self._jobs(tables, context)
-        self._check_columns(jobs.rows, context)
+        self._check_columns(jobs.rows.schema, context)
         ask = _Asking(self, context.ask.spec(self.model))
         requests = (request for job in jobs for request in ask.requests(job))
         context.ask.send(self.model, requests, planned=jobs.n * len(self.criteria) * self.repeats)
@@ -119,15 +120,15 @@ class Rate(Step):
         return {"statuses": dict(sorted(statuses.items()))}
 
     def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
-        """Every rating once, whatever its row."""
+        """Every rating once, whatever its row; of very many rows some are rendered."""
         jobs = self._jobs(tables, context)
-        self._check_columns(jobs.rows, context)
-        model = context.ask.spec(self.model)
-        ask = _Asking(self, model)
+        self._check_columns(jobs.rows.schema, context)
+        some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
+        ask = _Asking(self, context.ask.spec(self.model))
         seen: set[int] = set()
         chars, sample, rows = 0, [], []
-        each = max(1, jobs.n // _SAMPLE)
-        for number, job in enumerate(jobs):
+        each = max(1, some.n // _SAMPLE)
+        for number, job in enumerate(some):
             for request in ask.requests(job):
                 name = hash((request.messages, request.repeat))
                 if name not in seen:
@@ -137,21 +138,30 @@ class Rate(Step):
                         sample.append(request.messages[0][1])
             rows.append(job.row | {"persona_id": job.persona or job.row.get("persona_id")})
         empty = pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
-        asked = Asked(self.model, len(seen), chars, 2 * len(seen), tuple(sample[:_SAMPLE]))
-        return Forecast(rows=jobs.n, asked=(asked,), empty=empty, usable="at most")
+        scale = jobs.n / max(1, some.n)
+        n = round(len(seen) * scale)
+        asked = Asked(self.model, n, round(chars * scale), 2 * n, tuple(sample[:_SAMPLE]))
+        bound: Bound = "exact" if some.n == jobs.n else "at most"
+        return Forecast(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
-        rows = joined([tables[name] for key, name in self.reads() if key == "items"], None, context, key="items")
+        rows = joined(
+            [tables[name] for key, name in self.reads() if key == "items"],
+            None,
+            context,
+            key="items",
+            most=context.limit,
+        )
         people = tables[self.as_].read() if self.as_ is not None else None
         if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
             raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
-        if self.page == _PAGE and "response" not in rows.columns:
-            found = ", ".join(rows.columns)
+        if self.page == _PAGE and "response" not in rows.schema:
+            found = ", ".join(rows.schema)
             raise context.error(
                 "items", f"its rows have no `response`, only {found}", "write a `page:` over these columns"
             )
         return Jobs.of(
-            rows if context.limit is None else rows.head(context.limit),
+            rows,
             people,
             models=[self.model],
             repeats=1,
@@ -162,9 +172,9 @@ class Rate(Step):
             prompt_key="page",
         )
 
-    def _check_columns(self, rows: pl.DataFrame, context: Context) -> None:
+    def _check_columns(self, rows: pl.Schema, context: Context) -> None:
         made = [name for criterion in self.criteria for name in self._made(criterion)]
-        taken = [name for name in made if name in rows.columns]
+        taken = [name for name in made if name in rows]
         if taken:
             fix = "name the criterion otherwise"
             raise context.error("criteria", f"the rows have a column {taken[0]!r} already", fix)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from prefgen.dialogues import Call, Dialogue, replayed
@@ -20,12 +19,13 @@ from prefgen.spec.reply import Reply, reply_of
 from prefgen.steps.context import Asked, Context, Forecast
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs
-from prefgen.steps.write.joined import joined
+from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.outcome import Outcome, Written, heard
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
+_EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
 
 
@@ -140,33 +140,19 @@ class Free(Step):
         return {"statuses": dict(sorted(statuses.items()))}
 
     def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
-        """One try for every row, as if everything passed."""
+        """One try for every row, as if everything passed; of very many rows some are rendered."""
         jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
         per_row = (self.count or 1) if self.reply.many else 1
-        chars: Counter[str] = Counter()
-        different: dict[str, set[int]] = {name: set() for name in self.models}
-        sample: list[str] = []
-        placeholders: list[tuple[Job, Written]] = []
-        for number, job in enumerate(jobs):
-            name = hash((job.messages, job.repeat))
-            if name not in different[job.model]:
-                different[job.model].add(name)
-                chars[job.model] += sum(len(text) for _, text in job.messages)
-                if number % max(1, jobs.n // _SAMPLE) == 0:
-                    sample.append(job.messages[-1][1])
-            placeholders.append((job, outcome.placeholder(job, number, per_row)))
         tokens = min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
-        asked = tuple(
-            Asked(name, len(different[name]), chars[name], len(different[name]) * tokens, tuple(sample[:_SAMPLE]))
-            for name in self.models
-        )
-        empty = outcome.rows(placeholders)
+        some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
+        asked, n_some = tuple(_asked(some, self.models, tokens, jobs.n / max(1, some.n))), some.n
+        few = outcome.placeholders(some, per_row)
         return Forecast(
-            rows=empty.height,
+            rows=jobs.n * per_row,
             asked=asked,
-            empty=empty.with_columns(pl.lit(None, dtype=pl.String).alias("reject_reason")),
+            empty=few,
             notes=tuple(self._notes(context)),
-            bound="exact" if self.tries == 1 else "unknown",
+            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n else "at most",
             usable="at most" if not self.reply.many or self.count else "unknown",
         )
 
@@ -179,12 +165,12 @@ class Free(Step):
             yield "counted as one row a reply: `count` says how many are asked for"
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
-        rows = joined([tables[name] for key, name in self.reads() if key == "for"], self.match, context)
+        rows = self._rows(tables, context)
         people = tables[self.as_].read() if self.as_ is not None else None
         if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
             raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
         return Jobs.of(
-            rows if context.limit is None else rows.head(context.limit),
+            rows,
             people,
             models=self.models,
             repeats=self.repeats,
@@ -195,9 +181,32 @@ class Free(Step):
             context=context,
         )
 
+    def _rows(self, tables: Mapping[str, Table], context: Context) -> Joined:
+        named = [tables[name] for key, name in self.reads() if key == "for"]
+        return joined(named, self.match, context, most=context.limit)
+
     def _outcome(self, tables: Mapping[str, Table], context: Context) -> Outcome:
-        rows = joined([tables[name] for key, name in self.reads() if key == "for"], self.match, context)
+        rows = self._rows(tables, context)
         return Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=self.as_ is not None)
+
+
+def _asked(jobs: Jobs, models: Sequence[str], tokens: int, scale: float) -> Iterator[Asked]:
+    """What each model is asked: different requests, as `scale` times as many jobs would have them."""
+    chars: Counter[str] = Counter()
+    different: dict[str, set[int]] = {name: set() for name in models}
+    sample: list[str] = []
+    each = max(1, jobs.n // _SAMPLE)
+    for number, job in enumerate(jobs):
+        name = hash((job.messages, job.repeat))
+        if name in different[job.model]:
+            continue
+        different[job.model].add(name)
+        chars[job.model] += sum(len(text) for _, text in job.messages)
+        if number % each == 0:
+            sample.append(job.messages[-1][1])
+    for model, found in different.items():
+        n = round(len(found) * scale)
+        yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
 
 
 def _written(step: Free, job: Job, outcome: Outcome, model: ModelSpec) -> Dialogue[tuple[Job, Written]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from prefgen.judging.prompts import Messages, Prompts
 from prefgen.seeds import rng_for
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
+from prefgen.steps.write.joined import Joined
 
 _MOST_SHOWN = 20  # columns named in a complaint
 
@@ -46,7 +47,7 @@ class Job:
 class Jobs:
     """All of them, made as they are asked for."""
 
-    rows: pl.DataFrame
+    rows: Joined
     people: pl.DataFrame | None
     models: Sequence[str]
     repeats: int
@@ -60,7 +61,7 @@ class Jobs:
     @classmethod
     def of(
         cls,
-        rows: pl.DataFrame,
+        rows: Joined,
         people: pl.DataFrame | None,
         *,
         system: str | None,
@@ -83,7 +84,12 @@ class Jobs:
     @property
     def n(self) -> int:
         """How many there are."""
-        return sum(len(self._writers(number, row)) for number, row in self._rows()) * len(self.models) * self.repeats
+        each = len(self.models) * self.repeats
+        if self.people is None:
+            return self.rows.n_rows * each
+        if "persona_id" not in self.rows.schema:
+            return self.rows.n_rows * min(self.per_row or self.people.height, self.people.height) * each
+        return sum(len(self._writers(number, row)) for number, row in self._rows()) * each
 
     def __iter__(self) -> Iterator[Job]:
         persona = Prompts.load(readout="text", extra=()).system if self.people is not None else None
@@ -95,8 +101,13 @@ class Jobs:
                 of = partial(Job, row, None if person is None else person["persona_id"], messages=messages, jobs=self)
                 yield from (of(model=model, repeat=repeat) for model in self.models for repeat in range(self.repeats))
 
+    def some(self, about: int) -> Jobs:
+        """The jobs of some of the rows, evenly from all; as many rows as make about so many jobs."""
+        per_row = max(1, self.n // max(1, self.rows.n_rows))
+        return replace(self, rows=self.rows.some(max(1, about // per_row)))
+
     def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        return enumerate(self.rows.iter_rows(named=True))
+        return enumerate(row for frame in self.rows.frames() for row in frame.iter_rows(named=True))
 
     def _system(self, portrait: Messages, facts: dict[str, Any]) -> Messages:
         """The system message: who writes, and what else is said of it."""

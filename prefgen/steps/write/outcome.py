@@ -15,7 +15,7 @@ from prefgen.records import Response
 from prefgen.spec.condition import Condition, ConditionError, condition_over
 from prefgen.spec.reply import Choice, Fields, Many, Plain, Range, Reply, ReplyError, Type
 from prefgen.steps.context import Context
-from prefgen.steps.write.jobs import Job
+from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.measures import Measure
 from prefgen.thoughts import answer_of
 
@@ -106,13 +106,19 @@ class Outcome:
         gone = {"request_id", "repeat", "candidate_id"} | ({"item_id"} if "prompt" in self.reply.columns else set())
         return {name: f"{name}_before" if name in own else name for name in self.source if name not in gone}
 
-    def placeholder(self, job: Job, number: int, rows: int) -> Written:
-        """What a plan takes a reply for: rows of the declared type, all different."""
+    def placeholders(self, jobs: Jobs, rows: int) -> pl.DataFrame:
+        """What a plan takes the table for: rows of the declared types, all different and none dropped.
+
+        rows    of every reply
+        """
+        told = [(job, self._placeholder(number, rows)) for number, job in enumerate(jobs)]
+        return self._as_table(told).with_columns(pl.lit(None, dtype=pl.String).alias("reject_reason"))
+
+    def _placeholder(self, number: int, rows: int) -> Written:
         told = [
             {name: _placeholder(kind, f"{number}.{place}") for name, kind in self.reply.fields.types}
             for place in range(rows)
         ]
-        del job
         return Written(told, request_id=f"{self.step}-{number}")
 
     def checked(self, job: Job, written: Written) -> Written:
@@ -124,6 +130,9 @@ class Outcome:
 
     def rows(self, written: Sequence[tuple[Job, Written]]) -> pl.DataFrame:
         """The table's rows of some replies, in order; a reply that could not be read is one row with nulls and its reason."""
+        return self._dropped(self._as_table(written))
+
+    def _as_table(self, written: Sequence[tuple[Job, Written]]) -> pl.DataFrame:
         told: list[dict[str, Any]] = []
         for job, one in written:
             before = {new: job.row[name] for name, new in self.kept.items()}
@@ -133,7 +142,7 @@ class Outcome:
         schema = {**self.schema, "reject_reason": pl.String()}
         frame = pl.DataFrame(told, schema=schema, orient="row")
         frame = frame.with_columns(measure.of_rows(frame).alias(name) for name, measure in self.measures.items())
-        return _named(self._dropped(frame), self.step)
+        return _named(frame, self.step)
 
     def _own(self, job: Job, written: Written, place: int) -> dict[str, Any]:
         return {
