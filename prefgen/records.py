@@ -37,6 +37,7 @@ class Request:
     max_tokens: int = 16
     seed: int | None = None
     repeat: int = 0  # 0-based
+    schema: str = ""  # of prose that is to be JSON: a JSON schema, as JSON with sorted keys
     _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property

@@ -39,6 +39,7 @@ def test_every_field_is_part_of_the_id():
         "max_tokens": 17,
         "seed": 1,
         "repeat": 1,
+        "schema": "{}",
     }
     assert set(others) == {each.name for each in fields(Request) if each.init}
     ids = {replace(ASKED, **{name: value}).request_id for name, value in others.items()}

@@ -98,10 +98,10 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
     """
     columns = alpha_columns(counts)
     paired = counts.sum(axis=1) >= 2
-    asked = int((units.sum(paired.astype(np.int64)) > 0).sum())
+    answered = units.sum(paired.astype(np.int64)) > 0
     total = columns.sum(axis=0)
     if np.isnan(krippendorff_alpha(total)):
-        return Estimate(None, None, None, asked)
+        return Estimate(None, None, None, int(answered.sum()))
     by_unit = units.sum(columns)
     apart = alpha_parts(columns, total)
 
@@ -112,9 +112,7 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
             return None
         return _jackknife(without, float(krippendorff_alpha(total)))
 
-    variance = variance_of(
-        units.sum(apart), units.crossing, asked=units.sum(paired.astype(np.int64)) > 0, by_level=over_levels
-    )
+    variance = variance_of(units.sum(apart), units.crossing, asked=answered, by_level=over_levels)
     patterns, seen = _patterns(counts[paired])
     fixed, prior = _alpha_prior(counts[paired])
     found = from_patterns(
@@ -124,7 +122,7 @@ def estimate_alpha(counts: NDArray[np.int64], units: Units, *, rng: np.random.Ge
         krippendorff_alpha,
         rng=rng,
         draws=draws,
-        units=asked,
+        units=int(answered.sum()),
         bias=variance.bias,
         shrink=shrinkage(_of_items(apart[paired]), variance),
     )

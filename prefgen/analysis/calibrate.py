@@ -142,8 +142,7 @@ def calibrate(
     draws = Draws.of(answers, panels, questions, seed)
     cells, frame = _compared(questions, draws)
     people = personas.filter(pl.col("control").is_null())
-    weights = raked_weights(people, survey, by=by, weight=weight)
-    rng = rng_for(seed, "calibrate", "questions")
+    weights, rng = raked_weights(people, survey, by=by, weight=weight), rng_for(seed, "calibrate", "questions")
     return Calibration(
         cells=frame,
         summary=_summary(frame, cells),

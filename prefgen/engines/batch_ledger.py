@@ -14,7 +14,7 @@ import orjson
 from prefgen.errors import FileError, first_words
 from prefgen.ids import file_sha256
 from prefgen.store.fitting import ANY, Within, misfit
-from prefgen.store.shape import SEAL, sealed
+from prefgen.store.seal import SEAL, sealed
 
 What = Literal["rows", "ids", "output", "errors"]
 State = Literal["written", "uploaded", "submitted", "done", "rejected"]

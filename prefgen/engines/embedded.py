@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.weights import load_server
@@ -208,6 +210,8 @@ def _complete(
     body = _body(request, max_tokens=max_tokens, begun=begun)
     if grammar is not None:
         body["grammar"] = grammar
+    if request.schema:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": orjson.loads(request.schema)}}
     if likeliest:
         body |= {"logprobs": True, "top_logprobs": likeliest}
     if stop:

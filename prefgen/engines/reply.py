@@ -155,10 +155,10 @@ def _response(request: Request, request_id: str, said: _Said, form: Form, usage:
     likely = _likely(said, text, form) if form.logprobs else None
     if likely is None:
         form = form.without_logprobs()
-    if form.hold == "json_schema":
+    if form.hold == "json_schema" and not request.schema:
         plain = _plain(text, request.readout)
         text, form = (text, form.held_not()) if plain is None else (plain, form)
-    elif form.hold != "none" and not _keeps_to(text, request.choices):
+    elif form.hold != "none" and not request.schema and not _keeps_to(text, request.choices):
         form = form.held_not()
     return Response(
         request_id,

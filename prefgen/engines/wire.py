@@ -93,7 +93,12 @@ def to_payload(
         payload["logprobs"] = True
         payload["top_logprobs"] = form.logprobs
     if form.hold != "none":
-        payload.update(_held(form.hold, request.readout, request.choices, form.begun))
+        held = (
+            _held_to(request.schema)
+            if request.schema
+            else _held(form.hold, request.readout, request.choices, form.begun)
+        )
+        payload.update(held)
     for key in features.omit:
         payload.pop(key, None)
     if extra:
@@ -103,6 +108,8 @@ def to_payload(
 
 def form_of_request(request: Request, features: Capabilities) -> Form:
     """The form in which one request is asked."""
+    if request.schema:
+        return Form(0, "none" if features.hold == "none" else "json_schema", bool(request.begun))
     return form_of(request.readout, features, begun=bool(request.begun))
 
 
@@ -130,6 +137,13 @@ def _held(hold: Constraint, readout: Readout, choices: tuple[str, ...], begun: b
         return {"structured_outputs": {"choice": [f" {choice}" for choice in choices] if begun else list(choices)}}
     schema = {"name": "answer", "strict": True, "schema": _schema(readout, choices)}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+@lru_cache(maxsize=256)
+def _held_to(schema: str) -> dict[str, Any]:
+    """A reply held to a JSON schema; `strict` is what makes hosted models keep to it."""
+    told = {"name": "reply", "strict": True, "schema": orjson.loads(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": told}}
 
 
 def _grammar(readout: Readout, choices: tuple[str, ...], begun: bool) -> str:

@@ -40,21 +40,28 @@ def lighter(pipeline: Pipeline) -> Pipeline:
 
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
-    """What one row of a step's table is: as its kind says, as in the table it reads, or an item."""
+    """What one row of a step's table is: as its kind says, as in the table it reads, or an item or candidate."""
     if spec.grain is None:
         return grains[spec.reads()[0][1]]
-    return "items" if spec.grain == "rows" and {"prompt", "options"} <= set(table.schema) else spec.grain
+    if spec.grain != "rows":
+        return spec.grain
+    from prefgen.judging.candidates import is_candidates
+
+    if is_candidates(list(table.schema)):
+        return "candidates"
+    return "items" if {"prompt", "options"} <= set(table.schema) else "rows"
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:
-    """Where a step of a pipeline stands."""
+    """Where a step of a pipeline stands; a limit bites once, at the first step that asks."""
+    above = lineage_of(pipeline, step)
     return Context(
         step=step,
         seed=pipeline.seed,
         ask=ask,
         complain=lambda key, problem, fix: pipeline.error(step, key, problem, fix),
-        limit=pipeline.limit,
-        lineage=lineage_of(pipeline, step),
+        limit=None if any(pipeline.steps[name].asks() for name in above) else pipeline.limit,
+        lineage=above,
     )
 
 

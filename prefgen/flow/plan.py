@@ -83,7 +83,10 @@ class _Foreseen:
         notes = tuple(context.notes)
         if step.grain is not None:
             self._usable[name] = "unknown"
-            return StepPlan(name, step.kind, None, rows_are="unknown", notes=notes), output.summary
+            foreseen = (
+                self.tables[name].n_rows or None
+            )  # of rows that are to be written; of answers nothing is foreseen
+            return StepPlan(name, step.kind, foreseen, rows_are="unknown", notes=notes), output.summary
         first = self.plans[step.reads()[0][1]]
         self._usable[name] = weakest("at most", self._usable[first.name])
         return StepPlan(name, step.kind, first.rows, rows_are=first.rows_are, notes=notes), output.summary

@@ -41,7 +41,8 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
                        balance; else the mean over the orders of the mean over the repeats. Null where an order was not read
     p_choice           the largest of those of the options
     item_choice        the option that has it; null when tie or na is as likely, two options share it, or p is null
-    debiased           whether p_<answer> is from log-odds over balanced orders, or has a slot prior taken out; null without p
+    debiased           whether p_<answer> is from log-odds over balanced orders, has a slot prior taken out, or was computed
+                       without slots; null without p
     order_agreement    whether every order has the same likeliest answer; null with one order, or one unread
     repeat_agreement   share of repeats naming their order's most frequent choice, mean over orders; null with one repeat
     position_bias      (share of answers that name the first slot - 1/k) / (1 - 1/k), mean over orders: 1 always the first slot,
@@ -72,6 +73,7 @@ def _presentations(judgments: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         "neither",
         (pl.col("slot") == "A").alias("_first"),
         pl.col("readout").str.starts_with("logprobs").alias("_odds"),
+        (pl.col("readout") == "utility").alias("_slotless"),
         _n_options(letters_of(judgments.schema)).alias("_k"),
         pl.lit(False).alias("_taken_out"),
         *(pl.col("p").struct.field(name).alias(f"p_{name}") for name in answers),
@@ -98,6 +100,7 @@ def _from_orders(rows: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         pl.len().alias("n"),
         pl.col("_first").mean(),
         pl.col("_odds").all(),
+        pl.col("_slotless").all(),
         pl.col("_taken_out").any(),
         pl.col("_k").max(),
         pl.col("neither").first(),
@@ -108,6 +111,7 @@ def _from_orders(rows: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         *(pl.col(name).clip(LEAST_P).log().mean().alias(f"log_{name}") for name in columns),
         (pl.col(columns[0]).null_count() == 0).alias("_read"),
         pl.col("_odds").all(),
+        pl.col("_slotless").all(),
         pl.col("_taken_out").all(),
         pl.col("_k").max(),
         pl.col("neither").first(),
@@ -151,7 +155,9 @@ def _over_orders(by_item: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         .with_columns(
             pl.max_horizontal(options).alias("p_choice"),
             _likeliest(answers).alias("item_choice"),
-            pl.when("_read").then(by_odds & (pl.col("_balanced") | pl.col("_taken_out"))).alias("debiased"),
+            pl.when("_read")
+            .then(pl.col("_slotless") | (by_odds & (pl.col("_balanced") | pl.col("_taken_out"))))
+            .alias("debiased"),
             pl.when(pl.col("_balanced") & pl.col("_read"))
             .then((pl.col("_first") - chance) / (1 - chance))
             .alias("position_bias"),

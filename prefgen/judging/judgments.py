@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from prefgen.ids import content_id
+from prefgen.judging.candidates import OF_OPTIONS, of_options
 from prefgen.judging.presentations import by_option, shown
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.judging.readout import read
@@ -34,14 +35,23 @@ def to_rows(
     rows = [
         _row(one, request, response, facts) for one, request, response in zip(batch, requests, responses, strict=True)
     ]
-    frame = pl.DataFrame(rows, schema=_row_schema(names), orient="row")
-    brought = coordinates(asked.items.columns, ITEMS)
-    of_persona = asked.personas.select("persona_id", "control", "weight")
-    of_item = asked.items.select("item_id", *brought)
+    frame = pl.DataFrame(rows, schema=row_schema(names), orient="row")
+    persona, item = (pl.Series([getattr(one, of) for one in batch], dtype=pl.UInt32) for of in ("persona", "item"))
+    return assembled(asked.personas, asked.items, persona, item, frame.with_columns(pl.lit(model).alias("model")))
+
+
+def assembled(
+    personas: pl.DataFrame, items: pl.DataFrame, persona: pl.Series, item: pl.Series, frame: pl.DataFrame
+) -> pl.DataFrame:
+    """Judgments without measures: rows of `row_schema` and `model`, with what is known of their persona and item.
+
+    persona, item    the row of each judgment's in `personas` and `items`
+    """
+    brought = brought_by(items.schema)
     both = pl.concat(
         [
-            of_persona.select(pl.all().gather(pl.Series([one.persona for one in batch], dtype=pl.UInt32))),
-            of_item.select(pl.all().gather(pl.Series([one.item for one in batch], dtype=pl.UInt32))),
+            personas.select(pl.col("persona_id", "control", "weight").gather(persona)),
+            items.select(pl.col("item_id", *brought).gather(item)),
             frame,
         ],
         how="horizontal",
@@ -50,7 +60,7 @@ def to_rows(
     return both.select(
         *("judgment_id", "persona_id", "item_id", "order", "repeat", "choice", "status", "slot", "p", "p_read"),
         *("certainty", "reason", "readout"),
-        pl.lit(model).alias("model"),
+        "model",
         *("request_id", "failure", "control", "weight", "neither"),
         *brought,
         pl.when(status.is_in(["failed", "unparsed", "refusal"])).then(status).alias("reject_reason"),
@@ -62,7 +72,13 @@ def p_fields(letters: Sequence[str], extra: Sequence[str]) -> tuple[str, ...]:
     return (*letters, *(name.lower() for name in extra))
 
 
-def _row_schema(names: tuple[str, ...]) -> dict[str, Type]:
+def brought_by(items: pl.Schema) -> list[str]:
+    """Columns of items that travel with their judgments: the user's own, but for those with a value for every option."""
+    each = {f"{OF_OPTIONS}{name}" for name in of_options(items)}
+    return [name for name in coordinates(items, ITEMS) if name not in each]
+
+
+def row_schema(names: tuple[str, ...]) -> dict[str, Type]:
     """The columns of `_row`."""
     return {
         **ANSWERS.types("judgment_id", "order", "repeat", "choice", "slot", "status"),

@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
+from prefgen.judging.candidates import OF_OPTIONS, of_options
 from prefgen.judging.coordinates import returned, set_apart
 from prefgen.schemas import JUDGMENTS, LETTERS, PAIRS
 
@@ -22,7 +23,7 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
                  `best_vs_worst`: one pair, against the option with the smallest probability
 
     Columns: pair_id, persona_id, item_id, the coordinates, chosen, rejected (letters), chosen_text, rejected_text,
-    p_chosen (order-debiased, in [0, 1]), p_margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
+    chosen_<x> and rejected_<x> for every `option_<x>` of the items, p_chosen (order-debiased, in [0, 1]), p_margin (p_chosen - p_rejected, in [0, 1]), weight (of the persona).
     An option marked `neither` is never chosen nor rejected; controls are there to measure, and make no pairs.
     """
     letters = letters_of(judgments.schema)
@@ -30,7 +31,9 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         pl.col("status") == "ok", pl.col("reject_reason").is_null(), pl.col("control").is_null()
     )
     chosen = set_apart(chosen, JUDGMENTS.names)
-    long = _with_others(chosen, items.select("item_id", "options"), letters)
+    each = of_options(items.schema)
+    texts = items.select("item_id", "options", *(f"{OF_OPTIONS}{name}" for name in each))
+    long = _with_others(chosen, texts, letters)
     if rule == "best_vs_worst":
         long = long.filter(pl.col("p_rejected") == pl.col("p_rejected").min().over(KEY)).unique(
             subset=KEY, keep="first", maintain_order=True
@@ -47,8 +50,17 @@ def pairs(judgments: pl.DataFrame, items: pl.DataFrame, *, rule: PairRule = "cho
         pl.col("p_choice").alias("p_chosen"),
         (pl.col("p_choice") - pl.col("p_rejected")).alias("p_margin"),
         "weight",
+        *_of_both_sides(each, chosen_index),
         *(name for name in ("split",) if name in chosen.columns),
     )
+
+
+def _of_both_sides(each: list[str], chosen: pl.Expr) -> list[pl.Expr]:
+    """`chosen_<x>` and `rejected_<x>` of what the options bring."""
+    sides = (("chosen", chosen), ("rejected", pl.col("_index")))
+    return [
+        pl.col(f"{OF_OPTIONS}{name}").list.get(index).alias(f"{side}_{name}") for name in each for side, index in sides
+    ]
 
 
 def _with_others(chosen: pl.DataFrame, texts: pl.DataFrame, letters: list[str]) -> pl.DataFrame:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from prefgen.judging.design import Design
 from prefgen.judging.presentations import Orders
 from prefgen.judging.prompts import Messages, Page, Prompts
 from prefgen.schemas import LETTERS
@@ -30,9 +33,17 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some items, rendered: (item row, order, page), in order."""
+    """Items from row `start` to before `end`, rendered: (item row, order, page), in order."""
 
+    start: int
+    end: int
     pages: list[tuple[int, str, Page]]
+
+    def of(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, str, Page]]:
+        """The pages of some of the items, by their rows in order."""
+        known = np.array([row for row, _, _ in self.pages])
+        for first, last in zip(np.searchsorted(known, rows), np.searchsorted(known, rows, "right"), strict=True):
+            yield from self.pages[first:last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class Questionnaire:
     items: pl.DataFrame  # item_id, prompt, options, neither
     orders: Orders
     repeats: int
+    design: Design | None = None  # who is asked about what; None for everybody about everything
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -55,8 +67,10 @@ class Questionnaire:
     @property
     def n_presentations(self) -> int:
         """Persona x item x order x repeat."""
-        per_item = sum(len(orders) for orders in self.orders_by_item())
-        return self.personas.height * per_item * self.repeats
+        per_item = np.array([len(orders) for orders in self.orders_by_item()], dtype=np.int64)
+        if self.design is None:
+            return self.personas.height * int(per_item.sum()) * self.repeats
+        return sum(int(per_item[rows].sum()) for rows in self.design.items) * self.repeats
 
     def orders_by_item(self) -> Iterator[tuple[str, ...]]:
         """The orders in which each item is shown, item by item."""
@@ -77,15 +91,21 @@ class Questionnaire:
     def blocks(self) -> Iterator[_Block]:
         """The pages of all items, some items at a time."""
         for start in range(0, self.items.height, ITEM_BLOCK):
-            yield _Block(list(self.pages(start, ITEM_BLOCK)))
+            yield _Block(start, start + ITEM_BLOCK, list(self.pages(start, ITEM_BLOCK)))
 
     def presentations(self) -> Iterator[Presentation]:
         """Persona by persona, item by item, the presentations of one persona and item side by side."""
         for block in self.blocks():
             for system, persona in self.systems():
-                for item, order, page in block.pages:
+                for item, order, page in self._asked(block, persona):
                     for repeat in range(self.repeats):
                         yield Presentation(persona, item, order, repeat, system, page)
+
+    def _asked(self, block: _Block, persona: int) -> Iterable[tuple[int, str, Page]]:
+        """The pages of a block that a persona sees."""
+        if self.design is None:
+            return block.pages
+        return block.of(self.design.rows_in(persona, block.start, block.end))
 
 
 def whole_groups(presentations: Iterator[Presentation], size: int) -> Iterator[list[Presentation]]:

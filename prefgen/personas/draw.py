@@ -18,6 +18,7 @@ from prefgen.personas.portray import with_text, wordings_of
 from prefgen.personas.sample import numbers_in_bins, numbers_of, systematic_counts
 from prefgen.personas.strata import sampling_frame
 from prefgen.personas.targets import targets_of
+from prefgen.personas.weights import weights_of
 from prefgen.seeds import rng_for, unit_for
 from prefgen.spec.population import Population
 
@@ -110,7 +111,8 @@ def _attribute_people(population: Population, *, n: int, seed: int) -> Drawn:
     targets = targets_of(population)
     drawn = drawn_codes(population, targets, n=n, rng=rng_for(seed, "draw", name))
     privacy = privacy_of(population, targets, rng_for(seed, "privacy", name))
-    people = pl.DataFrame(_columns(population, targets.axes, drawn, seed=seed))
+    columns = _columns(population, targets.axes, drawn, seed=seed)
+    people = pl.DataFrame([*columns, *weights_of(population, drawn.number, rng_for(seed, "weights", name))])
     people = people.with_columns(named_by_content(population, people), weight=pl.Series(drawn.weight))
     audit = audit_of_people(
         population, targets, cells=drawn.cells, codes=drawn.codes, weight=drawn.weight, fit=drawn.facts, privacy=privacy

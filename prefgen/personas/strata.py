@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prefgen.errors import one_of
 from prefgen.personas.cells import Shares
-from prefgen.spec.condition import ConditionError, read_condition
+from prefgen.spec.condition import ConditionError, read_expression
 from prefgen.spec.population import Population
 
 Levels = NDArray[np.object_]
@@ -52,7 +52,7 @@ def sampling_frame(population: Population, share: Shares, columns: Callable[[], 
 
 def _holds(population: Population, cells: pl.DataFrame) -> Shares:
     try:
-        condition = read_condition(population.keep or "")
+        condition = read_expression(population.keep or "")
         held = condition.holds(cells).cast(pl.Boolean).fill_null(False)
     except (ConditionError, pl.exceptions.PolarsError) as error:
         known = f"write an SQL condition over {', '.join(cells.columns[:12])}"

@@ -158,22 +158,26 @@ class Condition:
 
         Raises ConditionError where the values of these rows do not allow it (a text that is no number, say).
         """
-        return _by_polars(self.text, rows.columns, lambda: rows.with_columns(self.expression.alias("_"))["_"])
+        return self.value(rows)
+
+    def value(self, rows: pl.DataFrame) -> pl.Series:
+        """What the expression is in every row; raises as `holds`."""
+        return by_polars(self.text, rows.columns, lambda: rows.with_columns(self.expression.alias("_"))["_"])
 
 
-def read_condition(text: str) -> Condition:
-    """A condition, read; ConditionError for whatever is no expression over columns alone."""
+def read_expression(text: str) -> Condition:
+    """An expression, read; ConditionError for whatever is none over columns alone."""
     called = set(_called(text))
-    return Condition(text, _by_polars(text, (), lambda: pl.sql_expr(text)), not called & _OF_ROWS)
+    return Condition(text, by_polars(text, (), lambda: pl.sql_expr(text)), not called & _OF_ROWS)
 
 
 def condition_over(text: str, schema: pl.Schema) -> Condition:
     """A condition that was tried on rows of these columns: it is true or false there, and no type stands against it."""
-    condition = read_condition(text)
+    condition = read_expression(text)
     kind = condition.holds(_placeholders(schema)).dtype
     if kind != pl.Boolean:
         raise ConditionError(
-            f"{_short(text)} is of type {kind}, not true or false", "compare it with something, e.g. `p_choice >= 0.6`"
+            f"{short(text)} is of type {kind}, not true or false", "compare it with something, e.g. `p_choice >= 0.6`"
         )
     return condition
 
@@ -191,53 +195,73 @@ def _placeholders(schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _called(text: str) -> Iterator[str]:
-    """The functions that a condition calls; ConditionError for what is not an expression over columns alone."""
+def check_calls(text: str) -> None:
+    """ConditionError where a query calls what is not offered; other tables it may name, files and the clock not."""
+    for _ in _called(text, query=True):
+        pass
+
+
+def _called(text: str, *, query: bool = False) -> Iterator[str]:
+    """The functions that a condition calls; ConditionError for what is not an expression over columns alone.
+
+    query    whether it may ask tables
+    """
     before, parts = "", 0
     for kind, piece in _pieces(text):
         parts += kind in ("name", "word") or (kind == "sign" and piece != ",")
         if parts > _MOST_PARTS:
             raise ConditionError(
-                f"{_short(text)} has more than {_MOST_PARTS} parts",
+                f"{short(text)} has more than {_MOST_PARTS} parts",
                 "write `column IN (...)` instead of many ORs, or bring a column that says it",
             )
         word = piece.lower() if kind == "word" else ""
-        if word in ("select", "with") or (before == "(" and word in _QUERIES):
+        if query:
+            if word in _QUERIES - {"select", "with", "from", "values"}:
+                raise ConditionError(f"{short(text)} does more than ask ({piece})", "begin with SELECT")
+        elif word in ("select", "with") or (before == "(" and word in _QUERIES):
             raise ConditionError(
-                f"{_short(text)} asks another table ({piece})",
+                f"{short(text)} asks another table ({piece})",
                 f'write an expression over the columns alone; a column of this name is written "{piece}"',
             )
         if piece == "(" and before[:1] not in ("", "(") and (before[0] == '"' or before[0].isalpha()):
-            yield from _known(text, before)
+            yield from _known(text, before, _OF_QUERIES if query else frozenset())
         elif word in _CLOCK:
             raise ConditionError(
-                f"{_short(text)} reads the clock ({piece})",
+                f"{short(text)} reads the clock ({piece})",
                 f"write the date itself, e.g. DATE '2026-01-31'; a column of this name is written \"{piece}\"",
             )
         before = piece
 
 
-def _known(text: str, name: str) -> Iterator[str]:
+_OF_QUERIES = frozenset(
+    ["as", "select", "join", "using", "distinct", "union", "exists", "having", "with", "limit", "except", "intersect"]
+)
+"""Words of a query that may stand before a bracket and call nothing."""
+
+
+def _known(text: str, name: str, also: frozenset[str]) -> Iterator[str]:
     """The function of this name, if it is one; nothing for a word of the language."""
     function = name.strip('"').lower()
+    if name[0] != '"' and function in also:
+        return
     if function in _ROW_WISE or function in _OF_ROWS:
         yield function
     elif name[0] == '"' or function not in _BEFORE_BRACKETS:
         raise ConditionError(
-            f"{_short(text)} calls {function}(), which is not offered", f"use {one_of(function, _ROW_WISE | _OF_ROWS)}"
+            f"{short(text)} calls {function}(), which is not offered", f"use {one_of(function, _ROW_WISE | _OF_ROWS)}"
         )
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """(kind, piece) of every part of a condition that is not white space."""
     if len(text) > _MOST_CHARS:
-        raise ConditionError(f"{_short(text)} has {len(text):,} characters, at most {_MOST_CHARS:,}", "write less")
+        raise ConditionError(f"{short(text)} has {len(text):,} characters, at most {_MOST_CHARS:,}", "write less")
     place = 0
     while place < len(text):
         found = _PIECE.match(text, place)
         if found is None or text.startswith(("--", "/*"), place):
             raise ConditionError(
-                f"{_short(text)}: {text[place : place + 12]!r} is not understood",
+                f"{short(text)}: {text[place : place + 12]!r} is not understood",
                 "use '...' around texts and \"...\" around unusual names of columns; comments go above, behind a #",
             )
         if found.lastgroup is not None:
@@ -245,7 +269,7 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         place = found.end()
 
 
-def _by_polars(text: str, columns: Iterable[str], work: Callable[[], _T]) -> _T:
+def by_polars(text: str, columns: Iterable[str], work: Callable[[], _T]) -> _T:
     """What polars makes of it; whatever it raises (a panic of its own derives from BaseException) is a complaint."""
     try:
         return work()
@@ -259,14 +283,14 @@ def _by_polars(text: str, columns: Iterable[str], work: Callable[[], _T]) -> _T:
         known = tuple(columns)
         if missing is not None and known:
             raise ConditionError(
-                f"{_short(text)}: there is no column {missing[1]!r}", f"use {one_of(missing[1], known)}"
+                f"{short(text)}: there is no column {missing[1]!r}", f"use {one_of(missing[1], known)}"
             ) from None
         if first.startswith("conversion"):
-            raise ConditionError(f"{_short(text)}: {first}", "write TRY_CAST, which gives null there") from None
+            raise ConditionError(f"{short(text)}: {first}", "write TRY_CAST, which gives null there") from None
         fix = f"use SQL over the columns {', '.join(known[:30])}" if known else 'write e.g. "p_choice >= 0.6"'
-        raise ConditionError(f"{_short(text)}: {first}", fix) from None
+        raise ConditionError(f"{short(text)}: {first}", fix) from None
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     said = repr(text)
     return said if len(said) <= 120 else f"{said[:117]}..."

@@ -13,7 +13,7 @@ from prefgen.spec.document import Document, Key
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
 
-Grain = Literal["rows", "personas", "items", "judgments", "pairs"]
+Grain = Literal["rows", "personas", "items", "candidates", "judgments", "pairs"]
 
 
 class StepSpec(Spec):
@@ -56,6 +56,13 @@ class StepSpec(Spec):
         """The same step with fewer rows of the same kind, enough to see whether all else is right; itself where it is small."""
         return self
 
+    def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:  # noqa: ARG002
+        """The steps that this one stands for, itself the last: some are short for two.
+
+        above    the steps before it
+        """
+        return {name: self}
+
     def asks(self) -> tuple[tuple[str, str], ...]:
         """(key, name of a model) for every model that this step talks to."""
         return ()
@@ -84,7 +91,8 @@ class Publish(Spec):
     exports: list[Name | dict[Name, Any]] = Field(
         default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
         description="Names of exports, or {export: {...}} with `from` (a step), `name` (of its config; needed for the second of one export), "
-        "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role).",
+        "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role), `context` (none or profile), "
+        "`weighted` (resample: rows of `train` drawn by weight, for trainers that read none), `labels` and `columns` (of rows, attr and ordinal).",
     )
     judgments: Name | None = Field(
         None,
@@ -128,12 +136,23 @@ class Pipeline(Spec):
     )
     publish: Publish = Field(default_factory=lambda: Publish(), description="Exports and licence.")
     document: Document = Field(exclude=True, description="Where it was read from.")
+    written: dict[str, str] = Field(
+        default_factory=dict,
+        exclude=True,
+        description="The step as written, by the name of one that stands in its place.",
+    )
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     def error(self, step: str, key: Key, problem: str, fix: str) -> SpecError:
         """A complaint about one key of one step."""
-        return self.document.error(("steps", step, *key), problem, fix)
+        return self.document.error(self.at(step, key), problem, fix)
+
+    def at(self, step: str, key: Key) -> Key:
+        """Where a key of a step was written."""
+        if step not in self.written:
+            return ("steps", step, *key)
+        return ("steps", self.written[step], *({"show": "items", "size": "show"}.get(str(one), one) for one in key))
 
 
 def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:

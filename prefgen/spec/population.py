@@ -109,6 +109,19 @@ class Microdata(Spec):
         return value
 
 
+class Weights(Spec):
+    """Numbers of everybody's own that sum to 1: how much each of some attributes of an answer counts for them."""
+
+    dirichlet: float = Field(
+        gt=0,
+        le=1000,
+        description="Concentration: below 1 few weights are large, at 1 all mixtures are as likely, above it they are even.",
+    )
+    over: list[Name] = Field(
+        min_length=2, description="Names of the weights, a column each; as the columns of the answers."
+    )
+
+
 class Oversample(Spec):
     """Draw some strata more often than they are; `weight` takes it back."""
 
@@ -142,6 +155,9 @@ class Population(Spec):
     )
     text: str | dict[Name, str] | None = Field(
         None, description="Template of the portrayal, or {wording: template} to portray everybody in several wordings."
+    )
+    weights: Weights | None = Field(
+        None, description="A column with a weight for each of some names, drawn for everybody."
     )
     keep: str | None = Field(
         None, description="Only people for whom this holds: an SQL expression over attributes, e.g. \"vote != 'none'\"."

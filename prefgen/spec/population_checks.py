@@ -111,6 +111,12 @@ def _name_complaints(population: Population) -> Iterator[Complaint]:
             )
         if name in bands:
             yield say(at, f"{name!r} is the name of the bands of {name[:-5]!r}", "rename it")
+    weights = population.weights.over if population.weights is not None else []
+    for place, name in enumerate(weights):
+        if name in (*known, *RESERVED) or weights.count(name) > 1:
+            yield say(("weights", "over", place), f"{name!r} is another column already", "rename it")
+    if population.weights is not None and (population.portraits or population.combine):
+        yield say(("weights",), "weights are drawn for people with attributes", "write them as keys of each portrait")
     yield from _use_complaints(population)
 
 
@@ -152,6 +158,7 @@ def _text_complaints(population: Population) -> Iterator[Complaint]:
     known = {
         *population.names,
         *(f"{name}_band" for name, attribute in population.attributes.items() if attribute.bins),
+        *(population.weights.over if population.weights else ()),
     }
     wordings = population.wordings
     if not wordings and not population.portraits and not population.combine:

@@ -30,7 +30,8 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
     document = _with_overrides(read_document(path), overrides)
     complaints: list[Complaint] = []
     data = dict(document.data)
-    data["steps"] = dict(_steps(document, _raw_steps(document), kinds, spec_of, complaints))
+    read = dict(_steps(document, _raw_steps(document), kinds, spec_of, complaints))
+    data["steps"], data["written"] = _unfolded(document, read, complaints)
     if isinstance(data.get("expect"), dict):
         data["expect"] = {
             name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in data["expect"].items()
@@ -46,6 +47,23 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
     if complaints:
         raise SpecError(*complaints)
     return pipeline
+
+
+def _unfolded(
+    document: Document, read: Mapping[str, StepSpec], complaints: list[Complaint]
+) -> tuple[dict[str, StepSpec], dict[str, str]]:
+    """All steps, and those that are in no file by the name of the one that stands for them."""
+    steps: dict[str, StepSpec] = {}
+    written: dict[str, str] = {}
+    for name, spec in read.items():
+        for part, one in spec.unfolded(name, steps).items():
+            if part != name and part in read:
+                problem, fix = f"it needs a step {part!r}, and there is another", f"give {part!r} another name"
+                complaints.append(document.complaint(("steps", name), problem, fix))
+            steps[part] = one
+            if part != name:
+                written[part] = name
+    return steps, written
 
 
 def _with_overrides(document: Document, overrides: Sequence[str]) -> Document:
@@ -104,7 +122,7 @@ def _about_steps(pipeline: Pipeline) -> Iterator[Complaint]:
     for name, step in pipeline.steps.items():
         for key, read in step.reads():
             if read not in above:
-                yield pipeline.document.complaint(("steps", name, key), *_not_above(pipeline, name, read, above))
+                yield pipeline.document.complaint(pipeline.at(name, (key,)), *_not_above(pipeline, name, read, above))
         for key, asked in step.asks():
             if asked not in pipeline.models:
                 fix = (

@@ -14,7 +14,7 @@ import orjson
 
 from prefgen.errors import FileError, NotFinished
 from prefgen.store.files import file_errors, write_json
-from prefgen.store.shape import SEAL, sealed, wrong_manifest
+from prefgen.store.seal import SEAL, sealed
 from prefgen.store.table import Table
 from prefgen.store.tables import Tables
 
@@ -92,6 +92,8 @@ class RunFolder:
             ) from None
         except (OSError, ValueError) as error:
             raise FileError(f"{self.manifest_path}: cannot be read ({type(error).__name__})", fix=again) from None
+        from prefgen.store.shape import wrong_manifest  # a run that begins reads none
+
         problem = wrong_manifest(manifest)
         if problem is not None:
             raise FileError(f"{self.manifest_path}: {problem}", fix=again)

@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from prefgen.ids import content_id
 from prefgen.store.fitting import ANY, misfit
+from prefgen.store.seal import SEAL, sealed
 from prefgen.store.summary import ACCOUNT, odd_summary
-
-SEAL = "seal"
-"""Key of the hash of all other keys."""
 
 _NUMBER = (int, float)
 _NONE = type(None)
@@ -57,12 +54,6 @@ _DONE = {
 }
 _DEEPEST = 40
 """Levels of a manifest, more than any has: what speaks of one walks down all of them."""
-
-
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The same content with its hash, by which damage is seen."""
-    rest = {key: value for key, value in content.items() if key != SEAL}
-    return rest | {SEAL: content_id("seal", rest)}
 
 
 def wrong_manifest(content: Any) -> str | None:

@@ -18,7 +18,7 @@ from prefgen.errors import FileError
 from prefgen.ids import file_sha256
 from prefgen.store.behind import behind
 from prefgen.store.files import file_errors
-from prefgen.store.shape import is_account, sealed, wrong_record
+from prefgen.store.seal import sealed
 from prefgen.store.table import PartFiles, Table
 
 Account = dict[str, Any]
@@ -93,6 +93,8 @@ class Tables:
         if done is None or done["fingerprint"] != fingerprint or not self._is_whole(step, done):
             return None
         told: Account = done["account"]
+        from prefgen.store.shape import is_account
+
         return told if is_account(told) else None
 
     def is_damaged(self, step: str) -> bool:
@@ -106,6 +108,8 @@ class Tables:
             done = orjson.loads(content)
         except (OSError, ValueError):
             return None
+        from prefgen.store.shape import wrong_record
+
         return done if wrong_record(done) is None else None
 
     def _is_whole(self, step: str, done: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from prefgen.store.shape import SEAL, sealed
+from prefgen.store.seal import SEAL, sealed
 from tests.fuzz.folders import tree
 from tests.fuzz.parquets import broken
 

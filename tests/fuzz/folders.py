@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import yaml
 
-from prefgen.store.shape import SEAL, sealed
+from prefgen.store.seal import SEAL, sealed
 from tests.fuzz.parquets import broken, changed, read
 
 JUNK: list[Any] = [

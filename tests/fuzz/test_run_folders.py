@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 import yaml
 
-from prefgen.personas import draw_audited
-from prefgen.store.shape import sealed
+from prefgen.personas.draw import draw_audited
+from prefgen.store.seal import sealed
 from tests.faults.pipelines import write_pipeline
 from tests.fuzz.ending import told, wrong_with
 from tests.fuzz.folders import change, copy_of, resummed, retold

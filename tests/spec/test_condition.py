@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefgen.spec.condition import ConditionError, condition_over, read_condition
+from prefgen.spec.condition import ConditionError, condition_over, read_expression
 
 ROWS = pl.DataFrame(
     {
@@ -183,9 +183,9 @@ def test_what_the_values_do_not_allow_is_told_when_they_are_met() -> None:
 
 
 def test_a_condition_knows_whether_it_looks_at_other_rows() -> None:
-    assert read_condition("a > 1 and lower(s) = 'avg(x)'").row_wise
-    assert not read_condition("p > avg(p)").row_wise
-    assert not read_condition("row_number() over (order by a) < 3").row_wise
+    assert read_expression("a > 1 and lower(s) = 'avg(x)'").row_wise
+    assert not read_expression("p > avg(p)").row_wise
+    assert not read_expression("row_number() over (order by a) < 3").row_wise
 
 
 PIECES = [

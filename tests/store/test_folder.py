@@ -11,7 +11,7 @@ import pytest
 from prefgen.errors import FileError, NotFinished
 from prefgen.store.files import write_aside, write_json
 from prefgen.store.folder import RunFolder
-from prefgen.store.shape import sealed
+from prefgen.store.seal import sealed
 from tests.analysis.planted import manifest_of, plant
 
 TOLD: dict[str, Any] = {

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from prefgen.errors import FileError
-from prefgen.personas import draw_audited
+from prefgen.personas.draw import draw_audited
 from prefgen.store.fitting import SHARE, misfit
 from prefgen.store.folder import RunFolder
-from prefgen.store.shape import sealed
+from prefgen.store.seal import sealed
 from tests.analysis.planted import manifest_of, plant
 from tests.personas.specs import AGES, VOTES, population
 from tests.personas.test_microdata import survey, town

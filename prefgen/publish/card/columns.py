@@ -15,5 +15,7 @@ def meaning(preset: str, column: str) -> str:
         return schema.meaning(column)
     if preset == "personas":
         return "attribute of the population"
+    if PRESETS[preset].unit == "row":
+        return "carried over from the rows of the step"
     known = column.startswith("item_") and column.removeprefix("item_") in taken_names(PRESETS[preset])
     return f"{_OF_USER}, where it is called `{column.removeprefix('item_')}`" if known else _OF_USER

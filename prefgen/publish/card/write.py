@@ -91,6 +91,7 @@ def _config(config: Mapping[str, Any], facts: Facts, manifest: Mapping[str, Any]
     return {
         **config,
         "rows": rows,
+        "effective": round(config["effective"]) if "effective" in config else None,
         "empty": "" if rows else why_empty(manifest, config),
         "about": PRESETS[preset].about,
         "reader": PRESETS[preset].reader,

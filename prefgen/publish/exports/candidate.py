@@ -63,10 +63,13 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         "level": pl.col("label").cast(pl.Int64),
         "time": pl.col("_time").cast(pl.Int64),
     }
-    asked = question(frame["_persona"], frame["_prompt"], system_role=system_role)
+    persona = (
+        frame["_persona"] if preset.context == "profile" else pl.repeat("", frame.height, dtype=pl.String, eager=True)
+    )
+    asked = question(persona, frame["_prompt"], system_role=system_role)
     texts = (
         [conversation(*asked).alias("prompt"), conversation(("assistant", frame["_text"])).alias("completion")]
-        if preset.context == "profile"
+        if "user" not in preset.labels
         else []
     )
     return frame.select(

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 import pyarrow as pa
 
-from prefgen.errors import first_words
+from prefgen.errors import first_words, one_of
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
-from prefgen.publish.exports.wanted import wanted_exports
+from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import Lineage
 from prefgen.store.shards import arrow_schema
@@ -22,12 +22,25 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
     """SpecError for an export that cannot be made of these tables, or whose ids would mean two things."""
     wanted = wanted_exports(pipeline, grains)
     together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
+    for one in wanted:
+        _check_columns(pipeline, one, tables[one.step])
     for what in KEYS:
         sides: tuple[Table, ...] = getattr(together, what)
         for table in sides:
             _check_types(pipeline, table)
         if len(sides) > 1:
             _check_ids(pipeline, together, what)
+
+
+def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
+    """The columns that an export names are there, and none of them twice."""
+    for name in (*wanted.labels, *wanted.columns):
+        if name not in table.schema:
+            raise pipeline.document.error(
+                ("publish", "exports"),
+                f"export {wanted.name!r}: {table.name!r} has no column {name!r}",
+                f"use {one_of(name, list(table.schema))}",
+            )
 
 
 def _check_types(pipeline: Pipeline, table: Table) -> None:

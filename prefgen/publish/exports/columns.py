@@ -64,7 +64,9 @@ TRAINERS = frozenset(
 def schema_of(preset: Preset) -> Schema:
     """The columns of an export whose meaning is the export's."""
     labels = LABELS.only(*preset.labels)
-    candidates = CANDIDATES if preset.context != "none" else CANDIDATES.only("persona_id", "item_id", "split", "option")
+    candidates = (
+        CANDIDATES if "user" not in preset.labels else CANDIDATES.only("persona_id", "item_id", "split", "option")
+    )
     return {
         "judgment": JUDGMENTS,
         "preference": PREFERENCES | JUDGMENTS,
@@ -73,6 +75,7 @@ def schema_of(preset: Preset) -> Schema:
         "battle": BATTLES,
         "persona": PERSONAS,
         "item": ITEMS,
+        "row": Schema(()),
     }[preset.unit]
 
 
@@ -83,5 +86,5 @@ def own_columns(preset: Preset) -> frozenset[str]:
 
 def taken_names(preset: Preset) -> frozenset[str]:
     """Names that a user's column cannot have in an export: the export's own, and where it is trained on the trainers'."""
-    trained_on = preset.unit in ("pair", "candidate") and preset.context != "none"
+    trained_on = preset.unit == "pair" or (preset.unit == "candidate" and "user" not in preset.labels)
     return own_columns(preset) | TRAINERS if trained_on else own_columns(preset)

@@ -51,7 +51,7 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
     if preset.context == "condition":
         frame = frame.filter(_condition().is_not_null())
     said = {"none": pl.lit(""), "shots": said_before(pl.col("shots"))}.get(preset.context, pl.col("_persona"))
-    system = frame.select(said.alias("system"))["system"] if frame.height else pl.Series([], dtype=pl.String)
+    system = frame.with_columns(said.alias("_system"))["_system"]
     asked = question(system, frame["_prompt"], system_role=system_role)
     chosen, rejected = (("assistant", frame[f"{side}_text"]) for side in ("chosen", "rejected"))
     texts = (

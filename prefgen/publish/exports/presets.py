@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item"]
+Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row"]
 """What one row of an export is."""
 
 Context = Literal["none", "profile", "condition", "shots"]
@@ -42,6 +42,7 @@ class Preset:
             "candidate": ("pairs", "judgments"),
             "persona": ("personas",),
             "item": ("items",),
+            "row": ("candidates", "rows", "pairs", "judgments", "items", "personas"),
         }.get(self.unit, ("judgments",))
 
 
@@ -106,6 +107,21 @@ PRESETS: Mapping[str, Preset] = {
         "Bradley-Terry and Elo",
         {"winner": ("model_a", "model_b", "tie", "tie (bothbad)")},
     ),
+    "rows": Preset("row", "none", (), "the kept rows of a step, with all of their columns", "polars, datasets"),
+    "attr": Preset(
+        "row",
+        "none",
+        (),
+        "one row per answer with a number for every attribute",
+        "multi-attribute reward models, polars, datasets",
+    ),
+    "ordinal": Preset(
+        "row",
+        "none",
+        (),
+        "one row per user and item with an ordered label",
+        "ordinal and implicit-feedback recommenders",
+    ),
     "personas": Preset("persona", "none", (), "the people: attributes, weight and text", "polars, datasets"),
     "items": Preset("item", "none", (), "the questions and their options", "polars, datasets"),
 }
@@ -114,5 +130,5 @@ PRESETS: Mapping[str, Preset] = {
 ALWAYS = ("personas", "items")
 """Shipped beside whatever is exported, so that ids can be joined to texts."""
 
-FORESEEN = ("attr", "ordinal", "history", "mcq", "dialogue", "critique")
+FORESEEN = ("history", "mcq", "dialogue", "critique")
 """Names that come with the steps that make their rows; until then they are refused with this reason."""

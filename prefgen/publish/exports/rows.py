@@ -27,12 +27,17 @@ def _preferences(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
     return (preferences(frame) for frame in source.judgments())
 
 
+def _rows(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
+    return map(public_rows, source.rows())
+
+
 BUILDERS: Mapping[Unit, Build] = {
     "judgment": _as_it_is,
     "preference": _preferences,
     "pair": pair.rows,
     "candidate": candidate.rows,
     "battle": battle.rows,
+    "row": _rows,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -25,6 +25,7 @@ class Source:
     personas       persona_id, text; every persona of the dataset once, as in its config `personas`
     items          item_id, prompt, options, neither, and `sources` where the items have it, as in the config `items`
     shots          earlier choices beside a row
+    columns        of rows: those that leave; empty for all
     system_role    False where the portrait opens the user's message
     """
 
@@ -34,6 +35,7 @@ class Source:
     seed: int
     shots: int = 4
     system_role: bool = True
+    columns: tuple[str, ...] = ()
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
@@ -51,12 +53,20 @@ class Source:
             made = frame if is_pairs else pairs(frame, self.items)
             yield set_apart(_kept(_drawn(made)), PAIRS.names)
 
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Kept rows, in the columns that leave."""
+        for frame in self.judgments():
+            kept = _kept(frame)
+            yield kept.select(self.columns) if self.columns else kept.drop("reject_reason", strict=False)
+
     def presentations(self) -> Iterator[pl.DataFrame]:
         """Kept judgments of drawn people; the user's columns are set apart."""
         return (set_apart(_kept(_drawn(frame)), JUDGMENTS.names) for frame in self.judgments())
 
 
-def source_of(table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True) -> Source:
+def source_of(
+    table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True, columns: Sequence[str] = ()
+) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
     return Source(
@@ -66,6 +76,7 @@ def source_of(table: Table, beside: Beside, *, seed: int, shots: int = 4, system
         seed,
         shots,
         system_role,
+        tuple(columns),
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from prefgen.errors import PrefgenError, SpecError, one_of
-from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Preset
+from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Context, Preset
 from prefgen.spec.document import Key
 from prefgen.spec.fields import is_name
 from prefgen.spec.pipeline import Pipeline
@@ -16,7 +16,8 @@ from prefgen.store.finished import Lineage
 Complain = Callable[[Key, str, str], PrefgenError]
 """Makes the error for a key below an export: key, problem, fix."""
 
-_OPTIONS = ("from", "name", "shots", "system_role")
+_OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted")
+_ROW_EXPORTS = ("rows", "attr", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Wanted:
     step           whose table it is made from
     shots          earlier choices of the persona beside each row of `fewshot`
     system_role    False where the portrait opens the user's message, for templates without a system role
+    context        what a row says of its persona, where that is not as the preset has it
+    weighted       whether weights stand in a column, or rows are drawn by them
+    labels         columns with the labels, of `attr` and `ordinal`
+    columns        the columns that leave, of `rows`, `attr` and `ordinal`; empty for those that the preset has
     """
 
     name: str
@@ -35,10 +40,16 @@ class Wanted:
     step: str
     shots: int = 4
     system_role: bool = True
+    context: Context | None = None
+    weighted: Literal["column", "resample"] = "column"
+    labels: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def preset(self) -> Preset:
-        return PRESETS[self.preset_name]
+        """The preset, with what this export says otherwise."""
+        found = PRESETS[self.preset_name]
+        return found if self.context is None else replace(found, context=self.context)
 
 
 def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted]:
@@ -95,7 +106,47 @@ def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wan
         fix = "use letters, digits, '_' and '-', beginning with a letter; `personas` and `items` keep their names"
         raise complain((preset, "name"), f"{name!r} cannot be the name of this export", fix)
     step = _step(lineage, preset, options.get("from"), complain)
-    return Wanted(str(name), preset, step, shots, system_role)
+    context = _context(preset, options.get("context"), complain)
+    labels, columns = (_names(preset, key, options.get(key), complain) for key in ("labels", "columns"))
+    if preset in ("attr", "ordinal") and not labels:
+        raise complain((preset, "labels"), "no labels", "name the columns with the labels, e.g. labels: [quality]")
+    weighted = _weighted(preset, options.get("weighted", "column"), complain)
+    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns)
+
+
+def _weighted(preset: str, said: Any, complain: Complain) -> Literal["column", "resample"]:
+    if said not in ("column", "resample") or (said == "resample" and "weight" not in PRESETS[preset].labels):
+        weighted = ", ".join(name for name, one in PRESETS.items() if "weight" in one.labels)
+        raise complain(
+            (preset, "weighted"), f"{said!r} is not understood", f"write column or resample, for one of {weighted}"
+        )
+    found: Literal["column", "resample"] = said
+    return found
+
+
+def _context(preset: str, said: Any, complain: Complain) -> Context | None:
+    if said is None:
+        return None
+    if said not in ("none", "profile") or PRESETS[preset].context != "profile":
+        raise complain(
+            (preset, "context"),
+            f"{said!r} is no context of {preset!r}",
+            "write none or profile, for dpo, kto or margin",
+        )
+    found: Context = said
+    return found
+
+
+def _names(preset: str, key: str, said: Any, complain: Complain) -> tuple[str, ...]:
+    if said is None:
+        return ()
+    if preset not in _ROW_EXPORTS or not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        raise complain(
+            (preset, key),
+            f"{said!r} is not understood",
+            f"write a list of columns, for one of {', '.join(_ROW_EXPORTS)}",
+        )
+    return tuple(said)
 
 
 def _check_chosen(pipeline: Pipeline, lineage: Lineage) -> None:
@@ -126,7 +177,7 @@ def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
     if preset in ALWAYS:
         side: str | None = getattr(lineage, preset)
         return side or usable[0]
-    if speaks is None:
+    if speaks is None or PRESETS[preset].unit == "row":
         return usable[0]
     pairs = lineage.of_grain("pairs") if "pairs" in needs else ()
     mine = [step for step in pairs if lineage.judge_of(step) == lineage.judge]

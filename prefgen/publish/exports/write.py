@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefgen.errors import FileError
 from prefgen.publish.exports.beside import Beside, beside
 from prefgen.publish.exports.chat import Render, as_text
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
+from prefgen.publish.exports.resampled import resampled, weighed
 from prefgen.publish.exports.rows import rows_beside, rows_of
 from prefgen.publish.exports.source import source_of
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
@@ -33,6 +35,7 @@ class Config:
     preset   which of PRESETS it is
     steps    whose tables it was made from; several only for people and questions that exports of several share
     schema   of its files
+    effective  of rows drawn by weight: the effective sample size of those that are trained on
     """
 
     name: str
@@ -40,6 +43,7 @@ class Config:
     steps: tuple[str, ...]
     schema: pl.Schema
     shards: tuple[ShardFile, ...]
+    effective: float | None = None
 
     @property
     def splits(self) -> dict[str, int]:
@@ -58,7 +62,7 @@ class Config:
             "step": self.steps[0],
             "steps": list(self.steps),
             "splits": self.splits,
-        }
+        } | ({} if self.effective is None else {"effective": round(self.effective, 1)})
 
 
 def write_exports(
@@ -102,12 +106,28 @@ def write_export(
     render: Render | None = None,
 ) -> Config:
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
-    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role)
+    leaving = _columns(wanted, table)
+    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role, columns=leaving)
     frames = rows_of(wanted.preset, source)
+    effective = None
+    if wanted.weighted == "resample":
+        effective = weighed(rows_of(wanted.preset, source)).effective
+        frames = resampled(partial(rows_of, wanted.preset, source), seed, wanted.name)
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)
     schema, shards = _written(frames, folder, shard_bytes)
-    return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards)
+    return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards, effective)
+
+
+_OF_ROWS = ("candidate_id", "persona_id", "item_id", "user", "item", "prompt", "response", "time", "split")
+"""What an export of labelled rows has besides its labels, of these what the rows have."""
+
+
+def _columns(wanted: Wanted, table: Table) -> tuple[str, ...]:
+    """The columns that leave of an export of rows; none named for all."""
+    if wanted.columns or not wanted.labels:
+        return (*wanted.columns, *(name for name in wanted.labels if name not in wanted.columns))
+    return (*(name for name in _OF_ROWS if name in table.schema and name not in wanted.labels), *wanted.labels)
 
 
 def write_beside(what: str, together: Beside, folder: Path, shard_bytes: int) -> Config:

@@ -17,7 +17,7 @@ from prefgen.ids import file_sha256
 from prefgen.publish.exports.write import check_out, swap
 from prefgen.publish.hub.push import json_bytes, remote_manifest
 from prefgen.publish.hub.skipping import may_hold, ranges_of
-from prefgen.spec.condition import Condition, ConditionError, read_condition
+from prefgen.spec.condition import Condition, ConditionError, read_expression
 from prefgen.store.files import file_errors
 from prefgen.store.remote import Remote, State, connect
 from prefgen.store.shards import write_shards
@@ -211,7 +211,7 @@ def _condition(where: str | None) -> Condition | None:
     if where is None:
         return None
     with _about_where():
-        condition = read_condition(where)
+        condition = read_expression(where)
         if not condition.row_wise:  # rows are read a row group at a time
             raise ConditionError(f"{where!r} looks at more than one row", "compare the columns of a row")
         return condition

@@ -19,6 +19,7 @@ from prefgen.store.leakage import can_measure, near_duplicate_leakage, question_
 from prefgen.store.table import Table
 
 _SHORT = {"persona": "persona_id", "item": "item_id"}
+_QUESTION = "prompt_id"
 _TEXT = ("item_id", "prompt")
 
 
@@ -129,15 +130,16 @@ class Split(Step):
 def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> pl.Expr:
     """The column `split` as an expression over the rows of the table; how it was cut goes into the summary."""
     for index, name in enumerate(spec.by):
-        if _SHORT.get(name, name) not in table.schema:
+        column = _column(name, table.schema)
+        if column not in table.schema:
             fix = f"use one of {', '.join(table.schema)}"
-            raise context.error(("by", index), f"no column {_SHORT.get(name, name)!r} in {spec.split!r}", fix)
+            raise context.error(("by", index), f"no column {column!r} in {spec.split!r}", fix)
     held_out: dict[str, pl.Expr] = {}
     for name in spec.by:
-        column = _SHORT.get(name, name)
+        column = _column(name, table.schema)
         values = _held_out(table, column, spec.test or 0.0, context.seed)
         summary[f"held_out_{column}"] = len(values)
-        held_out[{long: word for word, long in _SHORT.items()}.get(column, column)] = (
+        held_out[{long: word for word, long in _SHORT.items()}.get(name, name)] = (
             pl.col(column).is_in(values).fill_null(False)
         )
     if spec.time is not None:
@@ -151,6 +153,12 @@ def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> 
         if time.validation is not None:
             return _three(cuts)
     return _split_name(held_out)
+
+
+def _column(name: str, schema: pl.Schema) -> str:
+    """The column that a word of `by` means; an item shown in sets is held out with all sets of its question."""
+    column = _SHORT.get(name, name)
+    return _QUESTION if column == "item_id" and _QUESTION in schema else column
 
 
 def _held_out(table: Table, name: str, share: float, seed: int) -> list[Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import polars as pl
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from prefgen.errors import one_of
 from prefgen.judging.items import notes_on_names
@@ -17,6 +17,8 @@ from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step, Summary
+from prefgen.steps.table.candidates import as_candidates
+from prefgen.steps.table.glue import each_element, kept, queried, stacked
 from prefgen.steps.table.items import _options as _options
 from prefgen.steps.table.items import as_items
 from prefgen.steps.table.rendering import rendered
@@ -61,17 +63,22 @@ class FromHub(SpecPart):
 
 
 def _tag(value: object) -> str:
-    return "a dataset" if isinstance(value, dict | FromHub) else "rows" if isinstance(value, list) else "a name"
+    if isinstance(value, list):
+        return "names" if value and all(isinstance(one, str) for one in value) else "rows"
+    return "a dataset" if isinstance(value, dict | FromHub) else "a name"
 
 
 Source = Annotated[
-    Annotated[str, Tag("a name")] | Annotated[FromHub, Tag("a dataset")] | Annotated[list[dict[str, Any]], Tag("rows")],
+    Annotated[str, Tag("a name")]
+    | Annotated[FromHub, Tag("a dataset")]
+    | Annotated[list[Name], Tag("names")]
+    | Annotated[list[dict[str, Any]], Tag("rows")],
     Discriminator(_tag),
 ]
 
 
 class TableStep(Step):
-    """TableStep, and items where they have (or are given) a prompt and options.
+    """Rows, and items where they have (or are given) a prompt and options.
 
     ```yaml
     items: {table: items.jsonl}
@@ -92,7 +99,13 @@ class TableStep(Step):
     kind: ClassVar[str] = "table"
 
     table: Source = Field(
-        description="A file (jsonl, csv, tsv, parquet), the name of an earlier step, a dataset on the Hub, or rows written here."
+        description="A file (jsonl, csv, tsv, parquet), the name of an earlier step or a list of them, one below the other, a dataset on the Hub, or rows written here."
+    )
+    each: str | None = Field(
+        None, description="Column with lists: one row an element, with its place in `<step>_place`."
+    )
+    sql: str | None = Field(
+        None, description="SELECT over the steps named, by their names; its rows are sorted by their ids."
     )
     forms: dict[Name, Form] | None = Field(
         None,
@@ -113,13 +126,26 @@ class TableStep(Step):
     def _beside_its_file(cls, value: Any, info: ValidationInfo) -> Any:
         return str(beside_its_file(Path(value), info)) if isinstance(value, str) and _is_file(value) else value
 
+    @model_validator(mode="after")
+    def _of_tables(self) -> TableStep:
+        if self.sql is not None and not self.steps:
+            raise ValueError("`sql` asks steps\nfix: name them, e.g. `table: [drafts, people]`")
+        return self
+
     @property
     def file(self) -> Path | None:
         """The file that is read, if it is one."""
         return Path(self.table) if isinstance(self.table, str) and _is_file(self.table) else None
 
     def reads(self) -> tuple[tuple[str, str], ...]:
-        return (("table", self.table),) if isinstance(self.table, str) and self.file is None else ()
+        return tuple(("table", name) for name in self.steps)
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that it reads."""
+        if isinstance(self.table, str):
+            return [] if self.file is not None else [self.table]
+        return [one for one in self.table if isinstance(one, str)] if isinstance(self.table, list) else []
 
     def inputs(self) -> tuple[Path, ...]:
         return (self.file,) if self.file is not None else ()
@@ -135,6 +161,8 @@ class TableStep(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows; with `forms`, one item per row and form."""
         rows, summary = _source(self, tables, context)
+        if self.each is not None:
+            rows = each_element(rows, self.each, context.step, context)
         rows = _renamed(rows, self.rename, context)
         if self.limit is not None:
             rows = rows.head(self.limit)
@@ -152,6 +180,8 @@ class TableStep(Step):
         if {"prompt", "options"} <= set(rows.columns):
             context.note(*notes_on_names(rows.columns))
             rows = as_items(rows, context)
+        elif {"prompt", "response"} <= set(rows.columns):
+            rows = as_candidates(rows, context)
         yield from rows.iter_slices(PART_ROWS)
         return summary
 
@@ -162,11 +192,20 @@ def _source(spec: TableStep, tables: Mapping[str, Table], context: Context) -> t
         rows, notes = read_rows_with_notes(spec.file)
         context.note(*notes)
         return rows, {}
-    if isinstance(spec.table, str):
-        return tables[spec.table].read(), {}
+    if spec.steps:
+        return _of_steps(spec, [tables[name] for name in spec.steps], context), {}
     if isinstance(spec.table, FromHub):
         return _from_hub(spec.table)
-    return frame_of(spec.table, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
+    written = [row for row in spec.table if isinstance(row, dict)]
+    return frame_of(written, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
+
+
+def _of_steps(spec: TableStep, tables: Sequence[Table], context: Context) -> pl.DataFrame:
+    if spec.sql is not None:
+        return queried(spec.sql, {table.name: table for table in tables}, context)
+    if len(tables) > 1:
+        return stacked(tables, context)
+    return tables[0].read() if spec.each is None else kept(tables[0])
 
 
 def _renamed(rows: pl.DataFrame, names: Mapping[str, str], context: Context) -> pl.DataFrame:

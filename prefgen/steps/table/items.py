@@ -44,7 +44,7 @@ def as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     others = [name for name in rows.columns if name not in CORE]
     items = rows.select(prompts, options, neither, *others)
     if ids.is_empty():
-        ids = pl.Series("item_id", [content_id("item", row) for row in _hashable(items)], pl.String)
+        ids = pl.Series("item_id", [content_id("item", row) for row in hashable(items)], pl.String)
     _check_different(ids, context)
     return items.select(ids.alias("item_id"), pl.all())
 
@@ -114,7 +114,7 @@ def _check_different(ids: pl.Series, context: Context) -> None:
         raise context.error("table", problem, "remove one of them, or give them different item_ids")
 
 
-def _hashable(items: pl.DataFrame) -> Iterator[Any]:
+def hashable(items: pl.DataFrame) -> Iterator[Any]:
     """The rows as JSON has them."""
     if all(
         kind.is_integer() or kind.is_float() or kind in (pl.String, pl.Boolean, pl.Null, pl.List(pl.String))

@@ -5,8 +5,8 @@ What is written and how it is checked is a preset: a module in this folder with 
 
 from __future__ import annotations
 
+import difflib
 import importlib
-import pkgutil
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +23,12 @@ from prefgen.judging.prose import Prose, prose
 from prefgen.judging.readout import read
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Asked, Bound, Context, Forecast
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
-PRESETS: tuple[str, ...] = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+PRESETS: tuple[str, ...] = ("life", "vignettes")
 """Names of the presets."""
 
 _TOKENS_PER_WORD = 1.4
@@ -111,10 +112,15 @@ class Write(Step):
     )
 
     @classmethod
-    def preset(cls, said: object) -> type[Write]:
+    def preset(cls, said: object) -> type[StepSpec]:
         """The spec class of the preset named `said`."""
         if said not in PRESETS:
-            raise ValueError(f"{said!r} is nothing that can be written\nfix: use {one_of(str(said), PRESETS)}")
+            near = difflib.get_close_matches(str(said), PRESETS, n=1, cutoff=0.75)
+            if near:
+                raise ValueError(
+                    f"{said!r} is no preset\nfix: use {one_of(str(said), PRESETS)}, or write `{{{said}: text}}` for a column of that name"
+                )
+            return importlib.import_module(f"{__name__}.free").Free  # type: ignore[no-any-return]
         found: type[Write] = getattr(importlib.import_module(f"{__name__}.{said}"), str(said).capitalize())
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from prefgen.judging.aggregate import preference_columns
 from prefgen.judging.pairs import PairRule, pairs
-from prefgen.spec.pipeline import Grain
+from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
@@ -26,18 +27,33 @@ class Pair(Step):
     """
 
     kind: ClassVar[str] = "pair"
+    presets: ClassVar[tuple[str, ...]] = ("chosen_vs_other", "cycle", "rows")
+
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:
+        """`rows` and `cycle` have keys of their own."""
+        if said not in ("rows", "cycle"):
+            return cls
+        found: type[StepSpec] = getattr(importlib.import_module(f"{__name__}.{said}"), f"Pair{str(said).capitalize()}")
+        return found
 
     pair: PairRule = Field(
         description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely."
     )
     from_: str = Field(alias="from", description="Name of a step with judgments.")
-    items: str = Field(description="Name of the step with the items that were judged.")
+    items: str = Field(
+        "", description="Name of the step with the items that were judged; by default those of the judge."
+    )
     weight: str | None = Field(
         None,
         description="Name of a step whose column `weight` multiplies the persona's, joined on the ids both tables have.",
     )
 
     grain: ClassVar[Grain | None] = "pairs"
+
+    def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
+        """With the items of its judge, where it names none."""
+        return {name: self if self.items else self.model_copy(update={"items": _items_judged(self.from_, above)})}
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         named = (("from", self.from_), ("items", self.items))
@@ -63,6 +79,16 @@ class Pair(Step):
             made = pairs(frame, items, rule=self.pair)
             yield made if weights is None else weights.on(made)
         return None
+
+
+def _items_judged(step: str, above: Mapping[str, StepSpec]) -> str:
+    """The items of the judge that a step rests on; the step itself where there is no judge, which is told when it is read."""
+    while step in above:
+        read = dict(above[step].reads())
+        if "items" in read and "as" in read:
+            return read["items"]
+        step = next(iter(read.values()), "")
+    return step
 
 
 @dataclass(frozen=True, slots=True)

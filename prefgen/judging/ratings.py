@@ -1,0 +1,91 @@
+"""Scales: what a rating may be, how it is asked for, and what several of them come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefgen.records import Reading
+from prefgen.schemas import LETTERS
+
+_RANGE = re.compile(r"(-?\d{1,4})\.\.(-?\d{1,4})")
+_MOST = 101  # numbers of a scale
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """An ordered scale.
+
+    symbols    what is answered: numbers, letters that stand for levels, or `no` and `yes`
+    words      what each of them means
+    values     what each is worth
+    """
+
+    symbols: tuple[str, ...]
+    words: tuple[str, ...]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of_range(cls, said: str) -> Scale:
+        """`1..5`. ValueError, with a `fix:` on its second line, for what is no range."""
+        found = _RANGE.fullmatch(said)
+        low, high = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not low < high < low + _MOST:
+            raise ValueError(f"{said!r} is no range of whole numbers\nfix: write e.g. 1..5, at most {_MOST} numbers")
+        numbers = range(low, high + 1)
+        words = tuple(map(str, numbers))
+        return cls(words, words, tuple(map(float, numbers)))
+
+    @classmethod
+    def of_words(cls, words: Sequence[str], *, as_letters: bool = True) -> Scale:
+        """Levels, the least first, each worth its place from 1; without letters `no` and `yes`, worth 0 and 1."""
+        if as_letters:
+            return cls(
+                tuple(LETTERS[: len(words)]), tuple(words), tuple(float(place) for place in range(1, len(words) + 1))
+            )
+        return cls(tuple(words), tuple(words), tuple(float(place) for place in range(len(words))))
+
+    @property
+    def of_one_token(self) -> bool:
+        """Whether one token tells the answers apart: of `1` and `10`, or with a sign, it does not."""
+        return all(len(symbol) == 1 for symbol in self.symbols) or self.symbols == ("no", "yes")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What stands beside each symbol on the page, where an answer may name it by its text."""
+        return self.words if self.words != self.symbols else ()
+
+    def asked(self, criterion: str, *, person: bool) -> str:
+        """The question, with all that may be answered."""
+        you = "As this person would: how" if person else "How"
+        if self.symbols == ("no", "yes"):
+            return f"Does this hold? {criterion}\nReply with yes or no and nothing else."
+        if self.words == self.symbols:
+            return (
+                f"{you} far does this hold? {criterion}\nReply with one whole number from {self.symbols[0]} (not at all) "
+                f"to {self.symbols[-1]} (entirely) and nothing else."
+            )
+        levels = "\n".join(f"{symbol}) {word}" for symbol, word in zip(self.symbols, self.words, strict=True))
+        return f"{you} far does this hold? {criterion}\n\n{levels}\n\nReply with one of {', '.join(self.symbols)} and nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What several readings come to.
+
+    mean    of the values, weighed by their probabilities
+    word    the likeliest answer; the lesser of two that are equally likely
+    """
+
+    mean: float
+    word: str
+
+
+def rating(scale: Scale, readings: Sequence[Reading]) -> Rating | None:
+    """The mean over readings of one rating; None where one of them says nothing."""
+    if not readings or any(one.p is None for one in readings):
+        return None
+    shares = [sum(p) / len(readings) for p in zip(*(one.p or () for one in readings), strict=True)]
+    mean = sum(share * value for share, value in zip(shares, scale.values, strict=True))
+    return Rating(mean, scale.words[shares.index(max(shares))])

@@ -1,0 +1,217 @@
+"""`judge`: every persona answers every item, in every order, as often as asked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+import polars as pl
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
+
+from prefgen.judging.aggregate import measured
+from prefgen.judging.computed import chosen_by
+from prefgen.judging.judgments import to_rows
+from prefgen.judging.presentations import OrderRule
+from prefgen.judging.priors import SlotPriors, learnt
+from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
+from prefgen.judging.tally import Tally
+from prefgen.judging.utility import Utility
+from prefgen.spec.condition import ConditionError
+from prefgen.spec.fields import InputPath, Name
+from prefgen.spec.pipeline import Grain, StepSpec
+from prefgen.steps.context import Context, Forecast
+from prefgen.steps.judge.asking import SlotPrior, questionnaire_of, to_request
+from prefgen.steps.judge.foresight import asked_of, notes_on
+from prefgen.steps.show import Show
+from prefgen.steps.step import Parts, Step
+from prefgen.store.table import PART_ROWS, Table
+
+
+class Judge(Step):
+    """Judgments: one row per persona, item, order and repeat. Items with a `reject_reason` are not asked about.
+
+    ```yaml
+    answers: {judge: pick, items: questions, as: personas, model: judge, readout: logprobs}
+    answers: {judge: pick, items: questions, as: personas, model: judge, readout: logprobs, orders: {prior: 0.2}}
+    ```
+
+    Over `balanced` orders every option stands in every slot equally often, so a judge's liking for a slot cancels out.
+    `{prior: 0.2}` costs less: a fifth of the items is shown in all rotations, each of the others in one, and what the
+    first show of the slots, persona by persona, is taken out of the others; it needs log-probabilities.
+    """
+
+    kind: ClassVar[str] = "judge"
+    presets: ClassVar[tuple[str, ...]] = ("pick", "score")
+
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:
+        """Scales without slots are another step: `score`, `grade` and `check`."""
+        if said in ("score", "grade", "check"):
+            found: type[StepSpec] = importlib.import_module(f"{__name__}.rate").Rate
+            return found
+        return cls
+
+    judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
+    items: str = Field(description="Name of the step with the items, or with candidates.")
+    within: list[Name] | None = Field(
+        None,
+        description="Of candidates: columns in which those shown together agree, besides the question. See `show`.",
+    )
+    show: int | Literal["all"] | None = Field(
+        None,
+        description="Of candidates: how many are shown together, every such set or `all` at once; 2 where `within` is given.",
+    )
+    as_: str = Field(alias="as", description="Name of the step with the personas.")
+    where: str | None = Field(
+        None,
+        description="SQL over `items.<column>` and `people.<column>`: who is asked about what; everybody about everything.",
+    )
+    per_persona: int | None = Field(None, ge=1, description="At most so many items of each persona, drawn at random.")
+    utility: str | None = Field(
+        None,
+        description="Compute the choice instead: SQL over `people.<column>` and `items.<column>` (of the options: `option_speed` is `items.speed`), "
+        "or `weights`: the sum of a persona's columns times the option's of the same names.",
+    )
+    model: str = Field(
+        "", validate_default=True, description="Name of the model that answers, under `models:`; or give `utility`."
+    )
+    standardize: bool = Field(
+        False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        description="`utility`: p is the softmax of utility / noise; 0: the best option, and a tie where several are.",
+    )
+    orders: Literal["balanced"] | SlotPrior | list[OrderRule] = Field(
+        default="balanced",
+        description="`balanced` (two orders for two options, k rotations for k), `{prior: SHARE}`, or a list of `given`; `swapped`: "
+        "the options reversed, one marked neither keeps its place; `cyclic`: all rotations, as `balanced`.",
+    )
+    repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each presentation.")
+    readout: Literal["logprobs", "text", "certainty", "reason"] = Field(
+        "logprobs",
+        description="`logprobs`: one token and the probability of every option; `text`: the option alone; "
+        "`certainty`: with the judge's own 1-100; `reason`: a reason first.",
+    )
+    also: list[Literal["tie", "na"]] = Field(
+        default_factory=list, description="Answers offered besides the options: no difference, does not apply."
+    )
+    template: InputPath | None = Field(
+        None,
+        description="Your own page as a Jinja template over `item`, `options` (slot, text), `choices` and `readout`.",
+    )
+
+    grain: ClassVar[Grain | None] = "judgments"
+
+    @field_validator("orders", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        rules = get_args(OrderRule)
+        if value == "balanced" or isinstance(value, SlotPrior | dict):
+            return value
+        if isinstance(value, list) and value and all(rule in rules for rule in value):
+            return value
+        wrong = next((rule for rule in value if rule not in rules), None) if isinstance(value, list) else value
+        raise ValueError(f"{wrong!r} is no order\nfix: write balanced, {{prior: 0.2}}, or a list of {', '.join(rules)}")
+
+    @field_validator("also")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _asked_or_computed(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("utility") is None:
+            raise PydanticKnownError("missing")
+        if value and info.data.get("utility") is not None:
+            raise ValueError("the choice is computed, and no model is asked\nfix: leave `model` or `utility` out")
+        return value
+
+    @model_validator(mode="after")
+    def _of_utility(self) -> Judge:
+        if self.utility is None and (self.standardize or self.noise):
+            raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
+        return self
+
+    def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
+        """Over candidates, a `show` step goes before it."""
+        del above
+        if self.within is None and self.show is None:
+            return {name: self}
+        shown = f"{name}_shown"
+        sets = Show(show=self.items, within=self.within or ["item_id"], size=self.show or 2)
+        return {shown: sets, name: self.model_copy(update={"items": shown, "within": None, "show": None})}
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("items", self.items), ("as", self.as_))
+
+    def inputs(self) -> tuple[Path, ...]:
+        return (self.template,) if self.template is not None else ()
+
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        return (("model", self.model),) if self.model else ()
+
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
+        asked = questionnaire_of(self, tables, context)
+        if self.utility is not None:
+            return (yield from self._compute(asked, context))
+        model = context.ask.spec(self.model)
+        request_of = partial(to_request, spec=self, model=model)
+        context.ask.send(self.model, map(request_of, asked.presentations()), planned=asked.n_presentations)
+        priors = _priors(asked, self, context) if asked.orders.prior_share is not None else None
+        tally, example = Tally(asked.items), None
+        for batch in whole_groups(asked.presentations(), PART_ROWS):
+            frame = measured(_read(asked, batch, self, context), priors)
+            tally.add(frame)
+            example = example or next((request_of(one).messages for one in batch if one.system), None)
+            yield frame
+        return tally.summary() | {"example": example}
+
+    def _compute(self, asked: Questionnaire, context: Context) -> Parts:
+        """What a utility makes of the items."""
+        tally = Tally(asked.items)
+        utility = Utility(self.utility or "", self.standardize)
+        try:
+            for frame in chosen_by(utility, asked, noise=self.noise, part_rows=PART_ROWS):
+                made = measured(frame)
+                tally.add(made)
+                yield made
+        except ConditionError as error:
+            raise context.error("utility", error.problem, error.fix) from None
+        return tally.summary()
+
+    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
+        asked = questionnaire_of(self, tables, context)
+        model = context.ask.spec(self.model)
+        return Forecast(
+            rows=asked.n_presentations,
+            asked=(asked_of(self, asked, context),),
+            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.model)),
+            notes=tuple(notes_on(self, asked, model)),
+        )
+
+
+def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, context: Context) -> pl.DataFrame:
+    model = context.ask.spec(spec.model)
+    requests = [to_request(one, spec=spec, model=model) for one in batch]
+    responses = context.ask.read([request.request_id for request in requests])
+    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model)
+
+
+def _priors(asked: Questionnaire, spec: Judge, context: Context) -> SlotPriors:
+    """What the items shown in all rotations say of the slots."""
+    in_full = [asked.orders.in_full(name) for name in asked.items["item_id"]]
+    some = replace(asked, items=asked.items.filter(pl.Series(in_full, dtype=pl.Boolean)))
+    groups = whole_groups(some.presentations(), PART_ROWS)
+    return learnt(_read(some, batch, spec, context) for batch in groups if batch)

@@ -1,0 +1,85 @@
+"""What a judge step asks: its questionnaire, and each presentation as a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+from jinja2 import TemplateError
+from pydantic import Field
+
+from prefgen.judging.design import design_of
+from prefgen.judging.items import RETOLD, not_items, taken
+from prefgen.judging.presentations import Orders
+from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
+from prefgen.judging.questionnaire import Presentation, Questionnaire
+from prefgen.records import Request
+from prefgen.spec.condition import ConditionError
+from prefgen.spec.fields import Spec as Part
+from prefgen.spec.models import ModelSpec
+from prefgen.steps.context import Context
+from prefgen.store.table import Table
+
+if TYPE_CHECKING:
+    from prefgen.steps.judge import Judge
+
+
+class SlotPrior(Part):
+    """All rotations on some of the items, and the slot prior that they show taken out of the rest."""
+
+    prior: float = Field(gt=0, le=1, description="Share of the items that is shown in all rotations.")
+
+
+def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
+    personas, items = tables[spec.as_].read(), tables[spec.items].read()
+    if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
+        raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+    wrong = not_items(items.columns)
+    if wrong is not None:
+        raise context.error("items", f"{spec.items!r} has no items: {wrong[0]}", wrong[1])
+    if "reject_reason" in items.columns:
+        items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
+    if items.is_empty():
+        raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
+    if items.schema.get("retold") == RETOLD:
+        items = items.drop("retold")  # it tells of the item, and is no coordinate
+    wrong = taken(items.columns)
+    if wrong is not None:
+        raise context.error("items", f"{spec.items!r} has the {wrong[0]}", wrong[1])
+    try:
+        page = spec.template.read_text("utf-8") if spec.template is not None else None
+        prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
+    except (OSError, UnicodeDecodeError, TemplateError) as error:
+        raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
+    items = context.preview(items)
+    try:
+        design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
+    except ConditionError as error:
+        raise context.error("where", error.problem, error.fix) from None
+    return Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
+
+
+def _orders(spec: Judge, seed: int) -> Orders:
+    if isinstance(spec.orders, SlotPrior):
+        return Orders(prior_share=spec.orders.prior, seed=seed)
+    return Orders(("balanced",) if spec.orders == "balanced" else tuple(spec.orders))
+
+
+def to_request(one: Presentation, *, spec: Judge, model: ModelSpec) -> Request:
+    return Request(
+        model=model.model,
+        revision=model.identity,
+        messages=as_sent((*one.system, *one.page.messages), prefill=model.prefill, system_role=model.system_role),
+        readout=spec.readout,
+        choices=one.page.choices,
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=max_tokens(spec, model),
+        seed=model.seed,
+        repeat=one.repeat,
+    )
+
+
+def max_tokens(spec: Judge, model: ModelSpec) -> int:
+    return model.max_tokens or MAX_TOKENS[spec.readout]

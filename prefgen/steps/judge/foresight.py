@@ -1,0 +1,88 @@
+"""What a judge step will ask, and what people should know of it before they pay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from prefgen.judging.presentations import is_balanced, orders_of
+from prefgen.judging.questionnaire import Questionnaire
+from prefgen.records import Readout
+from prefgen.spec.models import ModelSpec
+from prefgen.steps.context import Asked, Context
+from prefgen.steps.judge.asking import max_tokens
+
+if TYPE_CHECKING:
+    from prefgen.steps.judge import Judge
+
+_SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
+_LEAST_TAUGHT = 10  # items below which a slot prior is a guess
+
+
+def asked_of(step: Judge, asked: Questionnaire, context: Context) -> Asked:
+    """The distinct requests of a questionnaire."""
+    model = context.ask.spec(step.model)
+    systems = {system for system, _ in asked.systems()}
+    pages = _seen(asked, context)
+    system_chars = sum(len(text) for system in systems for _, text in system)
+    some = [system[0][1] for system in sorted(systems) if system][:8]
+    n_requests = min(len(systems) * pages.n * step.repeats, asked.n_presentations)
+    chars = system_chars / max(len(systems), 1) + pages.chars / max(pages.n, 1)
+    tokens = n_requests * _expected_tokens(step, model)
+    return Asked(step.model, n_requests, round(n_requests * chars), tokens, (*some, *pages.some))
+
+
+def notes_on(spec: Judge, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
+    """What of this step people should know before they pay for it."""
+    if spec.repeats > 1 and model.temperature == 0:
+        yield f"{spec.repeats} repeats at temperature 0 are {spec.repeats} times the same answer: set the model's `temperature`, or `repeats: 1`"
+    shapes = asked.items.select(pl.col("options").list.len(), "neither").unique(maintain_order=True)
+    if asked.orders.prior_share is not None:
+        taught = sum(map(asked.orders.in_full, asked.items["item_id"]))
+        if taught < _LEAST_TAUGHT:
+            yield f"the slot prior rests on {taught} of {asked.items.height} items: raise `orders: {{prior: ...}}`, or write `orders: balanced`"
+        return
+    rules = asked.orders.rules
+    tilted = [
+        k for k, neither in shapes.iter_rows() if not is_balanced(frozenset(orders_of(rules, k, neither)), k, neither)
+    ]
+    if tilted and len(rules) > 1:
+        yield (
+            f"orders {', '.join(rules)} do not show every one of {max(tilted)} options in every slot equally often, so p keeps some of the "
+            "slots' bias: write `orders: balanced`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The different pages of a questionnaire: how many, their characters together, and a few of them."""
+
+    n: int
+    chars: int
+    some: tuple[str, ...]
+
+
+def _seen(asked: Questionnaire, context: Context) -> _Seen:
+    # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
+    known: set[int] = set()
+    chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
+    try:
+        for row, _, page in asked.pages():
+            name = hash(page)
+            if name not in known:
+                known.add(name)
+                chars += sum([len(text) for _, text in page.messages])
+                if row % each == 0:
+                    some.append(page.messages[0][1])
+    except Exception as error:  # a stranger's template may raise anything
+        columns = ", ".join(asked.items.columns)
+        raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
+    return _Seen(len(known), chars, tuple(some[:_SAMPLE]))
+
+
+def _expected_tokens(spec: Judge, model: ModelSpec) -> int:
+    typical: dict[Readout, int] = {"logprobs": 1, "text": 2, "certainty": 5, "reason": 60}
+    return min(typical[spec.readout], max_tokens(spec, model))

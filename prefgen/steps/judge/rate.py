@@ -1,0 +1,252 @@
+"""`judge: score`, `grade`, `check`: how good, of which level, whether at all: numbers and words beside candidates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from prefgen.judging.prompts import MAX_TOKENS, as_sent
+from prefgen.judging.ratings import Scale, rating
+from prefgen.judging.readout import read
+from prefgen.records import Readout, Request
+from prefgen.spec.fields import Name
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Grain
+from prefgen.steps.context import Asked, Bound, Context, Forecast
+from prefgen.steps.step import Parts, Step
+from prefgen.steps.write.jobs import Job, Jobs
+from prefgen.steps.write.joined import joined
+from prefgen.store.table import PART_ROWS, Table
+
+_SAMPLE = 32
+_EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
+_PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
+_YES_NO = ("no", "yes")
+
+
+class Rate(Step):
+    """Rows with a rating by every criterion.
+
+    ```yaml
+    scored:  {judge: score, items: drafts, criteria: {quality: "a clear, correct and complete answer"}, range: 1..5, model: judge}
+    graded:  {judge: grade, items: drafts, as: people, criteria: {fit: "how well it suits you"}, levels: [not at all, partly, well], model: judge}
+    checked: {judge: check, items: drafts, criteria: {names a source: "it names where its facts come from"}, model: judge}
+    ```
+
+    The rows keep their columns. Of a score, `<criterion>` is the mean of the numbers over their probabilities (with `logprobs`; up
+    to nine numbers) and repeats; of a grade the likeliest level, and `<criterion>_score` its place from 1, weighed likewise; of a check
+    true or false, and `<criterion>_p` the probability of yes. `as` personas adds `persona_id`: a row each, and a row with a
+    `persona_id` is rated by that persona alone. A row of which a rating was not read has its reason in `reject_reason`.
+    """
+
+    kind: ClassVar[str] = "judge"
+    grain: ClassVar[Grain | None] = "rows"
+
+    judge: Literal["score", "grade", "check"] = Field(
+        description="`score`: a number of `range`; `grade`: one of `levels`, in order; `check`: yes or no."
+    )
+    items: Name | list[Name] = Field(
+        description="Step with candidates, or any rows with a page of your own; further steps are looked up by the ids that both have."
+    )
+    as_: Name | None = Field(
+        None, alias="as", description="Step with the personas that rate; else the model does as itself."
+    )
+    model: Name = Field(description="The model that rates, under `models:`.")
+    criteria: dict[Name, str] = Field(min_length=1, description="What is rated, by the name of its column.")
+    range: str = Field("1..5", description="`score`: the numbers, e.g. 1..5 or -3..3.")
+    levels: list[str] = Field(default_factory=list, description="`grade`: the levels, the least first; 2 to 9.")
+    page: str = Field(_PAGE, description="Template of what is rated, over the columns of the row.")
+    per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
+    repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each rating.")
+    readout: Literal["logprobs", "text"] = Field(
+        "logprobs", description="`logprobs`: one token and its alternatives; `text`."
+    )
+
+    @field_validator("range")
+    @classmethod
+    def _range(cls, value: str) -> str:
+        Scale.of_range(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Rate:
+        if (self.judge == "grade") != bool(self.levels):
+            raise ValueError(
+                "`levels` belong to a grade, and a grade needs them\nfix: write e.g. `levels: [poor, fair, good]`"
+            )
+        if self.levels and (
+            not 2 <= len(self.levels) <= 9 or len({*map(str.casefold, self.levels)}) < len(self.levels)
+        ):
+            raise ValueError("a grade has 2 to 9 different levels\nfix: shorten the list, or use `judge: score`")
+        return self
+
+    @property
+    def scale(self) -> Scale:
+        """What an answer may be, and what it is worth."""
+        if self.judge == "score":
+            return Scale.of_range(self.range)
+        return Scale.of_words(self.levels) if self.judge == "grade" else Scale.of_words(_YES_NO, as_letters=False)
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        names = [self.items] if isinstance(self.items, str) else self.items
+        return (*(("items", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
+
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        return (("model", self.model),)
+
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The rows with their ratings, in order."""
+        jobs = self._jobs(tables, context)
+        self._check_columns(jobs.rows.schema, context)
+        ask = _Asking(self, context.ask.spec(self.model))
+        requests = (request for job in jobs for request in ask.requests(job))
+        context.ask.send(self.model, requests, planned=jobs.n * len(self.criteria) * self.repeats)
+        statuses: Counter[str] = Counter()
+        source = iter(jobs)
+        while some := list(islice(source, PART_ROWS)):
+            responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
+            rows = []
+            for job in some:
+                told = ask.row(job, list(islice(responses, len(self.criteria) * self.repeats)))
+                statuses[told["reject_reason"] or "ok"] += 1
+                rows.append(told)
+            yield pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
+        return {"statuses": dict(sorted(statuses.items()))}
+
+    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """Every rating once, whatever its row; of very many rows some are rendered."""
+        jobs = self._jobs(tables, context)
+        self._check_columns(jobs.rows.schema, context)
+        some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
+        ask = _Asking(self, context.ask.spec(self.model))
+        seen: set[int] = set()
+        chars, sample, rows = 0, [], []
+        each = max(1, some.n // _SAMPLE)
+        for number, job in enumerate(some):
+            for request in ask.requests(job):
+                name = hash((request.messages, request.repeat))
+                if name not in seen:
+                    seen.add(name)
+                    chars += sum(len(text) for _, text in request.messages)
+                    if number % each == 0:
+                        sample.append(request.messages[0][1])
+            rows.append(job.row | {"persona_id": job.persona or job.row.get("persona_id")})
+        empty = pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
+        scale = jobs.n / max(1, some.n)
+        n = round(len(seen) * scale)
+        asked = Asked(self.model, n, round(chars * scale), 2 * n, tuple(sample[:_SAMPLE]))
+        bound: Bound = "exact" if some.n == jobs.n else "at most"
+        return Forecast(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
+
+    def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
+        rows = joined(
+            [tables[name] for key, name in self.reads() if key == "items"],
+            None,
+            context,
+            key="items",
+            most=context.limit,
+        )
+        people = tables[self.as_].read() if self.as_ is not None else None
+        if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
+            raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+        if self.page == _PAGE and "response" not in rows.schema:
+            found = ", ".join(rows.schema)
+            raise context.error(
+                "items", f"its rows have no `response`, only {found}", "write a `page:` over these columns"
+            )
+        return Jobs.of(
+            rows,
+            people,
+            models=[self.model],
+            repeats=1,
+            per_row=self.per_row,
+            system=None,
+            prompt=self.page,
+            context=context,
+            prompt_key="page",
+        )
+
+    def _check_columns(self, rows: pl.Schema, context: Context) -> None:
+        made = [name for criterion in self.criteria for name in self._made(criterion)]
+        taken = [name for name in made if name in rows]
+        if taken:
+            fix = "name the criterion otherwise"
+            raise context.error("criteria", f"the rows have a column {taken[0]!r} already", fix)
+
+    def _made(self, criterion: str) -> dict[str, pl.DataType]:
+        if self.judge == "score":
+            return {criterion: pl.Float64()}
+        if self.judge == "grade":
+            return {criterion: pl.String(), f"{criterion}_score": pl.Float64()}
+        return {criterion: pl.Boolean(), f"{criterion}_p": pl.Float64()}
+
+    def _schema(self, source: pl.Schema) -> pl.Schema:
+        person = {"persona_id": pl.String()} if self.as_ is not None else {}
+        made = {name: kind for one in self.criteria for name, kind in self._made(one).items()}
+        return pl.Schema({**source, **person, **made, "reject_reason": pl.String()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """The requests of a job, and its row when they are answered."""
+
+    step: Rate
+    model: ModelSpec
+
+    def requests(self, job: Job) -> Iterator[Request]:
+        """One for every criterion and repeat."""
+        *before, (_, page) = job.messages
+        for criterion in self.step.criteria.values():
+            asked = f"{page}\n\n{self.step.scale.asked(criterion, person=job.persona is not None)}"
+            messages = (*before, ("user", asked), ("assistant", "Answer:"))
+            for repeat in range(self.step.repeats):
+                yield self._request(messages, repeat)
+
+    def _request(self, messages: tuple[tuple[str, str], ...], repeat: int) -> Request:
+        readout: Readout = self.step.readout if self.step.scale.of_one_token else "text"
+        return Request(
+            model=self.model.model,
+            revision=self.model.identity,
+            messages=as_sent(messages, prefill=self.model.prefill, system_role=self.model.system_role),
+            readout=readout,
+            choices=self.step.scale.symbols,
+            temperature=self.model.temperature,
+            top_p=self.model.top_p,
+            max_tokens=self.model.max_tokens or MAX_TOKENS[readout],
+            seed=self.model.seed,
+            repeat=repeat,
+        )
+
+    def row(self, job: Job, responses: list[Any]) -> dict[str, Any]:
+        """The row with its ratings; the first status that is no answer is its reason."""
+        row = dict(job.row)
+        if self.step.as_ is not None:
+            row["persona_id"] = job.persona
+        scale, reason = self.step.scale, None
+        for criterion, requests in zip(self.step.criteria, _by(responses, self.step.repeats), strict=True):
+            readings = [
+                read(one, scale.symbols, "logprobs" if self.step.readout == "logprobs" else "text", scale.texts)
+                for one in requests
+            ]
+            found = rating(scale, readings)
+            reason = reason or next((one.status for one in readings if one.symbol is None), None)
+            row |= self._told(criterion, None if found is None else found.mean, None if found is None else found.word)
+        return row | {"reject_reason": reason}
+
+    def _told(self, criterion: str, mean: float | None, word: str | None) -> dict[str, Any]:
+        if self.step.judge == "score":
+            return {criterion: mean}
+        if self.step.judge == "grade":
+            return {criterion: word, f"{criterion}_score": mean}
+        return {criterion: None if word is None else word == "yes", f"{criterion}_p": mean}
+
+
+def _by(responses: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(responses), size):
+        yield responses[start : start + size]

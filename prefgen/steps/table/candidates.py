@@ -1,0 +1,60 @@
+"""Rows with a prompt and a response, checked and brought into one shape: candidates."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from prefgen.ids import content_id
+from prefgen.judging.candidates import CORE
+from prefgen.steps.context import Context
+from prefgen.steps.table.items import hashable
+
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+def as_candidates(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """candidate_id, item_id, prompt, response, then every other column; SpecError for what is wrong.
+
+    Without ids of their own, `item_id` comes from the prompt and `candidate_id` from the whole row.
+    """
+    for name in ("prompt", "response"):
+        if rows[name].dtype not in _TEXT:
+            raise context.error("table", f"`{name}` is of type {rows[name].dtype}, not text", "quote it")
+        empty = (rows[name].is_null() | (rows[name].cast(pl.String).str.strip_chars() == "")).arg_true()
+        if len(empty):
+            raise context.error(
+                "table", f"row {empty[0] + 1} has an empty {name}", f"write the {name}, or drop the row"
+            )
+    rows = rows.with_columns(pl.col("prompt", "response").cast(pl.String))
+    if "item_id" not in rows.columns:
+        named = {prompt: content_id("item", prompt) for prompt in rows["prompt"].unique()}
+        rows = rows.with_columns(pl.col("prompt").replace_strict(named, return_dtype=pl.String).alias("item_id"))
+    rows = rows.with_columns(pl.col("item_id").cast(pl.String))
+    _check_prompts(rows, context)
+    if "candidate_id" not in rows.columns:
+        ids = pl.Series("candidate_id", [content_id("cand", row) for row in hashable(rows)], pl.String)
+        rows = rows.with_columns(ids)
+    rows = rows.with_columns(pl.col("candidate_id").cast(pl.String))
+    twice = rows["candidate_id"].is_duplicated().arg_true()
+    if len(twice):
+        first, second = (rows["candidate_id"] == rows["candidate_id"][twice[0]]).arg_true()[:2]
+        problem = f"rows {first + 1} and {second + 1} are the same candidate"
+        raise context.error("table", problem, "remove one of them, or give them different candidate_ids")
+    return rows.select(*CORE, pl.exclude(CORE))
+
+
+def _check_prompts(rows: pl.DataFrame, context: Context) -> None:
+    """An item_id means one prompt."""
+    if rows["item_id"].null_count():
+        row = rows["item_id"].is_null().arg_true()[0] + 1
+        raise context.error("table", f"row {row} has no item_id", "give every row one, or none")
+    several = (
+        rows.group_by("item_id", maintain_order=True).agg(pl.col("prompt").n_unique()).filter(pl.col("prompt") > 1)
+    )
+    if several.height:
+        name = several["item_id"][0]
+        raise context.error(
+            "table",
+            f"item_id {name!r} has {several['prompt'][0]} different prompts",
+            "give every prompt an item_id of its own",
+        )

@@ -1,0 +1,239 @@
+"""`write: TYPE`: a model writes what a template asks for about every row, in a form that is declared; no preset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator, model_validator
+
+from prefgen.dialogues import Call, Dialogue, replayed
+from prefgen.judging.prompts import as_sent
+from prefgen.records import Request
+from prefgen.spec.fields import Name
+from prefgen.spec.models import ModelSpec
+from prefgen.spec.pipeline import Grain
+from prefgen.spec.reply import Reply, reply_of
+from prefgen.steps.context import Asked, Context, Forecast
+from prefgen.steps.step import Parts, Step
+from prefgen.steps.write.jobs import Job, Jobs
+from prefgen.steps.write.joined import Joined, joined
+from prefgen.steps.write.measures import Measure
+from prefgen.steps.write.outcome import Outcome, Written, heard
+from prefgen.store.table import PART_ROWS, Table
+
+_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
+_EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
+_TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
+
+
+class Free(Step):
+    """What a model writes about the rows of a table: a text, fields, or a list of either, one row each.
+
+    ```yaml
+    drafts:  {write: response, for: prompts, as: poles, model: writer, prompt: "{{ prompt }}"}
+    prompts: {write: [prompt], count: 3, for: tools, model: writer, prompt: "Requests that {{ about }} would serve."}
+    ratings: {write: {quality: 1..5, why: text}, for: drafts, model: [a, b], prompt: "How good is this? {{ response }}"}
+    ```
+
+    Every row keeps the columns of the row it was written about. Added are `<step>_id`, `request_id`, `writer` (the model's name under
+    `models:`), `written_as` (a persona_id), `repeat`, `<step>_place` (in a list), the columns declared, and `reject_reason`. A column
+    that was there before is kept as `<name>_before`. Rows with `prompt` and `response` are candidates, and with `prompt` and `options` items.
+    What cannot be read, or fails a check, is asked again as often as `tries` allows, and then stays with its reason.
+    """
+
+    kind: ClassVar[str] = "write"
+    grain: ClassVar[Grain | None] = "rows"
+
+    write: Any = Field(
+        description="A column (one text); `{column: type}`; or `[column]` or `[{column: type}]` for a list. "
+        "Types: text, number, yes/no, json, 1..5, [word, word] (one of them), [text] (a list), {name: type}."
+    )
+    for_: Name | list[Name] = Field(
+        alias="for",
+        description="Step with the rows; further ones are looked up by the ids that both have, one row each.",
+    )
+    match: list[Name] | None = Field(None, description="Columns by which further tables are looked up, instead of ids.")
+    as_: Name | None = Field(
+        None,
+        alias="as",
+        description="Step with the personas that write. A row with a `persona_id` is written by that one alone.",
+    )
+    per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
+    model: Name | list[Name] = Field(
+        description="The model that writes, under `models:`; of several each writes every row."
+    )
+    system: str | None = Field(None, description="Template of the system message; with `as` it follows the portrait.")
+    prompt: str = Field(
+        "{{ prompt }}",
+        description="Template of what is asked, over the columns of the row, and `persona` where there is one.",
+    )
+    count: int | None = Field(None, ge=1, le=1000, description="Rows asked for, of a list.")
+    repeats: int = Field(1, ge=1, le=1000, description="Independent askings.")
+    measure: dict[Name, Measure] = Field(
+        default_factory=dict,
+        description="Columns with numbers: `{words: c}`, `{sentences: c}`, `{overlap: a, with: b}` (share of the words that two texts have in "
+        "common), `{says: c, of: [columns]}` (how many of these stand in a text).",
+    )
+    where: dict[str, str] = Field(
+        default_factory=dict, description="SQL by the reason why a row for which it is not true is dropped."
+    )
+    tries: int = Field(1, ge=1, le=10, description="How often a row is asked until it passes.")
+    again: str | None = Field(
+        None,
+        description="Template of what is said before a further try, over the row, `written` (the text) and `reason`.",
+    )
+    max_tokens: int = Field(600, ge=1, le=100_000, description="Most tokens of a reply, where the model does not say.")
+
+    @field_validator("write")
+    @classmethod
+    def _declared(cls, value: Any) -> Any:
+        reply_of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Free:
+        if self.count is not None and not self.reply.many:
+            raise ValueError(
+                f"`count` belongs to a list\nfix: write `write: [{self.reply.names[0]}]`, or leave `count` out"
+            )
+        if self.per_row is not None and self.as_ is None:
+            raise ValueError("`per_row` counts personas\nfix: name them with `as:`")
+        if self.again is not None and self.tries == 1:
+            raise ValueError("`again` is said before a second try\nfix: write e.g. `tries: 3`")
+        return self
+
+    @property
+    def reply(self) -> Reply:
+        """What is declared."""
+        return reply_of(self.write)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return [self.model] if isinstance(self.model, str) else list(self.model)
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        names = [self.for_] if isinstance(self.for_, str) else self.for_
+        return (*(("for", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
+
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        return tuple(("model", name) for name in self.models)
+
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The rows, in the order of those written about."""
+        jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
+        statuses: Counter[str] = Counter()
+
+        def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
+            return (_written(self, job, outcome, context.ask.spec(job.model)) for job in jobs)
+
+        context.ask.drive(self.models, dialogues(), planned=jobs.n)
+        replies = replayed(dialogues(), context.ask.read)
+        while some := list(islice(replies, PART_ROWS)):
+            frame = outcome.rows(some)
+            for reason, count in frame["reject_reason"].value_counts().iter_rows():
+                statuses[reason or "ok"] += count
+            yield frame
+        return {"statuses": dict(sorted(statuses.items()))}
+
+    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+        """One try for every row, as if everything passed; of very many rows some are rendered."""
+        jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
+        per_row = (self.count or 1) if self.reply.many else 1
+        tokens = min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
+        some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
+        asked, n_some = tuple(_asked(some, self.models, tokens, jobs.n / max(1, some.n))), some.n
+        few = outcome.placeholders(some, per_row)
+        return Forecast(
+            rows=jobs.n * per_row,
+            asked=asked,
+            empty=few,
+            notes=tuple(self._notes(context)),
+            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n else "at most",
+            usable="at most" if not self.reply.many or self.count else "unknown",
+        )
+
+    def _notes(self, context: Context) -> Iterator[str]:
+        if self.repeats > 1 and any(context.ask.spec(name).temperature == 0 for name in self.models):
+            yield f"{self.repeats} repeats at temperature 0 are {self.repeats} times the same answer: set the model's `temperature`"
+        if self.tries > 1:
+            yield f"counted as if every row passes at the first try; at most {self.tries} times as many requests"
+        if self.reply.many and self.count is None:
+            yield "counted as one row a reply: `count` says how many are asked for"
+
+    def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
+        rows = self._rows(tables, context)
+        people = tables[self.as_].read() if self.as_ is not None else None
+        if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
+            raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+        return Jobs.of(
+            rows,
+            people,
+            models=self.models,
+            repeats=self.repeats,
+            per_row=self.per_row,
+            system=self.system,
+            again=self.again,
+            prompt="\n\n".join(filter(None, (self.prompt, self.reply.asked(self.count)))),
+            context=context,
+        )
+
+    def _rows(self, tables: Mapping[str, Table], context: Context) -> Joined:
+        named = [tables[name] for key, name in self.reads() if key == "for"]
+        return joined(named, self.match, context, most=context.limit)
+
+    def _outcome(self, tables: Mapping[str, Table], context: Context) -> Outcome:
+        rows = self._rows(tables, context)
+        return Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=self.as_ is not None)
+
+
+def _asked(jobs: Jobs, models: Sequence[str], tokens: int, scale: float) -> Iterator[Asked]:
+    """What each model is asked: different requests, as `scale` times as many jobs would have them."""
+    chars: Counter[str] = Counter()
+    different: dict[str, set[int]] = {name: set() for name in models}
+    sample: list[str] = []
+    each = max(1, jobs.n // _SAMPLE)
+    for number, job in enumerate(jobs):
+        name = hash((job.messages, job.repeat))
+        if name in different[job.model]:
+            continue
+        different[job.model].add(name)
+        chars[job.model] += sum(len(text) for _, text in job.messages)
+        if number % each == 0:
+            sample.append(job.messages[-1][1])
+    for model, found in different.items():
+        n = round(len(found) * scale)
+        yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
+
+
+def _written(step: Free, job: Job, outcome: Outcome, model: ModelSpec) -> Dialogue[tuple[Job, Written]]:
+    """One job: asked, read, checked, and asked again where that is needed and allowed."""
+    messages: Sequence[tuple[str, str]] = job.messages
+    written = Written()
+    for number in range(step.tries):
+        (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, model)),)
+        written = heard(answer, step.reply)
+        if step.tries > 1:
+            written = outcome.checked(job, written)
+        if written.reason is None:
+            break
+        messages = job.again(messages, answer.text, written.reason)
+    return job, written
+
+
+def _request(step: Free, messages: tuple[tuple[str, str], ...], job: Job, number: int, model: ModelSpec) -> Request:
+    return Request(
+        model=model.model,
+        revision=model.identity,
+        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
+        readout="prose",
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=model.max_tokens or step.max_tokens,
+        seed=model.seed,
+        repeat=job.repeat + step.repeats * number,
+        schema=step.reply.schema,
+    )

@@ -1,0 +1,145 @@
+"""What is to be written: every row, by every persona and model, as often as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jinja2 import TemplateError
+
+from prefgen.judging.prompts import Messages, Prompts
+from prefgen.seeds import rng_for
+from prefgen.spec.template import Blank, blank_of
+from prefgen.steps.context import Context
+from prefgen.steps.write.joined import Joined
+
+_MOST_SHOWN = 20  # columns named in a complaint
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One reply to be asked for.
+
+    row        the columns of the row that it is about
+    persona    the persona_id of who writes, or None
+    """
+
+    row: dict[str, Any]
+    persona: str | None
+    model: str
+    repeat: int
+    messages: Messages
+    jobs: Jobs
+
+    def again(self, messages: Sequence[tuple[str, str]], written: str, reason: str) -> Messages:
+        """What is said before the next try; the same as before where there is no `again`."""
+        if self.jobs.again is None or not written:
+            return tuple(messages)
+        facts = self.row | {"written": written, "reason": reason}
+        return (*messages, ("assistant", written), ("user", self.jobs.filled(self.jobs.again, facts, "again")))
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """All of them, made as they are asked for."""
+
+    rows: Joined
+    people: pl.DataFrame | None
+    models: Sequence[str]
+    repeats: int
+    per_row: int | None
+    system: Blank | None
+    prompt: Blank
+    again: Blank | None
+    context: Context
+    prompt_key: str = "prompt"  # where its template was written
+
+    @classmethod
+    def of(
+        cls,
+        rows: Joined,
+        people: pl.DataFrame | None,
+        *,
+        system: str | None,
+        prompt: str,
+        again: str | None = None,
+        **more: Any,
+    ) -> Jobs:
+        """Compile the templates; a complaint about one that is none."""
+        context: Context = more["context"]
+        blanks = {
+            name: _blank(text, more.get("prompt_key", name) if name == "prompt" else name, context)
+            for name, text in (("system", system), ("prompt", prompt), ("again", again))
+        }
+        compiled = blanks["prompt"]
+        assert compiled is not None
+        if people is not None:
+            people = people.filter(pl.col("control").is_null())
+        return cls(rows, people, system=blanks["system"], prompt=compiled, again=blanks["again"], **more)
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        each = len(self.models) * self.repeats
+        if self.people is None:
+            return self.rows.n_rows * each
+        if "persona_id" not in self.rows.schema:
+            return self.rows.n_rows * min(self.per_row or self.people.height, self.people.height) * each
+        return sum(len(self._writers(number, row)) for number, row in self._rows()) * each
+
+    def __iter__(self) -> Iterator[Job]:
+        persona = Prompts.load(readout="text", extra=()).system if self.people is not None else None
+        for number, row in self._rows():
+            for person in self._writers(number, row):
+                facts = row if person is None else row | {"persona": person}
+                said = self._system(persona(person["text"]) if persona and person else (), facts)
+                messages = (*said, ("user", self.filled(self.prompt, facts, self.prompt_key).strip()))
+                of = partial(Job, row, None if person is None else person["persona_id"], messages=messages, jobs=self)
+                yield from (of(model=model, repeat=repeat) for model in self.models for repeat in range(self.repeats))
+
+    def some(self, about: int) -> Jobs:
+        """The jobs of some of the rows, evenly from all; as many rows as make about so many jobs."""
+        per_row = max(1, self.n // max(1, self.rows.n_rows))
+        return replace(self, rows=self.rows.some(max(1, about // per_row)))
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        return enumerate(row for frame in self.rows.frames() for row in frame.iter_rows(named=True))
+
+    def _system(self, portrait: Messages, facts: dict[str, Any]) -> Messages:
+        """The system message: who writes, and what else is said of it."""
+        parts = [text for _, text in portrait]
+        if self.system is not None:
+            parts.append(self.filled(self.system, facts, "system").strip())
+        return (("system", "\n\n".join(parts)),) if parts else ()
+
+    def _writers(self, number: int, row: dict[str, Any]) -> Sequence[dict[str, Any] | None]:
+        """Who writes about a row: its own persona where it has one, some of the others, or nobody in particular."""
+        if self.people is None:
+            return (None,)
+        own = row.get("persona_id")
+        if own is not None:
+            return self.people.filter(pl.col("persona_id") == own).to_dicts()
+        if self.per_row is None or self.per_row >= self.people.height:
+            return self.people.to_dicts()
+        rng = rng_for(self.context.seed, "per row", self.context.step, str(row.get("item_id", number)))
+        some = np.sort(rng.choice(self.people.height, size=self.per_row, replace=False))
+        return self.people[some].to_dicts()
+
+    def filled(self, blank: Blank, facts: dict[str, Any], key: str) -> str:
+        """A template with the columns of a row; a complaint about one that it cannot be filled with."""
+        try:
+            return blank.filled(facts)
+        except Exception as error:  # a stranger's template may raise anything
+            columns = ", ".join([*facts][:_MOST_SHOWN])
+            raise self.context.error(key, f"{type(error).__name__}: {error}", f"use the columns {columns}") from None
+
+
+def _blank(text: str | None, key: str, context: Context) -> Blank | None:
+    try:
+        return None if text is None else blank_of(text)
+    except TemplateError as error:
+        raise context.error(key, f"not a template: {error}", "write columns as {{ name }}") from None

@@ -1,0 +1,122 @@
+"""Rows of several tables beside each other: by the ids that they share, and never more rows than the first has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from prefgen.steps.context import Context
+from prefgen.steps.table.glue import kept
+from prefgen.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A further table: one row for every key."""
+
+    rows: pl.DataFrame
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The kept rows of a table, part by part, each with the columns of the row that every further one has for it.
+
+    height    kept rows
+    most      only so many of them, from the first on; None for all
+    every     only each so-many-th of them
+    """
+
+    first: Table
+    further: tuple[Lookup, ...]
+    height: int
+    most: int | None = None
+    every: int = 1
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Columns of the rows."""
+        return self._looked_up(_of_kept(self.first.parts[0].head(0).collect())).schema
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return -(-min(self.height, self.height if self.most is None else self.most) // self.every)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The rows, part by part: flat memory whatever their number."""
+        seen = 0
+        for frame in self.first.frames():
+            rows = _of_kept(frame)
+            if self.most is not None:
+                rows = rows.head(max(0, self.most - seen))
+            some = rows.gather_every(self.every, -seen % self.every) if rows.height else rows
+            seen += rows.height
+            yield self._looked_up(some)
+
+    def some(self, about: int) -> Joined:
+        """About so many of the rows, evenly from all."""
+        return replace(self, every=max(1, self.n_rows // about))
+
+    def _looked_up(self, rows: pl.DataFrame) -> pl.DataFrame:
+        for other in self.further:
+            rows = rows.join(other.rows, on=other.keys, how="left", maintain_order="left")
+        return rows
+
+
+def joined(
+    tables: Sequence[Table], match: Sequence[str] | None, context: Context, key: str = "for", most: int | None = None
+) -> Joined:
+    """The rows of the first table with those of the others.
+
+    match    columns to look up by; None for all `<name>_id` that both tables have
+
+    A row without a partner has nulls. A column that stands in both is `<step>_<column>` of the further table. SpecError where a
+    further table has several rows for one key: the join would double rows, and nothing would say so.
+    """
+    first = tables[0]
+    columns = _of_kept(first.parts[0].head(0).collect()).columns
+    further = []
+    for place, table in enumerate(tables[1:], 1):
+        other = kept(table)
+        keys = list(match or [name for name in columns if name.endswith("_id") and name in other.columns])
+        _check(first.name, table.name, columns, other, keys, context, (key, place))
+        names = {name: f"{table.name}_{name}" for name in other.columns if name in columns and name not in keys}
+        other = other.rename(names)
+        columns += [name for name in other.columns if name not in keys]
+        further.append(Lookup(other, tuple(keys)))
+    return Joined(first, tuple(further), _n_kept(first), most)
+
+
+def _check(
+    first: str,
+    name: str,
+    columns: Sequence[str],
+    other: pl.DataFrame,
+    keys: Sequence[str],
+    context: Context,
+    at: tuple[str, int],
+) -> None:
+    missing = [one for one in keys if one not in columns or one not in other.columns]
+    if not keys or missing:
+        said = f"no column {missing[0]!r} in both" if missing else "no id that both have"
+        raise context.error(at, f"{first!r} and {name!r} have {said}", "name columns that both have with `match:`")
+    twice = other.filter(pl.struct(keys).is_duplicated())
+    if twice.height:
+        named = ", ".join(f"{one} {twice[one][0]!r}" for one in keys)
+        problem = f"{name!r} has several rows for {named}, which would double the rows of {first!r}"
+        raise context.error(at, problem, f"name {name!r} first, or look up by more columns with `match:`")
+
+
+def _n_kept(table: Table) -> int:
+    if "reject_reason" not in table.schema:
+        return table.n_rows
+    return sum(int(part["reject_reason"].null_count()) for part in table.frames(["reject_reason"]))
+
+
+def _of_kept(rows: pl.DataFrame) -> pl.DataFrame:
+    if "reject_reason" not in rows.columns:
+        return rows
+    return rows.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
