@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from prefgen.publish.exports.presets import PRESETS
+from tests.matrix.language import language
 
 PEOPLE = """
 population: town
@@ -66,6 +67,7 @@ def variants() -> Iterator[tuple[str, Change]]:
         for value in values:
             yield f"{key}={orjson.dumps(value).decode()[:60]}", {key: value}
     yield from _TOGETHER.items()
+    yield from language()
     for preset in PRESETS:
         stated = {"steps.items.set": {"condition": "A farmer."}} if preset == "cond" else {}
         yield f"export {preset}", {"publish.exports": [preset], **stated}

@@ -64,7 +64,7 @@ def exercised(pipeline: Pipeline) -> tuple[set[Key], set[Value]]:
 
 def _beside(pipeline: Pipeline) -> Iterator[BaseModel]:
     for step in pipeline.steps.values():
-        if hasattr(step, "draw"):
+        if step.kind == "draw":
             yield read_population(step.draw)
     if pipeline.calibrate is not None:
         yield read_calibration(pipeline.calibrate)

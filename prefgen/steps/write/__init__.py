@@ -99,7 +99,7 @@ class Write(Step):
     """What all presets share. Each has keys of its own besides."""
 
     kind: ClassVar[str] = "write"
-    presets: ClassVar[tuple[str, ...]] = PRESETS
+    presets: ClassVar[tuple[str, ...]] = (*PRESETS, "response")  # the last for whatever is no preset
 
     write: str = Field(description="Name of the preset.")
     model: str = Field(description="Name of the model that writes and reads back, under `models:`.")

@@ -1,0 +1,152 @@
+"""Cells with candidates: what is written, shown together, rated, packed and paired without a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_RATED = [
+    {
+        "prompt": f"{question}?",
+        "response": f"{question} {answer}",
+        "fit": (3 * place + 2 * number) % 5,
+        "ease": (place * number) % 4,
+        "cost": (number + 2 * place) % 3,
+    }
+    for place, question in enumerate(("Tea", "Jam"))
+    for number, answer in enumerate(("yes", "no", "perhaps"))
+]
+_PEOPLE: Mapping[str, Any] = {
+    "population": "town",
+    "attributes": {"vote": {"left": 0.5, "right": 0.5}},
+    "weights": {"dirichlet": 0.5, "over": ["fit", "ease", "cost"]},
+    "text": "You vote {{ vote }}.",
+}
+_BASE = {"people": {"draw": "drawn.yaml", "n": 3}, "rated": {"table": _RATED}}
+_PICK = {"judge": "pick", "items": "rated", "as": "people"}
+_OVER = ["fit", "ease", "cost"]
+_FREE = {"write": "response", "for": "prompts", "model": "m"}
+
+_STEPS: dict[str, dict[str, Any]] = {
+    "picks of two": {"x": _PICK | {"show": 2, "model": "m"}},
+    "picks of all, within": {"x": _PICK | {"show": "all", "within": ["item_id"], "model": "m"}},
+    "picks by weights": {"x": _PICK | {"show": "all", "utility": "weights", "standardize": True, "noise": 0.5}},
+    "picks by a utility": {"x": _PICK | {"show": 2, "utility": "people.fit * items.fit", "standardize": False}},
+    "picks of some": {
+        "x": _PICK | {"show": 2, "model": "m", "per_persona": 1, "where": "items.prompt <> '' and people.vote <> ''"}
+    },
+    "scores": {
+        "x": {
+            "judge": "score",
+            "items": "rated",
+            "model": "m",
+            "criteria": {"good": "it is good"},
+            "range": "1..3",
+            "repeats": 2,
+            "readout": "text",
+        }
+    },
+    "grades": {
+        "x": {
+            "judge": "grade",
+            "items": "rated",
+            "as": "people",
+            "per_row": 1,
+            "model": "m",
+            "criteria": {"good": "it is good"},
+            "levels": ["no", "yes"],
+            "readout": "logprobs",
+        }
+    },
+    "checks": {
+        "x": {
+            "judge": "check",
+            "items": "rated",
+            "model": "m",
+            "criteria": {"good": "it is good"},
+            "page": "{{ response }}!",
+        }
+    },
+    "texts apart": {
+        "x": {"keep": "rated", "apart": {"column": "response", "within": ["item_id"], "below": 0.9, "most": 1}}
+    },
+    "packs": {
+        "x": {
+            "pack": "rated",
+            "onto": "rated",
+            "by": ["item_id"],
+            "order": ["fit"],
+            "before": True,
+            "last": 1,
+            "each": ["response"],
+            "into": "h",
+            "where": "cost >= 0",
+        }
+    },
+    "packs of the first": {"x": {"pack": "rated", "onto": "people", "by": ["weight"], "before": False, "first": 2}},
+    "packs, drawn": {"x": {"pack": "rated", "onto": "rated", "by": ["item_id"], "draw": 1}},
+    "elements": {
+        "p": {"pack": "rated", "onto": "rated", "by": ["item_id"], "each": ["cost"], "into": "h"},
+        "x": {"table": "p", "each": "h", "drop": ["cost"]},
+    },
+    "a query": {"x": {"table": ["rated", "people"], "sql": "SELECT prompt, count(*) AS n FROM rated GROUP BY prompt"}},
+    "stacked": {"x": {"table": ["rated", "rated"], "drop": ["candidate_id"], "set": {"n": "{{ fit }}"}}},
+    "loops": {"x": {"pair": "cycle", "from": "rated", "within": ["item_id"], "over": _OVER}},
+    "loops of sets": {
+        "s": {"show": "rated", "within": ["item_id"], "size": 2},
+        "x": {"pair": "cycle", "from": "rated", "over": _OVER, "items": "s"},
+    },
+    "pairs by a rule": {
+        "x": {
+            "pair": "rows",
+            "from": "rated",
+            "within": ["item_id"],
+            "where": "chosen.fit > rejected.fit",
+            "take": "all",
+        }
+    },
+    "pairs of sets": {
+        "s": {"show": "rated", "size": 2},
+        "x": {
+            "pair": "rows",
+            "from": "rated",
+            "items": "s",
+            "where": "chosen.fit > rejected.fit",
+            "take": {"widest": "chosen.fit - rejected.fit"},
+        },
+    },
+    "sets of all": {"x": {"show": "rated", "size": "all"}},
+    "texts": {
+        "prompts": {"table": [{"prompt": "Tea?"}]},
+        "x": _FREE
+        | {
+            "system": "Be kind.",
+            "max_tokens": 20,
+            "repeats": 2,
+            "tries": 2,
+            "again": "Anew: {{ reason }}",
+            "measure": {
+                "n": {"words": "response"},
+                "s": {"sentences": "response"},
+                "o": {"overlap": "response", "with": "prompt"},
+                "k": {"says": "response", "of": ["prompt"]},
+            },
+            "where": {"long": "n < 1000"},
+        },
+    },
+    "texts as people": {
+        "prompts": {"table": [{"prompt": "Tea?"}]},
+        "x": _FREE | {"as": "people", "per_row": 1, "prompt": "{{ persona.text }} {{ prompt }}"},
+    },
+    "a list": {
+        "prompts": {"table": [{"prompt": "Tea?", "k": 1}]},
+        "more": {"table": [{"k": 1, "say": "x"}]},
+        "x": {"write": [{"ask": "text"}], "count": 2, "for": ["prompts", "more"], "match": ["k"], "model": "m"},
+    },
+}
+
+
+def language() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(name, change) of every cell."""
+    for name, steps in _STEPS.items():
+        yield name, {"people": _PEOPLE, "steps": _BASE | steps, "publish.exports": [{"rows": {"from": "x"}}]}
