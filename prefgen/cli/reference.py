@@ -39,7 +39,7 @@ def reference() -> str:
         "## Models",
         "",
     ]
-    for model in (models.EmbeddedModel, models.OpenAIModel, models.BatchModel, models.ReplayModel):
+    for model in (models.EmbeddedModel, models.VllmModel, models.OpenAIModel, models.BatchModel, models.ReplayModel):
         engine = typing.get_args(model.model_fields["engine"].annotation)[0]
         lines += [f"### engine: {engine}", "", _first_paragraph(model), *_fields(model, seen, skip={"engine"}), ""]
     lines += ["## Kinds of step", ""]

@@ -72,6 +72,9 @@ class BatchEngine:
                     finally:
                         session.leave()
 
+    def close(self) -> None:
+        """Batches lie with the provider."""
+
 
 @contextmanager
 def _on_disk(folder: Path) -> Iterator[None]:
