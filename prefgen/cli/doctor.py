@@ -133,6 +133,9 @@ def _model(name: str, model: ModelSpec) -> Finding:
             return Finding(what, True, f"{path.name}, {path.stat().st_size / 1e6:,.0f} MB")
         if isinstance(model, VllmModel):
             return _own(what, model)
+        if isinstance(model, BatchModel) and model.folder is not None:
+            waiting = len([one for one in model.folder.glob("*.jsonl") if not one.name.endswith(".out.jsonl")])
+            return Finding(what, True, f"files in {model.folder}; {waiting} of them with requests")
         if isinstance(model, OpenAIModel | BatchModel):
             return _endpoint(what, model)
         return Finding(what, model.responses.exists(), f"responses in {model.responses}")

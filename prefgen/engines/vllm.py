@@ -19,7 +19,7 @@ from typing import Any
 
 from prefgen.engines.engine import Meter, RefusedError
 from prefgen.engines.vllm_start import failure, load
-from prefgen.engines.vllm_wire import Output, Template, response_of, settings_of, tokens_of
+from prefgen.engines.vllm_wire import Output, Ranks, Template, response_of, settings_of, tokens_of
 from prefgen.engines.words import discreet
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
@@ -101,6 +101,7 @@ class _Running:
         self._aside = tempfile.TemporaryDirectory(prefix="prefgen-vllm-")
         self._llm: Any = None
         self._closing = False
+        self._ranks = Ranks(spec.data_parallel, spec.concurrency // spec.data_parallel)
         self._died: EngineError | None = None
         self._tokens: dict[tuple[str, ...], Mapping[int, str] | None] = {}
         self.note = ""
@@ -137,7 +138,7 @@ class _Running:
         try:
             prompt = {"type": "token", "prompt_token_ids": self._template.tokens(request)}
             params = self._params(**settings, output_kind=self._final)
-            output = await self._generate(prompt, params, request.request_id)
+            output = await self._generate(prompt, params, request)
         except EngineDeadError as dead:
             self._died = self._died or failure(f"{self._spec.model}: vLLM stopped", dead, self._log, self._begun)
             raise EngineError(self._died.problem, fix=self._died.fix) from None
@@ -148,8 +149,13 @@ class _Running:
             raise RefusedError(f"vLLM: {discreet(str(error), key=None, prompt=_prompt(request))}") from None
         return response_of(request, output, tokens)
 
-    async def _generate(self, prompt: Mapping[str, Any], params: Any, request_id: str) -> Output:
-        (last,) = [each async for each in self._llm.generate(prompt, params, request_id)]  # only the final one comes
+    async def _generate(self, prompt: Mapping[str, Any], params: Any, request: Request) -> Output:
+        rank = self._ranks.take(request)
+        where = {"data_parallel_rank": rank} if self._spec.data_parallel > 1 else {}
+        try:  # only the final output comes
+            (last,) = [one async for one in self._llm.generate(prompt, params, request.request_id, **where)]
+        finally:
+            self._ranks.done(rank)
         said = last.outputs[0]
         return Output(
             text=said.text,

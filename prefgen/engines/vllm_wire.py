@@ -20,6 +20,7 @@ from prefgen.seeds import unit_for
 _FEATURES = Capabilities("structured_outputs", prefill="continue")
 _MOST_IDS = 128  # that vLLM gives the log-probability of
 _LEAST_LOGPROB = -1000.0
+_MOST_BEGINNINGS = 4096
 _SPACES = (("", ""), ("\u0120", " "), ("\u2581", " "))  # how vocabularies write the space in front of a token
 _MARK = "prefgen looks for this"
 
@@ -114,7 +115,9 @@ def settings_of(request: Request, tokens: Mapping[int, str] | None) -> dict[str,
     if "structured_outputs" in payload:
         settings["structured_outputs"] = payload["structured_outputs"]
     elif "response_format" in payload:
-        settings["structured_outputs"] = {"json": payload["response_format"]["json_schema"]["schema"]}
+        # A small model else fills its tokens with spaces, which JSON allows anywhere.
+        schema = payload["response_format"]["json_schema"]["schema"]
+        settings["structured_outputs"] = {"json": schema, "disable_any_whitespace": True}
     return settings
 
 
@@ -123,6 +126,35 @@ def _form(request: Request) -> Form:
         # Held to its choices, vLLM gives log-probabilities among these alone: so it is not held.
         return Form(TOP_LOGPROBS, "none", bool(request.begun))
     return form_of_request(request, _FEATURES)
+
+
+class Ranks:
+    """Which of several copies of the weights answers.
+
+    Questions that begin alike (one persona's) follow each other and go to one copy, `streak` of them before the least
+    busy copy takes over: so a portrait is computed once for so many questions, and no copy waits for another.
+    """
+
+    def __init__(self, n: int, streak: int) -> None:
+        self._busy = [0] * n
+        self._streak = max(1, streak)
+        self._at: dict[int, tuple[int, int]] = {}  # of a beginning: its copy, and how many it takes yet
+
+    def take(self, request: Request) -> int:
+        """The copy for a request, which is busy with it until `done`."""
+        begins = hash(request.messages[0])
+        rank, left = self._at.pop(begins, (0, 0))
+        if not left:
+            rank, left = self._busy.index(min(self._busy)), self._streak
+        self._at[begins] = rank, left - 1
+        if len(self._at) > _MOST_BEGINNINGS:
+            del self._at[next(iter(self._at))]
+        self._busy[rank] += 1
+        return rank
+
+    def done(self, rank: int) -> None:
+        """It has answered."""
+        self._busy[rank] -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,14 +174,24 @@ class OpenAIModel(_HttpModel):
 
 
 class BatchModel(_HttpModel):
-    """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes."""
+    """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes. Or a folder of files."""
 
     engine: Literal["batch"]
+    folder: InputPath | None = Field(
+        None,
+        description="Instead of a provider a folder, in which NAME.jsonl waits for NAME.out.jsonl, as `vllm run-batch` writes it.",
+    )
     batch_size: int = Field(20_000, ge=1, le=50_000, description="Most requests of one batch.")
     batch_bytes: int = Field(100_000_000, ge=10_000, le=200_000_000, description="Most bytes of one batch file.")
     max_attempts: int = Field(
         3, ge=1, le=20, description="Batches a request may be part of before it becomes a row with a reason."
     )
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.folder is not None and self.base_url is not None:
+            raise ValueError("`folder` stands in the place of `base_url`\nfix: leave one of them out")
+        return self
 
 
 class VllmModel(_Model):
@@ -274,6 +284,7 @@ TRANSPORT = frozenset(
         "max_attempts",
         "batch_size",
         "batch_bytes",
+        "folder",
         "threads",
         "context",
         "tensor_parallel",
