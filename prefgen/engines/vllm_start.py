@@ -54,9 +54,14 @@ def arguments(spec: VllmModel) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value is not None} | spec.engine_args
 
 
+def is_installed() -> bool:
+    """Whether vLLM can be imported; it is not."""
+    return importlib.util.find_spec("vllm") is not None
+
+
 def check_installed() -> None:
-    """EngineError where there is no vLLM; nothing is imported."""
-    if importlib.util.find_spec("vllm") is None:
+    """EngineError where there is no vLLM."""
+    if not is_installed():
         raise EngineError("the engine `vllm` needs the package vllm, which is not installed", fix=INSTALL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ _FEATURES = Capabilities("structured_outputs", prefill="continue")
 _MOST_IDS = 128  # that vLLM gives the log-probability of
 _LEAST_LOGPROB = -1000.0
 _MOST_BEGINNINGS = 4096
+_CHARS_PER_TOKEN = 2  # fewer than a token has in any prose
 _SPACES = (("", ""), ("\u0120", " "), ("\u2581", " "))  # how vocabularies write the space in front of a token
 _MARK = "prefgen looks for this"
 
@@ -115,10 +117,17 @@ def settings_of(request: Request, tokens: Mapping[int, str] | None) -> dict[str,
     if "structured_outputs" in payload:
         settings["structured_outputs"] = payload["structured_outputs"]
     elif "response_format" in payload:
-        # A small model else fills its tokens with spaces, which JSON allows anywhere.
-        schema = payload["response_format"]["json_schema"]["schema"]
-        settings["structured_outputs"] = {"json": schema, "disable_any_whitespace": True}
+        settings["structured_outputs"] = {"regex": _object(request)}
     return settings
+
+
+def _object(request: Request) -> str:
+    """The JSON of a readout as a regular expression: a schema would let a small model fill its tokens with spaces, which JSON
+    allows anywhere, and a reason take all of them."""
+    answer = f'"answer": "({"|".join(map(re.escape, request.choices))})"'
+    if request.readout == "reason":
+        return f'\\{{"reason": "[^"\\\\\\n]{{1,{_CHARS_PER_TOKEN * request.max_tokens}}}", {answer}\\}}'
+    return f'\\{{{answer}, "certainty": (100|[1-9][0-9]?)\\}}'
 
 
 def _form(request: Request) -> Form:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -245,15 +246,25 @@ def test_without_log_probabilities_of_given_tokens_the_twenty_likeliest_are_read
     assert response.cached_tokens == 32
 
 
-def test_readouts_of_several_words_are_held_by_a_schema_and_read_as_those_of_a_server():
-    certainty = settings_of(request("certainty", begun=False), None)
-    assert certainty["structured_outputs"]["json"]["properties"]["answer"]["enum"] == ["A", "B"]
+def test_readouts_of_several_words_are_held_to_an_object_and_read_as_those_of_a_server():
+    certainty = settings_of(request("certainty", begun=False), None)["structured_outputs"]["regex"]
+    for said in ('{"answer": "B", "certainty": 80}', '{"answer": "A", "certainty": 100}'):
+        assert re.fullmatch(certainty, said)
+    for said in (
+        '{"answer": "C", "certainty": 80}',
+        '{"answer": "B", "certainty": 0}',
+        '{ "answer": "B", "certainty": 1}',
+    ):
+        assert not re.fullmatch(certainty, said)
+    reason = settings_of(request("reason", begun=False), None)["structured_outputs"]["regex"]
+    assert re.fullmatch(reason, '{"reason": "It is warm, and I like that.", "answer": "A"}')
+    assert not re.fullmatch(reason, '{"reason": "' + "a" * 121 + '", "answer": "A"}'), "more than 60 tokens hold"
     found = response_of(
         request("certainty", begun=False), output('{"answer": "B", "certainty": 80}', finish="stop"), None
     )
     assert (found.text, found.method, found.finish) == ("B 80", "text+json_schema", "stop")
-    reason = output('{"reason": "Warm.", "answer": "A"}', finish="stop")
-    assert response_of(request("reason", begun=False), reason, None).text == "Warm.\nAnswer: A"
+    because = output('{"reason": "Warm.", "answer": "A"}', finish="stop")
+    assert response_of(request("reason", begun=False), because, None).text == "Warm.\nAnswer: A"
     text = settings_of(request("text"), None)
     assert text["structured_outputs"] == {"choice": [" A", " B"]}
     assert response_of(request("text"), output(" A", finish="stop"), None).method == "text+structured_outputs+prefill"

@@ -211,7 +211,7 @@ def test_what_prompts_begin_with_in_common_is_computed_once_and_counted(engine):
 
 def test_a_prompt_longer_than_the_context_is_one_failure_and_the_others_go_on(engine):
     (before, long, after), _ = answers(engine, request(), request(who="so " * 3000), request(item=ITEMS[1]))
-    assert "maximum context length" in long.failure
+    assert "longer than the maximum model length of 1024" in long.failure
     assert before.failure is after.failure is None
 
 

