@@ -50,7 +50,7 @@ class BatchEngine:
     async def session(self, meter: Meter) -> AsyncIterator[BatchSession]:
         """Brings home what is there; the provider's own calls block, and nobody else is waiting."""
         spec = self._spec
-        url, key = (str(spec.folder), None) if spec.folder is not None else _address(spec)
+        url, key = (str(spec.folder.absolute()), None) if spec.folder is not None else _address(spec)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
         with _on_disk(self._folder):
             ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefgen.ids import content_id
-from prefgen.spec.engine_args import HARMLESS, OWN_KEYS
 from prefgen.spec.fields import InputPath, Spec, beside_its_file
 
 Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
-
 
 _NOT_EXTRA = {
     "model": "use `model`",
@@ -231,6 +229,8 @@ class VllmModel(_Model):
     @property
     def identity(self) -> str | None:
         """The revision, and whatever else changes what the weights answer."""
+        from prefgen.spec.engine_args import HARMLESS  # a list for this engine alone
+
         said = self.model_dump(mode="json", include={"dtype", "quantization"}, exclude_defaults=True)
         if self.chat_template_kwargs != {"enable_thinking": False}:
             said["chat_template_kwargs"] = self.chat_template_kwargs
@@ -239,14 +239,14 @@ class VllmModel(_Model):
         return content_id("rev", (self.revision, said)) if said else self.revision
 
     @property
-    def name(self) -> str:
-        """A folder's last part: where it lies is nobody's business."""
-        return self.folder.name if self.folder is not None else self.model
-
-    @property
     def folder(self) -> Path | None:
         """Where the weights lie, if `model` is no name on the Hub."""
         return Path(self.model) if self.model.startswith("/") else None
+
+    @property
+    def name(self) -> str:
+        """A folder's last part: where it lies is nobody's business."""
+        return Path(self.model).name if self.folder else self.model
 
     @field_validator("model")
     @classmethod
@@ -258,6 +258,8 @@ class VllmModel(_Model):
     @field_validator("engine_args", "chat_template_kwargs")
     @classmethod
     def _sendable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from prefgen.spec.engine_args import OWN_KEYS
+
         for key in value:
             if key in OWN_KEYS:
                 raise ValueError(f"{key!r} has a key of its own\nfix: use {OWN_KEYS[key]}")
