@@ -29,7 +29,7 @@ from tests.benchmarks.embedded_order import CELLS, PERSONAS, request_for
 from tests.benchmarks.measure import machine
 from tests.dispatch.answering import answer_all
 
-_BLOCK = 16
+_BLOCK = 32
 _ORDERS = ((0, 1, 2), (1, 0, 2))
 _LIFE = (
     "You were born in the year of the great flood, the third of five children, in the house behind the station. "
