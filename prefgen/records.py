@@ -77,7 +77,8 @@ class Response:
     alternatives    (token, natural-log probability) of the likeliest tokens at the answer's place, each text once, the
                     token that was taken first; None where there are fewer than two, so that nothing is certain by default
     method          how the answer was obtained: `logprobs` (there are alternatives) or `text`, then what held it to its
-                    choices and `prefill` where its beginning was given, e.g. `logprobs+grammar+prefill`, `text+json_schema`
+                    choices and `prefill` where its beginning was given, e.g. `logprobs+grammar+prefill`, `text+json_schema`; `token_ids`: it is one of the choices' tokens,
+                    whatever other token was likelier
     finish          `stop`, `length` (cut off), `content_filter` or `refusal`, else the server's own word
     completion_tokens    tokens of the answer, those of its reasoning included
     failure         None for an answer, else what went wrong in the server's words (never prompts or keys)

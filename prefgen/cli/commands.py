@@ -206,7 +206,7 @@ def candidate_of(text: str) -> Candidate:
     facts: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
     region, name = facts.pop("region", None), facts.pop("name", None)
     model = check_model(facts)
-    return Candidate(name or model.model, region, model)
+    return Candidate(name or model.name, region, model)
 
 
 def _estimate(estimate: dict[str, float | None]) -> str:

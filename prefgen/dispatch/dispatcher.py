@@ -84,6 +84,11 @@ class Dispatcher:
             self._engines[name] = self._open(self._models[name], store=self._store)
         return self._engines[name]
 
+    def close(self) -> None:
+        """Let go of the engines: weights leave the memory, processes end. Further requests open them again."""
+        while self._engines:
+            self._engines.popitem()[1].close()
+
     def send(self, model: str, requests: Iterable[Request], *, planned: int) -> Meter:
         """Have requests answered on which no other depends."""
         meter, spec = Meter(planned=planned), self._models[model]

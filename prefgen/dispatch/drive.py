@@ -69,9 +69,9 @@ class Drive:
         async with AsyncExitStack() as stack:
             self._stack = stack
             self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            await self._open(first.unknown[0].model, first)
-            ticking = asyncio.create_task(self._tick())
+            ticking = asyncio.create_task(self._tick())  # loading weights takes minutes, and somebody may look on
             try:
+                await self._open(first.unknown[0].model, first)
                 await self._over
             finally:
                 tasks = [ticking, *self._tasks]

@@ -14,11 +14,13 @@ import orjson
 
 from prefgen.ids import content_id
 from prefgen.spec.models import EmbeddedModel, ModelSpec, OpenAIModel
+from prefgen.spec.vllm_model import VllmModel
 
 EMBEDDED_PER_S = 5.0  # SmolLM2-135M on two cores, one judgment of the quickstart a request
 ANSWER_S = 1.0  # of a server, per request in flight
 _LEAST_REQUESTS = 50  # fewer say little: weights are loaded, connections opened
 _MOST_KEPT = 500
+_Timed = EmbeddedModel | VllmModel | OpenAIModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,22 @@ class Speed:
 
 
 def speed_of(spec: ModelSpec, task: str) -> Speed | None:
-    """How fast a model answers requests of a task (the kind of step and the length of its answers), None for batches and replays."""
-    if not isinstance(spec, EmbeddedModel | OpenAIModel):
+    """How fast a model answers requests of a task (the kind of step and the length of its answers), None for batches, replays and what was not seen on own GPUs."""
+    if not isinstance(spec, _Timed):
         return None
     seen = _read().get(_key(spec, task))
     if seen is not None:
         return Speed(seen, measured=True)
     if isinstance(spec, EmbeddedModel):
         return Speed(EMBEDDED_PER_S, measured=False)
+    if isinstance(spec, VllmModel):
+        return None  # of weights and GPUs that nobody has seen, nobody knows
     return Speed(spec.at_once / ANSWER_S, measured=False)
 
 
 def speeds_of(spec: ModelSpec) -> dict[str, float]:
     """Requests a second that a model was seen to answer here, by task; empty where none was."""
-    if not isinstance(spec, EmbeddedModel | OpenAIModel):
+    if not isinstance(spec, _Timed):
         return {}
     before, after = _key(spec, "\0").split("\0")
     return {
@@ -55,7 +59,7 @@ def speeds_of(spec: ModelSpec) -> dict[str, float]:
 
 def remember_speed(spec: ModelSpec, task: str, *, requests: int, seconds: float) -> None:
     """Keep what a run has just seen, in place of what an earlier one saw. A file that cannot be written is left out."""
-    if requests < _LEAST_REQUESTS or seconds <= 0 or not isinstance(spec, EmbeddedModel | OpenAIModel):
+    if requests < _LEAST_REQUESTS or seconds <= 0 or not isinstance(spec, _Timed):
         return
     key = _key(spec, task)
     known = {name: value for name, value in _read().items() if name != key}
@@ -76,13 +80,15 @@ def speeds_path() -> Path:
     return Path(caches).expanduser() / "prefgen" / "speed.json"
 
 
-def _key(spec: EmbeddedModel | OpenAIModel, task: str) -> str:
+def _key(spec: _Timed, task: str) -> str:
     """A model, where and how it runs, and what it is asked. Hashed: an address may be nobody's business."""
-    how = (
-        (spec.threads,)
-        if isinstance(spec, EmbeddedModel)
-        else (spec.base_url or os.environ.get("OPENAI_BASE_URL"), spec.concurrency)
-    )
+    how: tuple[object, ...]
+    if isinstance(spec, EmbeddedModel):
+        how = (spec.threads,)
+    elif isinstance(spec, VllmModel):
+        how = (spec.tensor_parallel, spec.data_parallel, spec.concurrency, spec.engine_args)
+    else:
+        how = (spec.base_url or os.environ.get("OPENAI_BASE_URL"), spec.concurrency)
     return f"{spec.model} {task} {content_id('at', [spec.engine, spec.identity, *how])[-8:]}"
 
 

@@ -109,6 +109,15 @@ def _at(place: dict[str, Any], chosen: str) -> Likely:
     return Likely(chosen, tuple(found.items()))
 
 
+def named_by(token: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """The choice that a token is, or else the only one that it begins (`T` of `TIE`); none otherwise."""
+    bare = token.strip()
+    if bare in choices:
+        return (bare,)
+    begun = tuple(choice for choice in choices if bare and choice.startswith(bare))
+    return begun if len(begun) == 1 else ()
+
+
 def _number(logprob: Any) -> float | None:
     """A log-probability that can be one; None for what is masked, missing or no number."""
     if isinstance(logprob, bool) or not isinstance(logprob, int | float):

@@ -15,6 +15,7 @@ from yarl import URL
 from prefgen.engines import capabilities as found
 from prefgen.engines.addresses import base_urls, key_of
 from prefgen.engines.alternatives import NoLogprobsError
+from prefgen.engines.batch_folder import FolderProvider
 from prefgen.engines.batch_ledger import Chunk, Ledger
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_results import Results
@@ -55,20 +56,17 @@ class BatchEngine:
     async def session(self, meter: Meter) -> AsyncIterator[BatchSession]:
         """Brings home what is there; the provider's own calls block, and nobody else is waiting."""
         spec = self._spec
-        url, *others = base_urls(spec)
-        if others:
-            raise EngineError(
-                f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
-                fix="name one `base_url`, or use `engine: openai`",
-            )
-        found.check_prefill(spec, url, URL(url).host)
-        key = key_of(spec, [url])
+        url, key = (str(spec.folder.absolute()), None) if spec.folder is not None else _address(spec)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", spec.model)[:40].lstrip(".")
         with _on_disk(self._folder):
             ledger = Ledger.open(self._folder / content_id(name, (url, spec.model)))
             if not ledger.features:
-                ledger.features = found.to_fact(found.first_guess(spec, "openai"))
-            with Provider(url, key, spec.api_key_env) as provider, Submitter(spec, ledger, provider) as submitter:
+                owner = "openai" if spec.folder is None else "vllm"
+                ledger.features = found.to_fact(found.first_guess(spec, owner))
+            at: Provider | FolderProvider = (
+                FolderProvider(spec.folder) if spec.folder is not None else Provider(url, key, spec.api_key_env)
+            )
+            with at as provider, Submitter(spec, ledger, provider) as submitter:
                 submitter.finish_begun()
                 poll(ledger, provider, meter)
                 with Results(ledger) as results:
@@ -77,6 +75,21 @@ class BatchEngine:
                         yield session
                     finally:
                         session.leave()
+
+    def close(self) -> None:
+        """Batches lie with the provider."""
+
+
+def _address(spec: BatchModel) -> tuple[str, str | None]:
+    """The one address of a provider, and the key."""
+    url, *others = base_urls(spec)
+    if others:
+        raise EngineError(
+            f"{spec.model!r}: a batch goes to one address, not to {1 + len(others)}",
+            fix="name one `base_url`, or use `engine: openai`",
+        )
+    found.check_prefill(spec, url, URL(url).host)
+    return url, key_of(spec, [url])
 
 
 @contextmanager
@@ -90,16 +103,20 @@ def _on_disk(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: str) -> None:
+def _raise_unfinished(ledger: Ledger, submitter: Submitter, meter: Meter, url: str, *, by: str | None) -> None:
+    """NotFinished as long as a batch is under way; `by`: the model with which somebody has a folder's rows answered."""
     active = ledger.of("submitted")
     meter.in_flight = sum(chunk.rows for chunk in active)
     if not active and not submitter.left:
         return
     held = f"; {submitter.left:,} more follow when the provider has room" if submitter.left else ""
     done = sum(chunk.completed for chunk in active)
+    todo = ""
+    if by is not None and active:
+        todo = f"`vllm run-batch -i NAME.jsonl -o NAME.out.jsonl --model {by}` for each file there, then "
     raise NotFinished(
         f"{meter.in_flight:,} requests wait in {len(active)} batch{'es' if len(active) != 1 else ''} at {url} ({done:,} done){held}",
-        fix="run the same command again later; it collects what is there and goes on",
+        fix=f"{todo}run the same command again{'' if todo else ' later'}; it collects what is there and goes on",
     )
 
 
@@ -133,7 +150,8 @@ class BatchSession:
     async def settle(self) -> None:
         """Submit what was gathered. NotFinished as long as a batch is under way."""
         self._submitter.flush()
-        _raise_unfinished(self._ledger, self._submitter, self._meter, self._url)
+        by = self._spec.model if self._spec.folder is not None else None
+        _raise_unfinished(self._ledger, self._submitter, self._meter, self._url, by=by)
 
     def leave(self) -> None:
         """Rows of doubtful chunks are submitted anew, once what was wrong is corrected."""

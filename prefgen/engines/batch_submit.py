@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 from openai.types import Batch
 
+from prefgen.engines.batch_folder import FolderProvider
 from prefgen.engines.batch_ledger import Chunk, Ledger, What, write_aside
 from prefgen.engines.batch_provider import Provider
 from prefgen.engines.engine import Meter
@@ -27,7 +28,7 @@ class Submitter:
     left    rows that found no room at the provider and wait for the next time
     """
 
-    def __init__(self, spec: BatchModel, ledger: Ledger, provider: Provider) -> None:
+    def __init__(self, spec: BatchModel, ledger: Ledger, provider: Provider | FolderProvider) -> None:
         self._spec = spec
         self._ledger = ledger
         self._provider = provider
@@ -118,7 +119,7 @@ class Submitter:
             self._ledger.path(chunk, "rows").unlink()  # the provider has it, and the pipeline can write it again
 
 
-def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
+def poll(ledger: Ledger, provider: Provider | FolderProvider, meter: Meter) -> None:
     """Look at every batch under way, and bring home the results of those that are over.
 
     EngineError, in the provider's words, for a batch that it would not validate; its rows are free again.
@@ -142,13 +143,13 @@ def poll(ledger: Ledger, provider: Provider, meter: Meter) -> None:
         ledger.save()
 
 
-def _bring(ledger: Ledger, chunk: Chunk, what: What, file_id: str | None, provider: Provider) -> None:
+def _bring(ledger: Ledger, chunk: Chunk, what: What, file_id: str | None, provider: Provider | FolderProvider) -> None:
     if file_id:
         provider.download(file_id, ledger.path(chunk, what))
         ledger.remember(chunk, what)
 
 
-def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, provider: Provider, *, alone: bool) -> None:
+def _rejected(ledger: Ledger, chunk: Chunk, batch: Batch, provider: Provider | FolderProvider, *, alone: bool) -> None:
     chunk.state = "rejected"
     errors = (batch.errors.data if batch.errors is not None else None) or []
     too_many = any(error.code in _TOO_MANY for error in errors)

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from prefgen.engines.alternatives import named_by
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.weights import load_server
@@ -52,6 +53,9 @@ class EmbeddedEngine:
         if self._server is None:
             self._server = load_server(self._spec)
         yield EmbeddedSession(self._server, self._thread, meter)
+
+    def close(self) -> None:
+        """The weights go when nobody holds this engine any more."""
 
 
 class EmbeddedSession:
@@ -113,9 +117,9 @@ def _by_logprobs(server: Any, request: Request) -> Response:
     said = _complete(server, request, max_tokens=1, grammar=_choice_grammar(request.choices), likeliest=_LIKELIEST)
     alternatives = _alternatives(server, request, said)
     # A token that begins no choice (a lone space) was the likeliest way to begin; it is not an answer.
-    taken = said.chosen[0] if said.chosen is not None and _named(said.chosen[0], request.choices) else None
+    taken = said.chosen[0] if said.chosen is not None and named_by(said.chosen[0], request.choices) else None
     chosen = next((one for one in alternatives if one[0] == taken), alternatives[0] if alternatives else ("", 0.0))
-    text = next(iter(_named(chosen[0], request.choices)), "")
+    text = next(iter(named_by(chosen[0], request.choices)), "")
     if len(alternatives) < 2:
         return _response(request, said, text=text, method="text+grammar")
     taken_first = (chosen, *(one for one in alternatives if one is not chosen))
@@ -174,21 +178,12 @@ def _alternatives(server: Any, request: Request, said: _Said) -> tuple[tuple[str
 
 def _of_choices(said: _Said, choices: tuple[str, ...]) -> dict[str, float]:
     tokens = said.likeliest if said.chosen is None else (*said.likeliest, said.chosen)
-    return {token: logprob for token, logprob in tokens if _named(token, choices)}
+    return {token: logprob for token, logprob in tokens if named_by(token, choices)}
 
 
 def _absent(tokens: dict[str, float], choices: tuple[str, ...]) -> tuple[str, ...]:
-    there = {choice for token in tokens for choice in _named(token, choices)}
+    there = {choice for token in tokens for choice in named_by(token, choices)}
     return tuple(choice for choice in choices if choice not in there)
-
-
-def _named(token: str, choices: tuple[str, ...]) -> tuple[str, ...]:
-    """The choice that a token is, or else the only one that it begins (`T` of `TIE`)."""
-    bare = token.strip()
-    if bare in choices:
-        return (bare,)
-    begun = tuple(choice for choice in choices if bare and choice.startswith(bare))
-    return begun if len(begun) == 1 else ()
 
 
 def _choice_grammar(choices: tuple[str, ...]) -> str:

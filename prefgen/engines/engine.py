@@ -87,3 +87,7 @@ class Engine(Protocol):
     def session(self, meter: Meter) -> AbstractAsyncContextManager[Session]:
         """Begin to work; what happens is counted in `meter`. EngineError when it cannot."""
         ...
+
+    def close(self) -> None:
+        """Let go of what outlives a session: weights, processes. Nothing is asked afterwards."""
+        ...

@@ -62,6 +62,9 @@ class OpenAIEngine:
             )
             yield HttpSession(endpoints, Asking(spec, line, self._facts, meter, key), Policy(spec.max_attempts), meter)
 
+    def close(self) -> None:
+        """Connections end with their session."""
+
 
 class HttpSession:
     """Each request takes a place at an endpoint, and stays with it to its end."""

@@ -77,6 +77,10 @@ class Making:
         models, budget = self.pipeline.models, self.budget_usd
         self._ask = Dispatcher(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
 
+    def close(self) -> None:
+        """Nothing more is made: the engines let go of their weights and processes."""
+        self._ask.close()
+
     def _look(self, meter: Meter) -> None:
         if not self._meters or meter is not self._meters[-1]:
             self._meters.append(meter)

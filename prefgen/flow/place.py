@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,4 +90,5 @@ def _answers(
     ask = Dispatcher(
         store, {spec.model: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
     )
-    return list(spec.make(tables, context_of(pipeline, step, ask)))
+    with closing(ask):
+        return list(spec.make(tables, context_of(pipeline, step, ask)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -94,8 +95,10 @@ def _make(
     begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     write_resolved(pipeline, folder)
     folder.write_manifest(new_manifest(pipeline, prints[RUN], "unfinished", started))
-    with ResponseStore(folder.responses_path) as store:
-        making = Making(pipeline, folder, store, prints, plan, watcher, log, budget_usd, retry_failed)
+    with (
+        ResponseStore(folder.responses_path) as store,
+        closing(Making(pipeline, folder, store, prints, plan, watcher, log, budget_usd, retry_failed)) as making,
+    ):
         tables = {name: making.once(name) for name in pipeline.steps}
     watcher.says("writing data and card")
     configs = _export(pipeline, tables, making.grains, folder)

@@ -111,8 +111,8 @@ def _probabilities(response: Response, symbols: tuple[str, ...]) -> tuple[tuple[
 
 
 def _is_held(response: Response) -> bool:
-    """Whether a grammar or schema let the model say nothing but a choice."""
-    return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema"))
+    """Whether the model could say nothing but a choice: held by a grammar or schema, or asked for the tokens of the choices alone."""
+    return any(hold in response.method for hold in ("grammar", "structured_outputs", "json_schema", "token_ids"))
 
 
 class _Symbols(dict[str, str | None]):

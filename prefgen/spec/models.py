@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from prefgen.ids import content_id
-from prefgen.spec.fields import InputPath, Spec
+from prefgen.spec.fields import InputPath
+from prefgen.spec.model_base import ModelBase, as_json
+from prefgen.spec.vllm_model import VllmModel
 
 Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
-
 
 _NOT_EXTRA = {
     "model": "use `model`",
@@ -21,54 +21,7 @@ _NOT_EXTRA = {
 }
 
 
-def _as_json(value: Any) -> Any:
-    """A value of YAML as the JSON that is sent, its keys as text. ValueError for what JSON has not."""
-    if isinstance(value, dict):
-        return {str(key): _as_json(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if (isinstance(value, int) and abs(value) < 2**53) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    raise ValueError(
-        f"{value!r} cannot be sent as JSON\nfix: write text (in quotes), a number, true or false, a list or a mapping"
-    )
-
-
-class _Model(Spec):
-    """What every engine takes; together with the prompt this is what decides an answer.
-
-    module    of `prefgen/engines/`, with `engine_of`; a model without one is answered by nobody
-    """
-
-    module: ClassVar[str] = ""
-
-    model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
-    revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
-    temperature: float = Field(0.0, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling mass.")
-    max_tokens: int | None = Field(
-        None, ge=1, description="Most tokens of one answer; by default what the readout needs."
-    )
-    seed: int | None = Field(None, description="Sampling seed sent to the engine, where it takes one.")
-    prefill: bool = Field(
-        False,
-        description="Whether the answer is begun with `Answer:` as a last message of the assistant, for the readouts "
-        "`logprobs` and `text`; for servers that go on from such a message (llama.cpp, vLLM, SGLang).",
-    )
-    system_role: bool = Field(
-        True,
-        description="False for models whose template has no system role: the persona then opens the user message.",
-    )
-
-    @property
-    def identity(self) -> str | None:
-        """What tells this model from others of its name; part of every request's id."""
-        return self.revision
-
-
-class EmbeddedModel(_Model):
+class EmbeddedModel(ModelBase):
     """llama.cpp in this process: no key, no GPU, no network."""
 
     module: ClassVar[str] = "embedded"
@@ -90,7 +43,7 @@ class EmbeddedModel(_Model):
         return self.revision if self.gguf is None else f"{self.revision or ''}@{self.gguf.name}"
 
 
-class _HttpModel(_Model):
+class _HttpModel(ModelBase):
     base_url: str | list[str] | None = Field(
         None,
         description="Address up to `/v1`, or a list of them (the least loaded is asked); by default OPENAI_BASE_URL or api.openai.com.",
@@ -123,7 +76,7 @@ class _HttpModel(_Model):
         for key, instead in _NOT_EXTRA.items():
             if value.get(key) not in (None, False):
                 raise ValueError(f"{key!r} is what the answer is taken from, and cannot be set here\nfix: {instead}")
-        sendable: dict[str, Any] = _as_json(value)
+        sendable: dict[str, Any] = as_json(value)
         return sendable
 
     @field_validator("base_url")
@@ -175,26 +128,36 @@ class OpenAIModel(_HttpModel):
 
 
 class BatchModel(_HttpModel):
-    """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes."""
+    """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes. Or a folder of files."""
 
     module: ClassVar[str] = "batch"
 
     engine: Literal["batch"]
+    folder: InputPath | None = Field(
+        None,
+        description="Instead of a provider a folder, in which NAME.jsonl waits for NAME.out.jsonl, as `vllm run-batch` writes it.",
+    )
     batch_size: int = Field(20_000, ge=1, le=50_000, description="Most requests of one batch.")
     batch_bytes: int = Field(100_000_000, ge=10_000, le=200_000_000, description="Most bytes of one batch file.")
     max_attempts: int = Field(
         3, ge=1, le=20, description="Batches a request may be part of before it becomes a row with a reason."
     )
 
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.folder is not None and self.base_url is not None:
+            raise ValueError("`folder` stands in the place of `base_url`\nfix: leave one of them out")
+        return self
 
-class ReplayModel(_Model):
+
+class ReplayModel(ModelBase):
     """Answers only from a stored responses file; a request that is not in it becomes a failed row."""
 
     engine: Literal["replay"]
     responses: InputPath = Field(description="A `responses.sqlite`, or the run folder that holds one.")
 
 
-ModelSpec = Annotated[EmbeddedModel | OpenAIModel | BatchModel | ReplayModel, Field(discriminator="engine")]
+ModelSpec = Annotated[EmbeddedModel | VllmModel | OpenAIModel | BatchModel | ReplayModel, Field(discriminator="engine")]
 
 TRANSPORT = frozenset(
     {
@@ -206,8 +169,12 @@ TRANSPORT = frozenset(
         "max_attempts",
         "batch_size",
         "batch_bytes",
+        "folder",
         "threads",
         "context",
+        "tensor_parallel",
+        "data_parallel",
+        "max_model_len",
         "responses",
         "gguf",
         "constrain",

@@ -18,7 +18,7 @@ from prefgen.spec.models import EmbeddedModel
 from tests.caches import own_caches
 from tests.dispatch.answering import answer_all
 
-_PERSONAS = [
+PERSONAS = [
     f"You are {who}. You left school early, you have worked with your hands ever since, and you are proud of what you "
     "built. You think that honest work and order come first; you watch whether other people keep to the rules, and you "
     "take little interest in debates. Your family lives close by and you see them at weekends. You have lived in the "
@@ -26,11 +26,11 @@ _PERSONAS = [
     "Answer every question as this person would: out of their life, their interests and their convictions, not out of yours."
     for who in ("a mason", "a nurse", "a farmer", "a baker", "a driver", "a teacher", "a clerk")
 ]
-_CELLS = list(itertools.product(("women", "teenagers", "war refugees"), ("food", "clean water", "energy")))
+CELLS = list(itertools.product(("women", "teenagers", "war refugees"), ("food", "clean water", "energy")))
 _POLES = ("what each has earned by their own effort", "that all end with about the same", "neither of them applies")
 
 
-def _request(persona: str, cell: tuple[str, str], order: Sequence[int]) -> Request:
+def request_for(persona: str, cell: tuple[str, str], order: Sequence[int]) -> Request:
     group, topic = cell
     options = "\n".join(f"{letter}) {_POLES[pole]}" for letter, pole in zip("ABC", order, strict=True))
     page = (
@@ -56,10 +56,10 @@ def _measure(name: str, engine: EmbeddedEngine, requests: Sequence[Request]) -> 
 @own_caches()
 def main() -> None:
     orders = ((0, 1, 2), (1, 0, 2))
-    major = [_request(*one) for one in itertools.product(_PERSONAS, _CELLS, orders)]
+    major = [request_for(*one) for one in itertools.product(PERSONAS, CELLS, orders)]
     shuffled = random.Random(7).sample(major, len(major))
     engine = EmbeddedEngine(EmbeddedModel(engine="embedded"))
-    answer_all(engine, [_request("warm up", _CELLS[0], orders[0])], lambda *_: None, Meter())
+    answer_all(engine, [request_for("warm up", CELLS[0], orders[0])], lambda *_: None, Meter())
     print(f"{'order':<16}{'requests':>9}{'tokens/prompt':>15}{'cached':>10}{'judgments/s':>14}")
     ratio = _measure("persona-major", engine, major) / _measure("shuffled", engine, shuffled)
     print(f"ratio {ratio:.2f}")

@@ -11,6 +11,7 @@ import pytest
 
 from prefgen.cli.doctor import examine
 from prefgen.dispatch.speed import remember_speed, speeds_path
+from prefgen.engines import vllm_start
 from prefgen.flow.pipeline import load
 from tests.faults.pipelines import environment, write_pipeline
 from tests.servers.raw import http, raw_server
@@ -76,3 +77,38 @@ def test_a_list_of_models_that_is_none_is_no_harm(tmp_path: Path, capsys, listed
         path = write_pipeline(tmp_path, server.base_url, personas=1, items=1)
         assert examine(path, as_json=True) == 0
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("keys", "gpus", "code", "words"),
+    [
+        ({"model": "./tiny"}, 4, 0, "tiny, 0 MB; 1 of 4 GPUs"),
+        ({"model": "./tiny"}, 0, 0, "no NVIDIA GPU here, so on the CPU"),
+        ({"model": "./tiny", "tensor_parallel": 4, "data_parallel": 2}, 4, 3, "are 8 GPUs, and this machine has 4"),
+        ({"model": "./nowhere"}, 4, 3, "there is no such folder"),
+        ({"model": "nobody/no-such-model"}, 4, 0, "to be fetched from the Hub at the first run"),
+        (None, 4, 3, "needs the package vllm, which is not installed"),
+    ],
+    ids=str,
+)
+def test_weights_and_gpus_of_ones_own_are_looked_at_and_nothing_is_loaded(
+    tmp_path: Path, capsys, monkeypatch, keys, gpus, code, words
+):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    (tmp_path / "tiny" / "model.safetensors").write_bytes(b"12345")
+    monkeypatch.setattr(vllm_start, "gpus", lambda: gpus)
+    monkeypatch.setattr(vllm_start, "is_installed", lambda: keys is not None)
+    path = write_pipeline(tmp_path, personas=1, items=1, model={"engine": "vllm"} | (keys or {"model": "./tiny"}))
+    assert examine(path, as_json=True) == code
+    said = json.loads(capsys.readouterr().out)
+    assert words in next(one["found"] for one in said if one["what"] == "model judge (vllm)")
+
+
+def test_a_folder_of_batches_is_told_with_what_waits_in_it(tmp_path: Path, capsys):
+    (tmp_path / "waiting").mkdir()
+    for name in ("a.jsonl", "a.out.jsonl", "b.jsonl"):
+        (tmp_path / "waiting" / name).touch()
+    path = write_pipeline(tmp_path, personas=1, items=1, model={"engine": "batch", "folder": "waiting"})
+    assert examine(path, as_json=True) == 0
+    assert "2 of them with requests" in capsys.readouterr().out

@@ -197,7 +197,7 @@ class Judge(Step):
         return Forecast(
             rows=asked.n_presentations,
             asked=(asked_of(self, asked, context),),
-            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.model)),
+            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.name)),
             notes=tuple(notes_on(self, asked, model)),
         )
 
@@ -206,7 +206,7 @@ def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, context:
     model = context.ask.spec(spec.model)
     requests = [to_request(one, spec=spec, model=model) for one in batch]
     responses = context.ask.read([request.request_id for request in requests])
-    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.model)
+    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.name)
 
 
 def _priors(asked: Questionnaire, spec: Judge, context: Context) -> SlotPriors:
