@@ -22,7 +22,7 @@ def own_caches(*, weights: bool = True) -> Iterator[None]:
     weights    whether the embedded model is linked here, where the developer's cache has it: it takes long to make
     """
     theirs = developers()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="prefgen-tests-") as folder:
         ours = Path(folder) / "prefgen"
         ours.mkdir()
         for made in theirs.glob("*.gguf") if weights else ():

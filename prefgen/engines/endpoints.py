@@ -159,7 +159,8 @@ class _LostTime:
         self._lost_s += seconds
         if now - self._since < self._most_s:
             return
-        if self._good and self._lost_s > _MOST_LOST * (self._lost_s + self._good_s):
+        busy = self._lost_s > self._most_s / 2  # with one request at least; most waits otherwise are between tries
+        if self._good and busy and self._lost_s > _MOST_LOST * (self._lost_s + self._good_s):
             share = f"{self._bad:,} of {self._bad + self._good:,} requests brought nothing"
             said = f"for {now - self._since:.0f} s {share}, and took nearly all of the time"
             raise _later(endpoint, said, trouble, first="see that it copes (`concurrency`, `timeout_s`), or ")

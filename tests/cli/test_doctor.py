@@ -65,7 +65,7 @@ def test_a_model_that_was_seen_here_is_told_with_its_speed(tmp_path: Path, capsy
 
 
 def test_what_the_suite_runs_teaches_no_plan_of_the_developer():
-    assert "pytest" in str(speeds_path())
+    assert "prefgen-tests-" in str(speeds_path())
     asked = "from prefgen.dispatch.speed import speeds_path; print(speeds_path())"
     said = subprocess.run([sys.executable, "-c", asked], env=environment(), capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(speeds_path())

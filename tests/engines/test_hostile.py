@@ -146,7 +146,7 @@ def test_a_server_that_lets_every_third_request_hang_stops_the_run_which_can_go_
 
 def test_a_server_that_drops_every_third_request_at_once_costs_little_and_is_borne():
     with raw_server(every_third(lambda: b"")) as server:
-        asked = Asked(server, 300, max_attempts=50, patience=Patience(throttled_s=0.2))
+        asked = Asked(server, 300, max_attempts=50, patience=Patience(throttled_s=1.5))
         assert all(one.failure is None for one in asked.go())
     assert asked.meter.retries >= 100
     assert asked.meter.retried_for == "the connection broke: the server hung up"
