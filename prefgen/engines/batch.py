@@ -21,7 +21,7 @@ from prefgen.engines.batch_provider import Provider
 from prefgen.engines.batch_results import Results
 from prefgen.engines.batch_submit import Submitter, poll
 from prefgen.engines.capabilities import Capabilities, ErrorBody
-from prefgen.engines.engine import DeferredError, Meter, RefusedError
+from prefgen.engines.engine import DeferredError, Engine, Meter, RefusedError
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import is_passing
 from prefgen.engines.store import ResponseStore
@@ -33,7 +33,7 @@ from prefgen.records import Request, Response
 from prefgen.spec.models import BatchModel
 
 
-def engine_of(spec: BatchModel, store: ResponseStore) -> BatchEngine:
+def engine_of(spec: BatchModel, store: ResponseStore) -> Engine:
     """The engine of a model; its batches under way lie beside the store."""
     return BatchEngine(spec, store.path.parent / "batches")
 

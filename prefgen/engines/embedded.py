@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from prefgen.engines.alternatives import named_by
-from prefgen.engines.engine import Meter
+from prefgen.engines.engine import Engine, Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.weights import load_server
 from prefgen.records import Request, Response
@@ -28,7 +28,7 @@ _MANY = 1000  # asked for when one is not: 6 ms more
 _LAST_WORDS = 8  # tokens of `max_tokens` that `reason` keeps for its last line
 
 
-def engine_of(spec: EmbeddedModel, _: ResponseStore) -> EmbeddedEngine:
+def engine_of(spec: EmbeddedModel, _: ResponseStore) -> Engine:
     """The engine of a model."""
     return EmbeddedEngine(spec)
 

@@ -11,7 +11,7 @@ from prefgen.engines.addresses import base_urls, key_of
 from prefgen.engines.asking import Asking
 from prefgen.engines.capabilities import Facts
 from prefgen.engines.endpoints import Endpoint, Endpoints, Known, Patience
-from prefgen.engines.engine import Meter, RefusedError
+from prefgen.engines.engine import Engine, Meter, RefusedError
 from prefgen.engines.limiter import ConcurrencyLimiter
 from prefgen.engines.post import HttpClient, TooLongError
 from prefgen.engines.retry import Attempts, PassingError, Policy
@@ -23,7 +23,7 @@ _REASON = 60  # letters of why a request is asked again, as a line of the screen
 _LONG_S = 5.0  # a wait of so long is spoken of
 
 
-def engine_of(spec: OpenAIModel, store: ResponseStore) -> OpenAIEngine:
+def engine_of(spec: OpenAIModel, store: ResponseStore) -> Engine:
     """The engine of a model; what its endpoints can do is remembered in the store."""
     return OpenAIEngine(spec, store.facts)
 
