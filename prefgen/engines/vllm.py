@@ -29,7 +29,7 @@ from prefgen.spec.vllm_model import VllmModel
 _STOP_S = 30.0  # in which processes end by themselves
 
 
-def engine_of(spec: VllmModel, store: ResponseStore) -> VllmEngine:
+def engine_of(spec: VllmModel, store: ResponseStore) -> Engine:
     """The engine of a model; what vLLM says goes beside the store."""
     return VllmEngine(spec, store.path.parent / "vllm.log")
 
