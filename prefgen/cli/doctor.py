@@ -17,9 +17,8 @@ from prefgen import face
 from prefgen.dispatch.speed import speeds_of
 from prefgen.errors import EngineError, PrefgenError, SpecError
 from prefgen.screen.console import people, print_json
-from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, ReplayModel
+from prefgen.spec.models import BatchModel, EmbeddedModel, ModelSpec, OpenAIModel, ReplayModel, VllmModel
 from prefgen.spec.pipeline import Pipeline
-from prefgen.spec.vllm_model import VllmModel
 from prefgen.store.leakage import INSTALL, can_measure
 from prefgen.version import __version__
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import orjson
 
 from prefgen.ids import content_id
-from prefgen.spec.models import EmbeddedModel, ModelSpec, OpenAIModel
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import EmbeddedModel, ModelSpec, OpenAIModel, VllmModel
 
 EMBEDDED_PER_S = 5.0  # SmolLM2-135M on two cores, one judgment of the quickstart a request
 ANSWER_S = 1.0  # of a server, per request in flight

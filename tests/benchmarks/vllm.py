@@ -24,9 +24,10 @@ from typing import Any
 from prefgen.engines.engine import Meter
 from prefgen.engines.vllm import VllmEngine
 from prefgen.records import Request, Response
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import VllmModel
 from tests.benchmarks.embedded_order import CELLS, PERSONAS, request_for
 from tests.benchmarks.measure import machine
+from tests.caches import own_caches
 from tests.dispatch.answering import answer_all
 
 _BLOCK = 32
@@ -105,6 +106,7 @@ def _orders(requests: Sequence[Request]) -> dict[str, list[Request]]:
     }
 
 
+@own_caches()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="a folder or a name on the Hub")

@@ -20,7 +20,7 @@ from prefgen.judging.prompts import Prompts
 from prefgen.judging.questionnaire import Questionnaire
 from prefgen.judging.readout import read
 from prefgen.records import Request
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import VllmModel
 
 
 def spec(**keys):

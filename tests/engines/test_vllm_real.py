@@ -26,8 +26,7 @@ from prefgen.engines.vllm import VllmEngine
 from prefgen.judging.presentations import by_option
 from prefgen.judging.readout import read
 from prefgen.records import Request, Response
-from prefgen.spec.models import EmbeddedModel
-from prefgen.spec.vllm_model import VllmModel
+from prefgen.spec.models import EmbeddedModel, VllmModel
 from tests.dispatch.answering import answer_all
 from tests.faults.kills import stored
 from tests.faults.pipelines import command, environment, judgments, run, write_pipeline
