@@ -88,6 +88,7 @@ class _Foreseen:
             )  # of rows that are to be written; of answers nothing is foreseen
             return StepPlan(name, step.kind, foreseen, rows_are="unknown", notes=notes), output.summary
         first = self.plans[step.reads()[0][1]]
+        self.tables[name] = _undropped(self.tables[name], self.tables[first.name])
         self._usable[name] = weakest("at most", self._usable[first.name])
         return StepPlan(name, step.kind, first.rows, rows_are=first.rows_are, notes=notes), output.summary
 
@@ -128,6 +129,15 @@ class _Foreseen:
             seconds=None if speed is None else asked.requests / speed.requests_per_s,
             measured=speed is not None and speed.measured,
         )
+
+
+def _undropped(table: Table, before: Table) -> Table:
+    """Foreseen rows with the reasons that they had before: what a model has yet to write or to rate cannot fail a condition."""
+    if "reject_reason" not in table.schema:
+        return table
+    rows, known = table.read(), before.read()
+    reasons = known["reject_reason"] if "reject_reason" in known.columns else pl.Series([None] * rows.height)
+    return Table.of(table.name, [rows.with_columns(reasons.cast(pl.String).alias("reject_reason"))])
 
 
 def _made(step: Step, tables: Mapping[str, Table], context: Context) -> Made:

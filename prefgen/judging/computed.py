@@ -17,6 +17,8 @@ from prefgen.schemas import LETTERS
 COMPUTED = "utility"
 """The readout of such judgments: no page was shown, so there are no slots and no bias of theirs."""
 
+_UNTOLD = "the utility of an option is not a number"
+
 _OF_PEOPLE = ("persona_id", "population", "control", "control_of", "weight", "text")
 
 
@@ -24,7 +26,7 @@ def chosen_by(utility: Utility, asked: Questionnaire, *, noise: float, part_rows
     """Judgments without measures, persona by persona, item by item; at least one frame.
 
     One row per persona and item that a drawn persona is asked about; controls have no utility and no rows. A tie where several options share
-    the largest probability. Raises ConditionError where the utility cannot be computed.
+    the largest probability; `failed` where the utility of one is null or no finite number. Raises ConditionError where the utility cannot be computed.
     """
     options = options_long(asked.items, standardize=utility.standardize)
     starts = np.searchsorted(options["_item"].to_numpy(), np.arange(asked.items.height + 1))
@@ -56,17 +58,19 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
     item = np.concatenate([*items, np.array([], dtype=np.int64)])
     people, questions = asked.personas["persona_id"].gather(persona), asked.items["item_id"].gather(item)
     ids = [content_id("jdg", (COMPUTED, *both)) for both in zip(people, questions, strict=True)]
-    p, chosen = _probabilities(asked, item, ps)
+    p, chosen, untold = _probabilities(asked, item, ps)
     named = pl.col("n").replace_strict(dict(enumerate(LETTERS)), default=None, return_dtype=pl.String)
     status = (
-        pl.when(pl.col("choice").is_null())
+        pl.when("untold")
+        .then(pl.lit("failed"))
+        .when(pl.col("choice").is_null())
         .then(pl.lit("tie"))
         .when(pl.col("choice") == named)
         .then(pl.lit("na"))
         .otherwise(pl.lit("ok"))
     )
     told = pl.DataFrame(
-        [pl.Series("judgment_id", ids, dtype=pl.String), chosen, p, asked.items["neither"].gather(item).alias("n")]
+        [pl.Series("judgment_id", ids, dtype=pl.String), chosen, p, asked.items["neither"].gather(item).alias("n"), untold]
     )
     unasked = row_schema(()).items()
     frame = told.select(
@@ -75,8 +79,9 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
         pl.lit(0, dtype=pl.Int64).alias("repeat"),
         "choice",
         status.alias("status"),
-        "p",
+        pl.when(~pl.col("untold")).then("p").alias("p"),
         pl.lit(COMPUTED).alias("readout"),
+        pl.when("untold").then(pl.lit(_UNTOLD)).alias("failure"),
         named.alias("neither"),
         pl.lit(COMPUTED).alias("model"),
     )
@@ -87,8 +92,8 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
     return assembled(asked.personas, asked.items, rows, of, frame)
 
 
-def _probabilities(asked: Questionnaire, item: Rows, ps: list[Floats]) -> tuple[pl.Series, pl.Series]:
-    """(`p`, `choice`) of every row: the option that is likeliest, null where several are."""
+def _probabilities(asked: Questionnaire, item: Rows, ps: list[Floats]) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """(`p`, `choice`, `untold`) of every row: the option that is likeliest, null where several are or none can be told."""
     names = p_fields(asked.letters, asked.prompts.extra)
     sizes = asked.items["options"].list.len().to_numpy()[item].astype(np.int64)
     wide = np.full((len(item), len(asked.letters)), np.nan)
@@ -99,6 +104,8 @@ def _probabilities(asked: Questionnaire, item: Rows, ps: list[Floats]) -> tuple[
     offered = {name: pl.zeros(len(item), dtype=pl.Float64, eager=True) for name in names[len(asked.letters) :]}
     likeliest = np.nan_to_num(wide, nan=-1.0).argmax(axis=1) if len(item) else np.array([], dtype=np.int64)
     chosen = pl.Series("choice", np.array(list(LETTERS))[likeliest], dtype=pl.String)
+    untold = pl.Series("untold", np.isnan(wide).all(axis=1), dtype=pl.Boolean)
+    alone &= ~untold.to_numpy()
     return pl.DataFrame(p | offered).to_struct("p"), chosen.zip_with(
         pl.Series(alone, dtype=pl.Boolean), pl.Series([None], dtype=pl.String)
-    )
+    ), untold

@@ -73,14 +73,20 @@ def options_long(items: pl.DataFrame, *, standardize: bool) -> pl.DataFrame:
 
 
 def shares(utility: Floats, item: NDArray[np.int64], noise: float) -> Floats:
-    """The probability of every option: softmax of utility / noise within its item; for noise 0 the best share all.
+    """The probability of every option: softmax of utility / noise within its item; for noise 0 the best share all, rounding aside.
+    NaN for all options of an item of which one has no utility.
 
     item    the item's row of every option, in order
     """
     starts = np.flatnonzero(np.r_[True, item[1:] != item[:-1]])
     sizes = np.diff(np.r_[starts, len(item)])
     best = np.repeat(np.maximum.reduceat(utility, starts), sizes)
-    with np.errstate(over="ignore"):
-        raised = np.exp((utility - best) / noise) if noise > 0 else (utility >= best).astype(np.float64)
-    found: Floats = raised / np.repeat(np.add.reduceat(raised, starts), sizes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        raised = np.exp((utility - best) / noise) if noise > 0 else _as_good(utility, best)
+        found: Floats = raised / np.repeat(np.add.reduceat(raised, starts), sizes)
     return found
+
+
+def _as_good(utility: Floats, best: Floats) -> Floats:
+    """1 where nothing but rounding parts an option from the best, else 0."""
+    return (utility >= best - 1e-9 * np.maximum(1.0, np.abs(best))).astype(np.float64)

@@ -23,7 +23,13 @@ class Query:
             with pl.SQLContext(tables, eager=True) as context:
                 return context.execute(self.text)
 
-        return by_polars(self.text, tables, answer)
+        columns = dict.fromkeys(name for table in tables.values() for name in table.columns)
+        try:
+            return by_polars(self.text, columns, answer)
+        except ConditionError as error:
+            if "relation" not in error.problem:
+                raise
+            raise ConditionError(error.problem, f"ask the tables {', '.join(tables)}") from None
 
 
 def read_query(text: str) -> Query:

@@ -63,3 +63,46 @@ def _run(folder: Path, pipeline: dict[str, Any]) -> Done:
     path.write_text(yaml.safe_dump({"name": "town", "seed": 1, **pipeline}, sort_keys=False))
     prefgen.run(prefgen.load(path), folder / "run", report=False)
     return Done(folder / "run")
+
+
+RECIPES = Path(__file__).parents[2] / "pipelines" / "recipes"
+
+
+def recipe_file(name: str) -> Path:
+    """A recipe of the gallery by its number."""
+    (found,) = RECIPES.glob(f"{name}_*.yaml")
+    return found
+
+
+@dataclass
+class Recipe:
+    """Runs recipes of the gallery, each as it is written but for what is set."""
+
+    folder: Path
+
+    def __call__(self, name: str, rule: Rule | None = None, settings: Mapping[str, Any] | None = None) -> Done:
+        if rule is None:
+            return self._run(name, settings or {})
+        with ruled(rule) as served:
+            of_models = {
+                f"models.{model}.{key}": value
+                for model in ("writer", "judge")
+                for key, value in {"engine": "openai", "model": "m", "base_url": served.base_url}.items()
+            }
+            return Done(self._run(name, {**of_models, **(settings or {})}).folder, served)
+
+    def _run(self, name: str, settings: Mapping[str, Any]) -> Done:
+        out = self.folder / name
+        prefgen.run(prefgen.load(recipe_file(name), dict(settings)), out, report=False)
+        return Done(out)
+
+    def planned(self, name: str, settings: Mapping[str, Any]) -> list[str]:
+        """Names of the models that are asked, from the plan."""
+        plan = prefgen.plan(prefgen.load(recipe_file(name), dict(settings)))
+        return sorted({one.model for step in plan.steps for one in step.asked})
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    return Recipe(tmp_path)

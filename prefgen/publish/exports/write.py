@@ -124,9 +124,10 @@ _OF_ROWS = ("candidate_id", "persona_id", "item_id", "user", "item", "prompt", "
 
 
 def _columns(wanted: Wanted, table: Table) -> tuple[str, ...]:
-    """The columns that leave of an export of rows; none named for all."""
+    """The columns that leave of an export of rows, and the split that files are parted by; none named for all."""
     if wanted.columns or not wanted.labels:
-        return (*wanted.columns, *(name for name in wanted.labels if name not in wanted.columns))
+        more = (*wanted.labels, *(("split",) if wanted.columns and "split" in table.schema else ()))
+        return (*wanted.columns, *(name for name in more if name not in wanted.columns))
     return (*(name for name in _OF_ROWS if name in table.schema and name not in wanted.labels), *wanted.labels)
 
 

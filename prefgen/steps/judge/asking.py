@@ -44,7 +44,7 @@ def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context)
         raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
     if items.schema.get("retold") == RETOLD:
         items = items.drop("retold")  # it tells of the item, and is no coordinate
-    wrong = taken(items.columns)
+    wrong = taken([name for name in items.columns if name != "persona_id" or _of_others(items, personas)])
     if wrong is not None:
         raise context.error("items", f"{spec.items!r} has the {wrong[0]}", wrong[1])
     try:
@@ -57,7 +57,14 @@ def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context)
         design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
     except ConditionError as error:
         raise context.error("where", error.problem, error.fix) from None
+    items = items.drop("persona_id", strict=False)
     return Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
+
+
+def _of_others(items: pl.DataFrame, personas: pl.DataFrame) -> bool:
+    """Whether a `persona_id` of the items names somebody who is not asked, and so means something else."""
+    named = items["persona_id"].drop_nulls()
+    return len(named) > 0 and (named.dtype != pl.String or not named.is_in(personas["persona_id"].to_list()).all())
 
 
 def _orders(spec: Judge, seed: int) -> Orders:

@@ -166,7 +166,7 @@ class TableStep(Step):
         rows = _renamed(rows, self.rename, context)
         if self.limit is not None:
             rows = rows.head(self.limit)
-        if rows.is_empty():
+        if rows.is_empty() and not self.steps:  # of what a step made, nothing may be left
             raise context.error("table", "it has no rows", "bring at least one row")
         for name, template in self.set.items():
             rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
@@ -182,7 +182,7 @@ class TableStep(Step):
             rows = as_items(rows, context)
         elif {"prompt", "response"} <= set(rows.columns):
             rows = as_candidates(rows, context)
-        yield from rows.iter_slices(PART_ROWS)
+        yield from rows.iter_slices(PART_ROWS) if rows.height else [rows]
         return summary
 
 

@@ -151,12 +151,14 @@ class Free(Step):
             rows=jobs.n * per_row,
             asked=asked,
             empty=few,
-            notes=tuple(self._notes(context)),
+            notes=tuple(self._notes(context, jobs.n)),
             bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n else "at most",
             usable="at most" if not self.reply.many or self.count else "unknown",
         )
 
-    def _notes(self, context: Context) -> Iterator[str]:
+    def _notes(self, context: Context, n: int) -> Iterator[str]:
+        if not n:
+            yield "not counted: its rows rest on answers that nobody gave yet"
         if self.repeats > 1 and any(context.ask.spec(name).temperature == 0 for name in self.models):
             yield f"{self.repeats} repeats at temperature 0 are {self.repeats} times the same answer: set the model's `temperature`"
         if self.tries > 1:
