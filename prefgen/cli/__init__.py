@@ -193,6 +193,28 @@ def calibrate(
     calibrate_against(run, survey, as_json=json)
 
 
+@app.command()
+def recipes(
+    word: Annotated[str, typer.Argument(metavar="[WORD]", help="Only those that say this word.")] = "",
+    json: Json = False,
+) -> None:
+    """The recipes of published datasets that come with prefgen: what each makes, and whether it needs a model."""
+    from prefgen.cli.recipes import list_recipes
+
+    list_recipes(word, as_json=json)
+
+
+@app.command()
+def new(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Its id or name; `prefgen recipes` lists them.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Copy a recipe with its inputs, to be edited."""
+    from prefgen.cli.recipes import new_from
+
+    new_from(recipe, folder)
+
+
 RepoId = Annotated[str, typer.Argument(metavar="REPO_ID", help="Dataset on the Hub: user/name.")]
 Tag = Annotated[str | None, typer.Option(help="Tag of this version; by default the hash of its data.")]
 Private = Annotated[bool, typer.Option("--private/--public", help="Of a dataset that is created now.")]
