@@ -12,7 +12,7 @@ import yaml
 import prefgen
 from prefgen.errors import FileError, UsageError, one_of
 from prefgen.screen.console import data_console, people, print_json
-from prefgen.store.folder import file_errors
+from prefgen.store.files import file_errors
 
 FOLDER = Path(prefgen.__file__).parent / "recipes"
 """In a checkout a link to pipelines/recipes, in an installed package these files."""

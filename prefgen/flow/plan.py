@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+import polars as pl
+
 from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import speed_of
 from prefgen.flow.pipeline import context_of, grain_of, step_of

@@ -70,7 +70,13 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
         .otherwise(pl.lit("ok"))
     )
     told = pl.DataFrame(
-        [pl.Series("judgment_id", ids, dtype=pl.String), chosen, p, asked.items["neither"].gather(item).alias("n"), untold]
+        [
+            pl.Series("judgment_id", ids, dtype=pl.String),
+            chosen,
+            p,
+            asked.items["neither"].gather(item).alias("n"),
+            untold,
+        ]
     )
     unasked = row_schema(()).items()
     frame = told.select(
@@ -106,6 +112,8 @@ def _probabilities(asked: Questionnaire, item: Rows, ps: list[Floats]) -> tuple[
     chosen = pl.Series("choice", np.array(list(LETTERS))[likeliest], dtype=pl.String)
     untold = pl.Series("untold", np.isnan(wide).all(axis=1), dtype=pl.Boolean)
     alone &= ~untold.to_numpy()
-    return pl.DataFrame(p | offered).to_struct("p"), chosen.zip_with(
-        pl.Series(alone, dtype=pl.Boolean), pl.Series([None], dtype=pl.String)
-    ), untold
+    return (
+        pl.DataFrame(p | offered).to_struct("p"),
+        chosen.zip_with(pl.Series(alone, dtype=pl.Boolean), pl.Series([None], dtype=pl.String)),
+        untold,
+    )
