@@ -41,7 +41,7 @@ def shown_sets(candidates: pl.DataFrame, within: Sequence[str], size: int | None
     option_candidate_id, and `option_<name>` for every other column: a list with one value for every option.
     Groups with fewer than two different responses, or than `size`, make no item.
     """
-    by = ["item_id", *(name for name in within if name != "item_id")]
+    by = list(dict.fromkeys(["item_id", *within]))
     different = candidates.unique(subset=[*by, "response"], keep="first", maintain_order=True)
     groups = different.group_by(by, maintain_order=True).agg(pl.all())
     rows = _chosen_rows(groups["response"].list.len().to_list(), size)
@@ -56,7 +56,7 @@ def shown_sets(candidates: pl.DataFrame, within: Sequence[str], size: int | None
         pl.col("response").list.gather(pl.col("_at")).alias("options"),
         pl.lit(None, dtype=pl.Int64).alias("neither"),
         pl.col("item_id").alias("prompt_id"),
-        *(pl.col(name) for name in by if name != "item_id"),
+        *(pl.col(name) for name in by[1:]),
         *each,
     )
 

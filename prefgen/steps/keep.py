@@ -105,6 +105,9 @@ def _apart(rows: pl.DataFrame, apart: Apart, context: Context) -> pl.DataFrame:
         raise context.error(
             "apart", f"{apart.column!r} is of type {rows.schema[apart.column]}, not text", "name another"
         )
+    for name in apart.within:
+        if rows.schema[name].is_nested():
+            raise context.error("apart", f"{name!r} is of type {rows.schema[name]}", "agree in texts, numbers or times")
     reasons: list[str | None] = []
     seen: dict[tuple[Any, ...], list[frozenset[str]]] = {}
     for text, reason, *key in rows.select(apart.column, "reject_reason", *apart.within).iter_rows():

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from prefgen.errors import one_of
 from prefgen.seeds import rng_for
@@ -18,6 +18,8 @@ from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.table.glue import kept
 from prefgen.store.table import Table
+
+_TAKEN = ("reject_reason", "split")
 
 
 class Pack(Step):
@@ -51,6 +53,13 @@ class Pack(Step):
     )
     into: Name = Field("packed", description="Name of the column with the lists.")
 
+    @field_validator("by", "order", "each")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("a column stands twice\nfix: name each once")
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> Pack:
         if sum(one is not None for one in (self.last, self.first, self.draw)) > 1:
@@ -67,7 +76,8 @@ class Pack(Step):
         packed = self._packed(tables[self.pack], tables[self.onto].schema, context)
         each = self.each or [name for name in packed.columns if name not in self.by]
         kind = pl.List(pl.Struct({name: packed.schema[name] for name in each}))
-        groups = {key: _Group.of(rows, self.order, each) for key, rows in packed.group_by(self.by, maintain_order=True)}
+        known = packed.drop_nulls(self.by)  # what is not known agrees with nothing
+        groups = {key: _Group.of(rows, self.order, each) for key, rows in known.group_by(self.by, maintain_order=True)}
         sizes: list[int] = []
         for frame in tables[self.onto].frames():
             lists = [self._of(row, groups, context) for row in frame.iter_rows(named=True)]
@@ -89,8 +99,15 @@ class Pack(Step):
                         raise context.error(
                             (key, place), f"no column {name!r} in {which!r}", f"name {one_of(name, list(schema))}"
                         )
-        if self.into in onto:
-            raise context.error("into", f"{self.onto!r} has a column {self.into!r} already", "choose another name")
+        _check_types(rows.schema, onto, "by", self.by, context)
+        _check_types(rows.schema, onto if self.before else rows.schema, "order", self.order, context)
+        if self.into in onto or self.into in _TAKEN:
+            said = (
+                f"{self.onto!r} has a column {self.into!r} already"
+                if self.into in onto
+                else f"{self.into!r} means something else"
+            )
+            raise context.error("into", said, "choose another name")
         if self.where is not None:
             try:
                 rows = rows.filter(condition_over(self.where, rows.schema).holds(rows).fill_null(value=False))
@@ -113,6 +130,18 @@ class Pack(Step):
             return some
         rng = rng_for(context.seed, "pack", context.step, *(str(row[name]) for name in self.by), str(len(some)))
         return [some[place] for place in np.sort(rng.choice(len(some), size=self.draw, replace=False))]
+
+
+def _check_types(packed: pl.Schema, onto: pl.Schema, key: str, names: Sequence[str], context: Context) -> None:
+    """Columns that are compared hold plain values of one type."""
+    for name in names:
+        one, other = packed[name], onto[name]
+        alike = one == other or (one.is_numeric() and other.is_numeric()) or pl.Null() in (one, other)
+        if one.is_nested() or not alike:
+            said = f"column {name!r} is of type {one}" + (
+                "" if one == other else f" in one table and {other} in the other"
+            )
+            raise context.error(key, said, "compare texts, numbers or times of one type")
 
 
 class _Group:

@@ -55,6 +55,13 @@ class Show(Step):
             problem = f"{self.size} candidates at once"
             raise context.error("size", problem, f"show 2 to {MAX_OPTIONS}, or `all`")
         made = shown_sets(candidates, self.within, None if self.size == "all" else self.size)
+        if self.size == "all":
+            by = list(dict.fromkeys(["item_id", *self.within]))
+            large = candidates.group_by(by).agg(pl.col("response").n_unique()).filter(pl.col("response") > MAX_OPTIONS)
+            if large.height:
+                context.note(
+                    f"{large.height} times more than {MAX_OPTIONS} candidates stand together, and are not shown: keep fewer"
+                )
         yield from made.iter_slices(PART_ROWS) if made.height else [made]
         return {"candidates": candidates.height, "questions": candidates["item_id"].n_unique(), "sets": made.height}
 

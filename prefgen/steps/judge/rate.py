@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -58,10 +58,12 @@ class Rate(Step):
         None, alias="as", description="Step with the personas that rate; else the model does as itself."
     )
     model: Name = Field(description="The model that rates, under `models:`.")
-    criteria: dict[Name, str] = Field(min_length=1, description="What is rated, by the name of its column.")
+    criteria: dict[Name, Annotated[str, Field(min_length=1)]] = Field(
+        min_length=1, description="What is rated, by the name of its column."
+    )
     range: str = Field("1..5", description="`score`: the numbers, e.g. 1..5 or -3..3.")
     levels: list[str] = Field(default_factory=list, description="`grade`: the levels, the least first; 2 to 9.")
-    page: str = Field(_PAGE, description="Template of what is rated, over the columns of the row.")
+    page: str = Field(_PAGE, min_length=1, description="Template of what is rated, over the columns of the row.")
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each rating.")
     readout: Literal["logprobs", "text"] = Field(
@@ -174,10 +176,12 @@ class Rate(Step):
 
     def _check_columns(self, rows: pl.Schema, context: Context) -> None:
         made = [name for criterion in self.criteria for name in self._made(criterion)]
-        taken = [name for name in made if name in rows]
+        taken = [
+            name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1
+        ]
         if taken:
             fix = "name the criterion otherwise"
-            raise context.error("criteria", f"the rows have a column {taken[0]!r} already", fix)
+            raise context.error("criteria", f"there is a column {taken[0]!r} already", fix)
 
     def _made(self, criterion: str) -> dict[str, pl.DataType]:
         if self.judge == "score":

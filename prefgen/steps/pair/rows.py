@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import Field
 
+from prefgen.errors import first_words
 from prefgen.judging.candidates import OF_OPTIONS, of_options
 from prefgen.seeds import unit_for
 from prefgen.spec.condition import ConditionError, condition_over, read_expression
@@ -38,7 +39,7 @@ class PairRows(PairOfCandidates):
 
     pair: Literal["rows"] = Field(description="`rows`: two candidates of one question, by a rule.")
     where: str = Field(description="SQL over `chosen.<column>` and `rejected.<column>`: which is preferred to which.")
-    take: Literal["all"] | int | Widest = Field(
+    take: Literal["all"] | Annotated[int, Field(ge=1, strict=True)] | Widest = Field(
         "all", description="Of each question: all such pairs, so many drawn at random, or `{widest: SQL}`."
     )
 
@@ -65,10 +66,14 @@ class PairRows(PairOfCandidates):
         if not isinstance(self.take, Widest):
             return pl.zeros(sides.height, dtype=pl.Float64, eager=True).alias("_gap")
         try:
-            return read_expression(flattened(self.take.widest)).value(sides).cast(pl.Float64).alias("_gap")
+            return (
+                read_expression(flattened(self.take.widest)).value(sides).cast(pl.Float64).fill_nan(None).alias("_gap")
+            )
         except (ConditionError, pl.exceptions.PolarsError) as error:
             problem, fix = (
-                (error.problem, error.fix) if isinstance(error, ConditionError) else (str(error), "write a number")
+                (error.problem, error.fix)
+                if isinstance(error, ConditionError)
+                else (first_words(error), "write a number")
             )
             raise context.error(("take", "widest"), problem, fix) from None
 

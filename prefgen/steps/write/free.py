@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -51,7 +51,7 @@ class Free(Step):
         description="A column (one text); `{column: type}`; or `[column]` or `[{column: type}]` for a list. "
         "Types: text, number, yes/no, json, 1..5, [word, word] (one of them), [text] (a list), {name: type}."
     )
-    for_: Name | list[Name] = Field(
+    for_: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         alias="for",
         description="Step with the rows; further ones are looked up by the ids that both have, one row each.",
     )
@@ -62,15 +62,16 @@ class Free(Step):
         description="Step with the personas that write. A row with a `persona_id` is written by that one alone.",
     )
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
-    model: Name | list[Name] = Field(
+    model: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         description="The model that writes, under `models:`; of several each writes every row."
     )
     system: str | None = Field(None, description="Template of the system message; with `as` it follows the portrait.")
     prompt: str = Field(
         "{{ prompt }}",
+        min_length=1,
         description="Template of what is asked, over the columns of the row, and `persona` where there is one.",
     )
-    count: int | None = Field(None, ge=1, le=1000, description="Rows asked for, of a list.")
+    count: int | None = Field(None, ge=1, le=1000, description="Rows asked for, of a list; further ones are left out.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings.")
     measure: dict[Name, Measure] = Field(
         default_factory=dict,
@@ -99,6 +100,8 @@ class Free(Step):
             raise ValueError(
                 f"`count` belongs to a list\nfix: write `write: [{self.reply.names[0]}]`, or leave `count` out"
             )
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("a model stands twice\nfix: name each once, and write `repeats:`")
         if self.per_row is not None and self.as_ is None:
             raise ValueError("`per_row` counts personas\nfix: name them with `as:`")
         if self.again is not None and self.tries == 1:
@@ -199,6 +202,8 @@ def _asked(jobs: Jobs, models: Sequence[str], tokens: int, scale: float) -> Iter
     sample: list[str] = []
     each = max(1, jobs.n // _SAMPLE)
     for number, job in enumerate(jobs):
+        if not number:  # a template that cannot be filled is told before anything is paid for
+            job.again(job.messages, "text", "a reason")
         name = hash((job.messages, job.repeat))
         if name in different[job.model]:
             continue
@@ -217,7 +222,7 @@ def _written(step: Free, job: Job, outcome: Outcome, model: ModelSpec) -> Dialog
     written = Written()
     for number in range(step.tries):
         (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, model)),)
-        written = heard(answer, step.reply)
+        written = heard(answer, step.reply, step.count)
         if step.tries > 1:
             written = outcome.checked(job, written)
         if written.reason is None:

@@ -20,6 +20,11 @@ from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.measures import Measure
 from prefgen.thoughts import answer_of
 
+_OWN = frozenset(
+    {"request_id", "writer", "written_as", "repeat", "reject_reason", "candidate_id", "item_id", "neither"}
+)
+"""Columns that the step makes itself, or from which rows have their ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -35,14 +40,14 @@ class Written:
     request_id: str = ""
 
 
-def heard(response: Response, reply: Reply) -> Written:
-    """A response as rows of the declared type, or why it has none; JSON is never repaired."""
+def heard(response: Response, reply: Reply, count: int | None = None) -> Written:
+    """A response as rows of the declared type, at most `count`, or why it has none; JSON is never repaired."""
     told = prose(response)
     if told.silence is not None:
         return Written(reason=told.silence, request_id=response.request_id)
     said = told.text if reply.is_prose else answer_of(response.text) or ""
     try:
-        return Written(reply.read(said), request_id=response.request_id)
+        return Written(reply.read(said)[:count], request_id=response.request_id)
     except ReplyError:
         return Written(reason="unparsed", request_id=response.request_id)
 
@@ -72,6 +77,10 @@ class Outcome:
     ) -> Outcome:
         """Try the conditions on the columns that the table will have; SpecError for one that cannot hold there."""
         made = cls(context.step, source, reply, measures, {}, context, written_as)
+        own = {f"{context.step}_id", f"{context.step}_place", *_OWN}
+        for key, name in (*(("write", name) for name in reply.names), *(("measure", name) for name in measures)):
+            if name in own:
+                raise context.error(key, f"{name!r} is a column of the step's own", "choose another name")
         for name, measure in measures.items():
             missing = [column for column in measure.columns if column not in made.schema]
             if missing or name in made.schema:
