@@ -124,6 +124,8 @@ def test_calls_are_of_the_preferred_tool_and_histories_end_before_their_row(reci
                 assert [one["request"] for one in row["history"]] == [one["request"] for one in rows[:number]]
                 assert all(set(one) == columns for one in row["history"])
         assert not re.search("wants|before all else", said_in(done, config))
+    held_out = [set(done.data(config).filter(split="test")["persona_id"]) for config in ("preferred_only", "rated")]
+    assert held_out[0] == held_out[1] != set()
     assert {row[0]["role"] for row in done.data("dpo")["prompt"]} == {"user"}
 
 
@@ -154,11 +156,12 @@ def test_people_choose_their_stance_and_are_described_by_it(recipe: Recipe) -> N
     assert found <= expected
     assert len(expected - found) <= 1  # that of which no answer is left
     profiles = done.data("described")
+    assert 0 < profiles.height <= 4
     told = set(done.table("parts").filter(split="train")["persona_id"])
     assert told
     for who, profile in profiles.select("persona_id", "profile").iter_rows():
-        if who in told:
-            assert profile == f"Values {STANCES[people[who]]}"
+        assert who in told
+        assert profile == f"Values {STANCES[people[who]]}"
 
 
 @pytest.mark.parametrize("name", ["s003", "s034", "s059", "s081", "s087", "s112"])
