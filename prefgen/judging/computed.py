@@ -22,6 +22,18 @@ _UNTOLD = "the utility of an option is not a number"
 _OF_PEOPLE = ("persona_id", "population", "control", "control_of", "weight", "text")
 
 
+_NEITHER = pl.col("n").replace_strict(dict(enumerate(LETTERS)), default=None, return_dtype=pl.String)
+_STATUS = (
+    pl.when("untold")
+    .then(pl.lit("failed"))
+    .when(pl.col("choice").is_null())
+    .then(pl.lit("tie"))
+    .when(pl.col("choice") == _NEITHER)
+    .then(pl.lit("na"))
+    .otherwise(pl.lit("ok"))
+)
+
+
 def chosen_by(utility: Utility, asked: Questionnaire, *, noise: float, part_rows: int) -> Iterator[pl.DataFrame]:
     """Judgments without measures, persona by persona, item by item; at least one frame.
 
@@ -59,16 +71,6 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
     people, questions = asked.personas["persona_id"].gather(persona), asked.items["item_id"].gather(item)
     ids = [content_id("jdg", (COMPUTED, *both)) for both in zip(people, questions, strict=True)]
     p, chosen, untold = _probabilities(asked, item, ps)
-    named = pl.col("n").replace_strict(dict(enumerate(LETTERS)), default=None, return_dtype=pl.String)
-    status = (
-        pl.when("untold")
-        .then(pl.lit("failed"))
-        .when(pl.col("choice").is_null())
-        .then(pl.lit("tie"))
-        .when(pl.col("choice") == named)
-        .then(pl.lit("na"))
-        .otherwise(pl.lit("ok"))
-    )
     told = pl.DataFrame(
         [
             pl.Series("judgment_id", ids, dtype=pl.String),
@@ -84,11 +86,11 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
         pl.lit("given").alias("order"),
         pl.lit(0, dtype=pl.Int64).alias("repeat"),
         "choice",
-        status.alias("status"),
+        _STATUS.alias("status"),
         pl.when(~pl.col("untold")).then("p").alias("p"),
         pl.lit(COMPUTED).alias("readout"),
         pl.when("untold").then(pl.lit(_UNTOLD)).alias("failure"),
-        named.alias("neither"),
+        _NEITHER.alias("neither"),
         pl.lit(COMPUTED).alias("model"),
     )
     frame = frame.with_columns(

@@ -176,9 +176,7 @@ class Rate(Step):
 
     def _check_columns(self, rows: pl.Schema, context: Context) -> None:
         made = [name for criterion in self.criteria for name in self._made(criterion)]
-        taken = [
-            name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1
-        ]
+        taken = [name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1]
         if taken:
             fix = "name the criterion otherwise"
             raise context.error("criteria", f"there is a column {taken[0]!r} already", fix)
