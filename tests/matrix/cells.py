@@ -68,7 +68,9 @@ def variants() -> Iterator[tuple[str, Change]]:
             yield f"{key}={orjson.dumps(value).decode()[:60]}", {key: value}
     yield from _TOGETHER.items()
     yield from language()
-    for preset in PRESETS:
+    for preset in ("attr", "ordinal"):
+        yield f"export {preset}", {"publish.exports": [{preset: {"from": "kept", "labels": ["p_choice"]}}]}
+    for preset in (name for name in PRESETS if name not in ("attr", "ordinal")):
         stated = {"steps.items.set": {"condition": "A farmer."}} if preset == "cond" else {}
         yield f"export {preset}", {"publish.exports": [preset], **stated}
         if preset not in ("personas", "items"):

@@ -83,14 +83,18 @@ _STEPS: dict[str, dict[str, Any]] = {
             "where": "cost >= 0",
         }
     },
-    "packs of the first": {"x": {"pack": "rated", "onto": "people", "by": ["weight"], "before": False, "first": 2}},
+    "packs of the first": {"x": {"pack": "people", "onto": "people", "by": ["vote"], "before": False, "first": 2}},
     "packs, drawn": {"x": {"pack": "rated", "onto": "rated", "by": ["item_id"], "draw": 1}},
     "elements": {
-        "p": {"pack": "rated", "onto": "rated", "by": ["item_id"], "each": ["cost"], "into": "h"},
-        "x": {"table": "p", "each": "h", "drop": ["cost"]},
+        "q": {"table": "rated", "drop": ["cost"]},
+        "p": {"pack": "rated", "onto": "q", "by": ["item_id"], "each": ["cost"], "into": "h"},
+        "x": {"table": "p", "each": "h", "drop": ["candidate_id"]},
     },
     "a query": {"x": {"table": ["rated", "people"], "sql": "SELECT prompt, count(*) AS n FROM rated GROUP BY prompt"}},
-    "stacked": {"x": {"table": ["rated", "rated"], "drop": ["candidate_id"], "set": {"n": "{{ fit }}"}}},
+    "stacked": {
+        "more": {"table": [{"prompt": "Milk?", "response": "yes"}]},
+        "x": {"table": ["rated", "more"], "set": {"n": "{{ fit }}"}},
+    },
     "loops": {"x": {"pair": "cycle", "from": "rated", "within": ["item_id"], "over": _OVER}},
     "loops of sets": {
         "s": {"show": "rated", "within": ["item_id"], "size": 2},

@@ -165,8 +165,8 @@ def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[li
     if "response_format" in obeyed and (schema := _schema(body)) is not None:
         text = orjson.dumps(_instance(schema, p)).decode()
         return [part for part in re.split(r'(?<=")([A-Z])(?=")', text) if part], True
-    letter = max(p, key=lambda each: p[each])
     page = _page(body["messages"])
+    letter = _rating(page) or max(p, key=lambda each: p[each])
     if page.startswith("Tell "):
         return re.findall(r"\S+\s*", _written(page)), False
     if "Answer: and one of" in page:
@@ -176,6 +176,12 @@ def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[li
     if script.personality == "plain":
         return ["I", " would", " choose", " ", letter, "."], False
     return [letter], False
+
+
+def _rating(page: str) -> str | None:
+    """What is said where a number, or yes or no, is asked for."""
+    lowest = re.search(r"whole number from (-?\d+) ", page)
+    return lowest[1] if lowest else "yes" if "Reply with yes or no" in page else None
 
 
 def _written(page: str) -> str:
@@ -190,6 +196,8 @@ def _written(page: str) -> str:
 def _by_grammar(grammar: str, p: dict[str, float]) -> list[str]:
     root = next(line for line in grammar.splitlines() if line.split("::=")[0].strip() == "root")
     offered = [literal for literal in _LITERAL.findall(root) if literal.strip() in p]
+    if not offered and "[0-9]" not in grammar:
+        return _LITERAL.findall(root)[:1]
     letter = max(offered or list(p), key=lambda each: p.get(each.strip(), 0.0))
     if "[0-9]" in grammar:
         return [letter, " ", _certainty(p)]
