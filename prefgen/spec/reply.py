@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from prefgen.spec.reply_types import RANGE, WORDS, Choice, Fields, Many, Plain, 
 _MOST_DEPTH = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its JSON schema, which every request has, is written once
 class Reply:
     """What one row is asked to be written.
 
@@ -42,7 +43,7 @@ class Reply:
         """The columns with their types."""
         return {name: kind.dtype for name, kind in self.fields.types}
 
-    @property
+    @cached_property
     def schema(self) -> str:
         """The JSON schema that a server can hold a reply to, as JSON; '' for prose."""
         if self.is_prose:

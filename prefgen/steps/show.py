@@ -15,6 +15,7 @@ from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.table.glue import kept
 from prefgen.store.table import PART_ROWS, Table
 
 
@@ -75,7 +76,4 @@ def read_candidates(table: Table, key: str, context: Context) -> pl.DataFrame:
             f"{table.name!r} has no candidates: its columns are {found}",
             "name a step with `prompt` and `response`",
         )
-    candidates = table.read()
-    if "reject_reason" in candidates.columns:
-        candidates = candidates.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
-    return candidates
+    return kept(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -20,7 +21,7 @@ from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Asked, Bound, Context, Forecast
 from prefgen.steps.step import Parts, Step
-from prefgen.steps.write.jobs import Job, Jobs
+from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import joined
 from prefgen.store.table import PART_ROWS, Table
 
@@ -88,7 +89,7 @@ class Rate(Step):
             raise ValueError("a grade has 2 to 9 different levels\nfix: shorten the list, or use `judge: score`")
         return self
 
-    @property
+    @cached_property
     def scale(self) -> Scale:
         """What an answer may be, and what it is worth."""
         if self.judge == "score":
@@ -154,9 +155,7 @@ class Rate(Step):
             key="items",
             most=context.limit,
         )
-        people = tables[self.as_].read() if self.as_ is not None else None
-        if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
-            raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+        people = people_of(None if self.as_ is None else tables[self.as_], context)
         if self.page == _PAGE and "response" not in rows.schema:
             found = ", ".join(rows.schema)
             raise context.error(

@@ -70,7 +70,11 @@ def queried(sql: str, tables: Mapping[str, Table], context: Context) -> pl.DataF
 
 def kept(table: Table) -> pl.DataFrame:
     """The rows that no step dropped."""
-    rows = table.read()
-    if "reject_reason" in rows.columns:
-        rows = rows.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
-    return rows
+    return kept_of(table.read())
+
+
+def kept_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Those of some rows that no step dropped, without the column of reasons."""
+    if "reject_reason" not in rows.columns:
+        return rows
+    return rows.filter(pl.col("reject_reason").is_null()).drop("reject_reason")

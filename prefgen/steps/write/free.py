@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar
 
@@ -18,7 +19,7 @@ from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply import Reply, reply_of
 from prefgen.steps.context import Asked, Context, Forecast
 from prefgen.steps.step import Parts, Step
-from prefgen.steps.write.jobs import Job, Jobs
+from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.outcome import Outcome, Written, heard
@@ -108,7 +109,7 @@ class Free(Step):
             raise ValueError("`again` is said before a second try\nfix: write e.g. `tries: 3`")
         return self
 
-    @property
+    @cached_property
     def reply(self) -> Reply:
         """What is declared."""
         return reply_of(self.write)
@@ -171,9 +172,7 @@ class Free(Step):
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
-        people = tables[self.as_].read() if self.as_ is not None else None
-        if people is not None and not {"persona_id", "text", "control"} <= set(people.columns):
-            raise context.error("as", f"{self.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+        people = people_of(None if self.as_ is None else tables[self.as_], context)
         return Jobs.of(
             rows,
             people,

@@ -16,6 +16,7 @@ from prefgen.seeds import rng_for
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
 from prefgen.steps.write.joined import Joined
+from prefgen.store.table import Table
 
 _MOST_SHOWN = 20  # columns named in a complaint
 
@@ -48,7 +49,7 @@ class Jobs:
     """All of them, made as they are asked for."""
 
     rows: Joined
-    people: pl.DataFrame | None
+    people: Sequence[dict[str, Any]] | None
     models: Sequence[str]
     repeats: int
     per_row: int | None
@@ -62,7 +63,7 @@ class Jobs:
     def of(
         cls,
         rows: Joined,
-        people: pl.DataFrame | None,
+        people: Sequence[dict[str, Any]] | None,
         *,
         system: str | None,
         prompt: str,
@@ -77,8 +78,6 @@ class Jobs:
         }
         compiled = blanks["prompt"]
         assert compiled is not None
-        if people is not None:
-            people = people.filter(pl.col("control").is_null())
         return cls(rows, people, system=blanks["system"], prompt=compiled, again=blanks["again"], **more)
 
     @property
@@ -88,7 +87,7 @@ class Jobs:
         if self.people is None:
             return self.rows.n_rows * each
         if "persona_id" not in self.rows.schema:
-            return self.rows.n_rows * min(self.per_row or self.people.height, self.people.height) * each
+            return self.rows.n_rows * min(self.per_row or len(self.people), len(self.people)) * each
         return sum(len(self._writers(number, row)) for number, row in self._rows()) * each
 
     def __iter__(self) -> Iterator[Job]:
@@ -122,12 +121,12 @@ class Jobs:
             return (None,)
         own = row.get("persona_id")
         if own is not None:
-            return self.people.filter(pl.col("persona_id") == own).to_dicts()
-        if self.per_row is None or self.per_row >= self.people.height:
-            return self.people.to_dicts()
+            return [person for person in self.people if person["persona_id"] == own]
+        if self.per_row is None or self.per_row >= len(self.people):
+            return self.people
         rng = rng_for(self.context.seed, "per row", self.context.step, str(row.get("item_id", number)))
-        some = np.sort(rng.choice(self.people.height, size=self.per_row, replace=False))
-        return self.people[some].to_dicts()
+        some = np.sort(rng.choice(len(self.people), size=self.per_row, replace=False))
+        return [self.people[place] for place in some]
 
     def filled(self, blank: Blank, facts: dict[str, Any], key: str) -> str:
         """A template with the columns of a row; a complaint about one that it cannot be filled with."""
@@ -136,6 +135,15 @@ class Jobs:
         except Exception as error:  # a stranger's template may raise anything
             columns = ", ".join([*facts][:_MOST_SHOWN])
             raise self.context.error(key, f"{type(error).__name__}: {error}", f"use the columns {columns}") from None
+
+
+def people_of(table: Table | None, context: Context) -> Sequence[dict[str, Any]] | None:
+    """The drawn personas of the step that `as` names, controls left out; None where there is none."""
+    if table is None:
+        return None
+    if not {"persona_id", "text", "control"} <= set(table.schema):
+        raise context.error("as", f"{table.name!r} has no personas (no column `persona_id`)", "name a `draw` step")
+    return table.read().filter(pl.col("control").is_null()).to_dicts()
 
 
 def _blank(text: str | None, key: str, context: Context) -> Blank | None:

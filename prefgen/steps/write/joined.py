@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from prefgen.steps.context import Context
-from prefgen.steps.table.glue import kept
+from prefgen.steps.table.glue import kept, kept_of
 from prefgen.store.table import Table
 
 
@@ -38,7 +38,7 @@ class Joined:
     @property
     def schema(self) -> pl.Schema:
         """Columns of the rows."""
-        return self._looked_up(_of_kept(self.first.parts[0].head(0).collect())).schema
+        return self._looked_up(kept_of(self.first.parts[0].head(0).collect())).schema
 
     @property
     def n_rows(self) -> int:
@@ -49,7 +49,7 @@ class Joined:
         """The rows, part by part: flat memory whatever their number."""
         seen = 0
         for frame in self.first.frames():
-            rows = _of_kept(frame)
+            rows = kept_of(frame)
             if self.most is not None:
                 rows = rows.head(max(0, self.most - seen))
             some = rows.gather_every(self.every, -seen % self.every) if rows.height else rows
@@ -77,7 +77,7 @@ def joined(
     further table has several rows for one key: the join would double rows, and nothing would say so.
     """
     first = tables[0]
-    columns = _of_kept(first.parts[0].head(0).collect()).columns
+    columns = kept_of(first.parts[0].head(0).collect()).columns
     further = []
     for place, table in enumerate(tables[1:], 1):
         other = kept(table)
@@ -114,9 +114,3 @@ def _n_kept(table: Table) -> int:
     if "reject_reason" not in table.schema:
         return table.n_rows
     return sum(int(part["reject_reason"].null_count()) for part in table.frames(["reject_reason"]))
-
-
-def _of_kept(rows: pl.DataFrame) -> pl.DataFrame:
-    if "reject_reason" not in rows.columns:
-        return rows
-    return rows.filter(pl.col("reject_reason").is_null()).drop("reject_reason")

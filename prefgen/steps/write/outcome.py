@@ -32,7 +32,6 @@ class Written:
 
     rows       what it holds; empty where nothing could be read
     reason     why it is dropped, or None: `failed`, `refusal`, `unparsed`, or one of `where`
-    reasons    of each row, where a list has several; empty where `reason` speaks of all
     """
 
     rows: Sequence[Mapping[str, Any]] = ()
@@ -144,9 +143,9 @@ class Outcome:
 
     def _as_table(self, written: Sequence[tuple[Job, Written]]) -> pl.DataFrame:
         told: list[dict[str, Any]] = []
+        kept, nothing = self.kept, dict.fromkeys(self.reply.names)
         for job, one in written:
-            before = {new: job.row[name] for name, new in self.kept.items()}
-            nothing = dict.fromkeys(self.reply.names)
+            before = {new: job.row[name] for name, new in kept.items()}
             for place, values in enumerate(one.rows or [nothing]):
                 told.append(before | self._own(job, one, place) | dict(values) | {"reject_reason": one.reason})
         schema = {**self.schema, "reject_reason": pl.String()}
