@@ -109,9 +109,9 @@ def load(path: str | Path, settings: Mapping[str, object] | Sequence[str] = ()) 
 
 def plan(pipeline: Pipeline | str | Path) -> Plan:
     """Rows, requests, tokens, cost and time of every step, before any call. Raises SpecError."""
-    from prefgen.flow.plan import foresee
+    from prefgen.flow.plan import make_plan
 
-    return foresee(_loaded(pipeline))
+    return make_plan(_loaded(pipeline))
 
 
 def run(
@@ -146,9 +146,9 @@ def run(
         loaded = _replaying(loaded, Path(replay))
     name = loaded.name if loaded.limit is None else f"{loaded.name}-limit-{loaded.limit}"
     folder = Path(out) if out is not None else Path("outputs") / name
-    with watcher_for(people, as_json=progress == "json", silent=not progress) as watcher:
-        outcome = make(loaded, folder, watcher, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
-        watcher.done(outcome)
+    with watcher_for(people, as_json=progress == "json", silent=not progress) as reporter:
+        outcome = make(loaded, folder, reporter, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
+        reporter.done(outcome)
     return replace(open_run(folder), fresh=outcome.fresh)
 
 

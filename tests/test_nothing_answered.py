@@ -13,7 +13,7 @@ import yaml
 
 from prefgen.errors import EngineError
 from prefgen.flow.pipeline import load
-from prefgen.judging.silence import Silences
+from prefgen.judging.nonresponse import NonresponseReasons
 from prefgen.records import Response
 from prefgen.spec.pipeline import Pipeline
 from tests.faults.pipelines import prefgen, write_pipeline
@@ -43,7 +43,7 @@ def test_nothing_answered_is_exit_3_with_the_reason_and_the_next_run_goes_on(fol
 
 def test_nobody_is_paid_on_top_of_nothing(folder: Path, endpoint: Start) -> None:
     served = endpoint(REFUSE)
-    lives = {"lives": {"write": "life", "as": "personas", "model": "judge"}}
+    lives = {"lives": {"write": "backstory", "as": "personas", "model": "judge"}}
     judged = {"more": {"judge": "pick", "items": "items", "as": "lives", "model": "judge"}}
     path = write_pipeline(folder, served.base_url, personas=3, items=2, steps=lives | judged)
     data = load(path).model_copy()
@@ -69,7 +69,7 @@ def test_nothing_but_refusals_is_exit_3_with_the_reason(
     assert orjson.loads((folder / "out" / "manifest.json").read_bytes())["status"] == "unanswered"
 
 
-LIVES = {"lives": {"write": "life", "as": "personas", "model": "judge"}}
+LIVES = {"lives": {"write": "backstory", "as": "personas", "model": "judge"}}
 SCENES = {"scenes": {"write": "vignettes", "items": "items", "model": "judge", "words": 20}}
 
 
@@ -86,7 +86,7 @@ def written_then_judged(folder: Path, base_url: str, writing: dict[str, dict[str
     return load(path)
 
 
-@pytest.mark.parametrize("writing", [LIVES, SCENES], ids=["life", "vignettes"])
+@pytest.mark.parametrize("writing", [LIVES, SCENES], ids=["backstory", "vignettes"])
 @pytest.mark.parametrize("fault", ["content_filter", "null_content", "context_length"])
 def test_texts_of_which_none_came_are_exit_3(folder: Path, endpoint: Start, writing: Any, fault: str) -> None:
     served = endpoint({"storms": [{"rate": 1.0, "kinds": [fault], "per": "prompt"}]})
@@ -178,21 +178,21 @@ def test_what_failed_in_part_is_said_with_its_counts(folder: Path, endpoint: Sta
     ],
 )
 def test_a_reason_comes_with_what_would_help(response: Response, statuses: dict[str, int], words: str) -> None:
-    silences = Silences()
-    silences.hear([response])
-    assert words in " ".join(silences.notes(statuses))
+    nonresponse = NonresponseReasons()
+    nonresponse.hear([response])
+    assert words in " ".join(nonresponse.notes(statuses))
 
 
 def test_failures_that_differ_in_numbers_and_ids_are_one_reason() -> None:
-    silences = Silences()
-    silences.hear(Response(f"r{n}", failure=f"HTTP 500: worker {n} died (request-{n:08x})") for n in range(40))
-    silences.hear([Response("x", failure="HTTP 503: busy")])
-    assert silences.notes({"failed": 41})[0].startswith("40 x HTTP 500: worker 0 died")
-    assert len(silences.notes({"failed": 41})) == 2
-    assert silences.notes({"ok": 41}) == []
+    nonresponse = NonresponseReasons()
+    nonresponse.hear(Response(f"r{n}", failure=f"HTTP 500: worker {n} died (request-{n:08x})") for n in range(40))
+    nonresponse.hear([Response("x", failure="HTTP 503: busy")])
+    assert nonresponse.notes({"failed": 41})[0].startswith("40 x HTTP 500: worker 0 died")
+    assert len(nonresponse.notes({"failed": 41})) == 2
+    assert nonresponse.notes({"ok": 41}) == []
 
 
 def test_a_plain_run_has_no_such_notes(folder: Path, endpoint: Start) -> None:
     path = write_pipeline(folder, endpoint().base_url, personas=3, items=2, steps=STEPS)
     steps = run(load(path), folder / "out", Nobody()).manifest["steps"]
-    assert [step["silence"] for step in steps] == [[]] * len(steps)
+    assert [step["nonresponse"] for step in steps] == [[]] * len(steps)

@@ -10,7 +10,7 @@ import pytest
 from prefgen.dispatch.speed import remember_speed, speed_of, speeds_path
 from prefgen.errors import SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.planned import Plan
 from prefgen.screen.console import plan_notes
 from prefgen.spec.models import EmbeddedModel, OpenAIModel
@@ -27,7 +27,7 @@ models: {m: {engine: openai, model: x, base_url: "http://127.0.0.1:9/v1", concur
 steps:
   people: {draw: people.yaml, n: 6}
   items: {table: items.jsonl}
-  lives: {write: life, as: people, model: m}
+  lives: {write: backstory, as: people, model: m}
   retold: {write: vignettes, items: items, model: m, tries: TRIES}
   a: {judge: pick, items: items, as: people, model: m}
   b: {judge: pick, items: items, as: lives, model: m}
@@ -55,7 +55,7 @@ def pipeline(folder: Path, tries: int = 1, more: str = "") -> Pipeline:
 
 
 def test_counts_are_exact_at_most_or_unknown(folder: Path) -> None:
-    plan = {step.name: step for step in foresee(pipeline(folder)).steps}
+    plan = {step.name: step for step in make_plan(pipeline(folder)).steps}
     assert {name: (step.rows, step.rows_are) for name, step in plan.items()} == {
         "people": (6, "exact"),
         "items": (2, "exact"),
@@ -77,7 +77,7 @@ def test_counts_are_exact_at_most_or_unknown(folder: Path) -> None:
 
 
 def test_more_tries_than_one_are_a_guess_that_says_the_most(folder: Path) -> None:
-    step = next(step for step in foresee(pipeline(folder, tries=3)).steps if step.name == "retold")
+    step = next(step for step in make_plan(pipeline(folder, tries=3)).steps if step.name == "retold")
     assert step.requests_are == "unknown"
     assert f"at most {3 * step.requests:,} requests with 3 tries" in step.notes[0]
 
@@ -99,10 +99,10 @@ def test_what_cannot_be_reached_is_refused_and_what_may_be_is_not(
 ) -> None:
     made = pipeline(folder, more=f"expect: {{{gate}}}\n")
     if complaint is None:
-        foresee(made)
+        make_plan(made)
     else:
         with pytest.raises(SpecError, match=complaint):
-            foresee(made)
+            make_plan(made)
 
 
 def test_people_are_drawn_once_and_a_finished_run_plans_nothing(
@@ -126,17 +126,17 @@ def test_people_are_drawn_once_and_a_finished_run_plans_nothing(
     def nobody_plans(*_: object) -> Plan:
         raise AssertionError
 
-    monkeypatch.setattr("prefgen.flow.plan.foresee", nobody_plans)
+    monkeypatch.setattr("prefgen.flow.plan.make_plan", nobody_plans)
     assert not run(load(path), folder / "out", Nobody()).fresh
 
 
 def test_a_run_teaches_the_next_plan_how_fast_its_model_is(folder: Path, endpoint: Start) -> None:
     path = write_pipeline(folder, endpoint().base_url, personas=8, items=10, steps=STEPS)
-    before = foresee(load(path))
+    before = make_plan(load(path))
     assert "a guess" in plan_notes(before)[-1]
     assert not speeds_path().exists()
     run(load(path), folder / "out", Nobody())
-    after = foresee(load(path))
+    after = make_plan(load(path))
     assert "earlier runs on this machine" in plan_notes(after)[-1]
     asked = next(step for step in after.steps if step.name == "answers")
     assert asked.measured

@@ -10,7 +10,7 @@ import pytest
 from prefgen.errors import GateError, NotFinished, SpecError, UsageError
 from prefgen.flow.outcome import Outcome
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.planned import Plan
 from prefgen.flow.run import run as run_with_report
 from prefgen.ids import file_sha256
@@ -22,7 +22,7 @@ from tests.servers.running import Served
 
 
 class Nobody:
-    """A watcher who does not look, but counts."""
+    """A reporter who does not look, but counts."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -36,9 +36,9 @@ class Nobody:
     def says(self, sentence: str) -> None: ...
 
 
-def run(pipeline: Pipeline, out: Path, watcher: Nobody) -> Outcome:
+def run(pipeline: Pipeline, out: Path, reporter: Nobody) -> Outcome:
     """A run without its report page, which is made in a test of its own."""
-    return run_with_report(pipeline, out, watcher, report=False)
+    return run_with_report(pipeline, out, reporter, report=False)
 
 
 Start = Callable[..., Served]
@@ -61,7 +61,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_rows_in_are_rows_kept_and_dropped_and_the_manifest_says_so(folder: Path, endpoint: Start) -> None:
     path = written(folder, endpoint().base_url)
-    planned = {step.name: step for step in foresee(load(path)).steps}
+    planned = {step.name: step for step in make_plan(load(path)).steps}
     manifest = run(load(path), folder / "out", Nobody()).manifest
     for account in manifest["steps"]:
         table = RunFolder(folder / "out").table(account["name"])
@@ -85,10 +85,10 @@ def test_a_finished_run_asks_nothing_and_writes_nothing(folder: Path, endpoint: 
         served.log()["answered"],
         {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*") if path.name != ".lock"},
     )
-    watcher = Nobody()
-    assert not run(load(path), folder / "out", watcher).fresh
+    reporter = Nobody()
+    assert not run(load(path), folder / "out", reporter).fresh
     assert served.log()["answered"] == asked
-    assert watcher.steps == []
+    assert reporter.steps == []
     assert files == {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*") if path.name != ".lock"}
 
 
@@ -112,9 +112,9 @@ def test_a_changed_step_is_made_again_and_nothing_asked_twice(folder: Path, endp
     path = written(folder, served.base_url)
     run(load(path), folder / "out", Nobody())
     asked = served.log()["answered"]
-    watcher = Nobody()
-    run(load(path, ["steps.kept.where.unsure=p_choice >= 0.9"]), folder / "out", watcher)
-    assert watcher.steps == ["kept", "pairs", "parts"]
+    reporter = Nobody()
+    run(load(path, ["steps.kept.where.unsure=p_choice >= 0.9"]), folder / "out", reporter)
+    assert reporter.steps == ["kept", "pairs", "parts"]
     assert served.log()["answered"] == asked
     run(load(path, ["steps.answers.repeats=2"]), folder / "out", Nobody())
     assert served.log()["answered"] == 2 * 160
@@ -167,10 +167,10 @@ def test_a_report_that_is_missing_is_made_and_nothing_else(folder: Path, endpoin
     run(load(path), folder / "out", Nobody())
     asked, data = served.log()["answered"], digests(folder / "out")
     assert not (folder / "out" / "report.html").exists()
-    watcher = Nobody()
-    run_with_report(load(path), folder / "out", watcher)
+    reporter = Nobody()
+    run_with_report(load(path), folder / "out", reporter)
     assert (folder / "out" / "report.html").exists()
-    assert watcher.steps == []
+    assert reporter.steps == []
     assert (served.log()["answered"], digests(folder / "out")) == (asked, data)
 
 

@@ -1,4 +1,4 @@
-"""Do different personas answer differently? Alpha over all, kappa and divergence between two, camps on an item."""
+"""Do different personas answer differently? Alpha over all, kappa and divergence between two, blocs on an item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prefgen.analysis.distance import (
     kappa_parts,
     krippendorff_alpha,
 )
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.crossing import Codes, variance_of
 from prefgen.estimates import NOTHING, Estimate, from_patterns, shrinkage
 from prefgen.judging.units import Units
@@ -46,8 +46,8 @@ class PairAgreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Camp:
-    """Items on which the largest camp of like-minded personas has `personas` members."""
+class Bloc:
+    """Items on which the largest bloc of like-minded personas has `personas` members."""
 
     personas: int
     items: int
@@ -56,35 +56,35 @@ class Camp:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement between the drawn persons of a sheet.
+    """Agreement between the drawn persons of a matrix.
 
     alpha       Krippendorff's, nominal, over every person
     unanimous   share of items, among those everybody answered, on which all chose the same
-    camps       by size of the largest camp, on the items everybody answered
+    blocs       by size of the largest bloc, on the items everybody answered
     compared    the persons in `pairs`: all of them, or those farthest apart
     """
 
     alpha: Estimate
     unanimous: Estimate
-    camps: tuple[Camp, ...]
+    blocs: tuple[Bloc, ...]
     compared: tuple[str, ...]
     pairs: tuple[PairAgreement, ...]
 
 
 def estimate_agreement(
-    sheet: Sheet, *, rng: np.random.Generator, draws: int = 300, most_compared: int = MOST_COMPARED
+    matrix: ResponseMatrix, *, rng: np.random.Generator, draws: int = 300, most_compared: int = MOST_COMPARED
 ) -> Agreement:
     """Agreement between the drawn persons; controls are left out."""
-    people = sheet.people
-    counts = sheet.options_chosen(people)
-    camps = largest_camps(counts, sheet.units, len(people))
-    compared = far_apart(sheet, people, most_compared)
+    people = matrix.people
+    counts = matrix.options_chosen(people)
+    blocs = largest_blocs(counts, matrix.units, len(people))
+    compared = far_apart(matrix, people, most_compared)
     return Agreement(
-        alpha=estimate_alpha(counts, sheet.units, rng=rng, draws=draws),
-        unanimous=camps[-1].share if camps else NOTHING,
-        camps=camps,
-        compared=tuple(sheet.personas[row] for row in compared),
-        pairs=compare_pairs(sheet, compared, rng=rng, draws=draws),
+        alpha=estimate_alpha(counts, matrix.units, rng=rng, draws=draws),
+        unanimous=blocs[-1].share if blocs else NOTHING,
+        blocs=blocs,
+        compared=tuple(matrix.personas[row] for row in compared),
+        pairs=compare_pairs(matrix, compared, rng=rng, draws=draws),
     )
 
 
@@ -171,24 +171,24 @@ def _alpha_prior(counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
     return np.concatenate([alike, split]), np.full(2 * len(used), 1 / personas)
 
 
-def largest_camps(counts: NDArray[np.int64], units: Units, n_people: int) -> tuple[Camp, ...]:
-    """Items by the size of their largest camp, smallest first; only items that all `n_people` answered."""
+def largest_blocs(counts: NDArray[np.int64], units: Units, n_people: int) -> tuple[Bloc, ...]:
+    """Items by the size of their largest bloc, smallest first; only items that all `n_people` answered."""
     complete = counts.sum(axis=1) == n_people
     if n_people < 2 or not complete.any():
         return ()
     largest = np.where(complete, counts.max(axis=1), -1)
     smallest = -(-n_people // counts.shape[1])
     return tuple(
-        Camp(size, int((largest == size).sum()), units.share(largest == size, complete))
+        Bloc(size, int((largest == size).sum()), units.share(largest == size, complete))
         for size in range(max(1, smallest), n_people + 1)
     )
 
 
-def far_apart(sheet: Sheet, rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+def far_apart(matrix: ResponseMatrix, rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """At most `most` of `rows`, in their order: the first, then always the one farthest from those chosen."""
     if len(rows) <= most:
         return rows
-    shares = choice_shares(sheet, rows)
+    shares = choice_shares(matrix, rows)
     taken = [0]
     nearest = jensen_shannon(shares, shares[0])
     while len(taken) < most:
@@ -198,34 +198,36 @@ def far_apart(sheet: Sheet, rows: NDArray[np.intp], most: int) -> NDArray[np.int
     return np.asarray(rows[np.sort(taken)], np.intp)
 
 
-def choice_shares(sheet: Sheet, rows: Sequence[int] | NDArray[np.intp]) -> Floats:
+def choice_shares(matrix: ResponseMatrix, rows: Sequence[int] | NDArray[np.intp]) -> Floats:
     """(personas, options): how often each chooses each option; NaN for one who never chose."""
-    counts = np.stack([(sheet.choice[rows] == option).sum(axis=1) for option in range(len(sheet.options))], axis=1)
+    counts = np.stack([(matrix.choice[rows] == option).sum(axis=1) for option in range(len(matrix.options))], axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float64)
 
 
 def compare_pairs(
-    sheet: Sheet, rows: NDArray[np.intp], *, rng: np.random.Generator, draws: int
+    matrix: ResponseMatrix, rows: NDArray[np.intp], *, rng: np.random.Generator, draws: int
 ) -> tuple[PairAgreement, ...]:
     """Every two of `rows` against each other."""
-    shares = choice_shares(sheet, np.arange(len(sheet.personas)))
+    shares = choice_shares(matrix, np.arange(len(matrix.personas)))
     return tuple(
-        _pair(sheet, int(a), int(b), shares, rng=rng, draws=draws)
+        _pair(matrix, int(a), int(b), shares, rng=rng, draws=draws)
         for place, a in enumerate(rows)
         for b in rows[place + 1 :]
     )
 
 
-def _pair(sheet: Sheet, a: int, b: int, shares: Floats, *, rng: np.random.Generator, draws: int) -> PairAgreement:
+def _pair(
+    matrix: ResponseMatrix, a: int, b: int, shares: Floats, *, rng: np.random.Generator, draws: int
+) -> PairAgreement:
     overall = float(jensen_shannon(shares[a], shares[b]))
-    one, other = sheet.choice[a], sheet.choice[b]
+    one, other = matrix.choice[a], matrix.choice[b]
     return PairAgreement(
-        first=sheet.personas[a],
-        second=sheet.personas[b],
-        same=same_share(one, other, sheet.units),
-        kappa=kappa_between(one, other, len(sheet.options), sheet.units, rng=rng, draws=draws),
-        divergence=mean_divergence(sheet.p[a], sheet.p[b], sheet.units),
+        first=matrix.personas[a],
+        second=matrix.personas[b],
+        same=same_share(one, other, matrix.units),
+        kappa=kappa_between(one, other, len(matrix.options), matrix.units, rng=rng, draws=draws),
+        divergence=mean_divergence(matrix.p[a], matrix.p[b], matrix.units),
         overall=None if np.isnan(overall) else overall,
     )
 

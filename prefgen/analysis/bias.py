@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.estimates import Estimate, crossed_mean
 from prefgen.judging.slots import PEOPLE, mean_bias
 
@@ -67,14 +67,14 @@ class PositionBias:
     outlying_items: tuple[ItemBias, ...]
 
 
-def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items: int = 5) -> PositionBias:
+def estimate_position_bias(matrix: ResponseMatrix, *, rng: np.random.Generator, most_items: int = 5) -> PositionBias:
     """Position bias over all, by persona and by item.
 
-    Over all it is that of every judgment of the run, as the judge step's summary has it; the rest speaks of the persons and items of the sheet.
+    Over all it is that of every judgment of the run, as the judge step's summary has it; the rest speaks of the persons and items of the matrix.
     """
-    slots = sheet.slots
+    slots = matrix.slots
     bias = slots.position_bias
-    changes = sheet.units.share(*(x.sum(axis=0, dtype=np.int64) for x in (sheet.changed, sheet.pairs)))
+    changes = matrix.units.share(*(x.sum(axis=0, dtype=np.int64) for x in (matrix.changed, matrix.pairs)))
     return PositionBias(
         position_bias=bias,
         people=PEOPLE,
@@ -84,22 +84,22 @@ def estimate_position_bias(sheet: Sheet, *, rng: np.random.Generator, most_items
         else None,
         changes=changes,
         noise=_noise(changes, bias),
-        by_persona=tuple(_of_persona(sheet, row) for row in range(len(sheet.personas))),
-        items_by_bias=_in_steps(*_mean_of_items(sheet.bias)),
-        items_by_chance=_by_chance(sheet.bias, rng),
-        outlying_items=_outlying(sheet, most_items),
+        by_persona=tuple(_of_persona(matrix, row) for row in range(len(matrix.personas))),
+        items_by_bias=_in_steps(*_mean_of_items(matrix.bias)),
+        items_by_chance=_by_chance(matrix.bias, rng),
+        outlying_items=_outlying(matrix, most_items),
     )
 
 
-def _of_persona(sheet: Sheet, row: int) -> PersonaBias:
-    known = ~np.isnan(sheet.bias[row])
-    bias = mean_bias(np.where(known, sheet.bias[row], 0.0), known.astype(np.float64), sheet.units)
-    changes = sheet.units.share(sheet.changed[row], sheet.pairs[row])
+def _of_persona(matrix: ResponseMatrix, row: int) -> PersonaBias:
+    known = ~np.isnan(matrix.bias[row])
+    bias = mean_bias(np.where(known, matrix.bias[row], 0.0), known.astype(np.float64), matrix.units)
+    changes = matrix.units.share(matrix.changed[row], matrix.pairs[row])
     return PersonaBias(
-        persona_id=sheet.personas[row],
-        control=sheet.controls[row],
+        persona_id=matrix.personas[row],
+        control=matrix.controls[row],
         position_bias=bias,
-        first_slot=sheet.units.share(sheet.first[row], sheet.verdicts[row]),
+        first_slot=matrix.units.share(matrix.first[row], matrix.verdicts[row]),
         changes=changes,
         noise=_noise(changes, bias),
     )
@@ -136,18 +136,18 @@ def _by_chance(bias: NDArray[np.float32], rng: np.random.Generator) -> tuple[flo
     return tuple(float(n) for n in found / _SHUFFLES)
 
 
-def _outlying(sheet: Sheet, most: int) -> tuple[ItemBias, ...]:
+def _outlying(matrix: ResponseMatrix, most: int) -> tuple[ItemBias, ...]:
     """Items of which an interval over personas leaves out 0, whichever was looked at; personas are the units."""
-    means, of = _mean_of_items(sheet.bias)
+    means, of = _mean_of_items(matrix.bias)
     looked_at = np.flatnonzero(of > 1)
     if not looked_at.size:
         return ()
     level = 0.95 ** (1 / looked_at.size)
     largest = looked_at[np.argsort(-np.abs(means[looked_at]), kind="stable")[: 20 * most]]
-    names = sheet.items["item_id"]
+    names = matrix.items["item_id"]
     found = []
     for at in largest:
-        own = sheet.bias[:, at]
+        own = matrix.bias[:, at]
         known = ~np.isnan(own)
         estimate = crossed_mean(np.where(known, own, 0.0), known, within=(-1.0, 1.0), level=level)
         if estimate.low is not None and estimate.high is not None and (estimate.low > 0 or estimate.high < 0):

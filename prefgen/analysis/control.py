@@ -8,7 +8,7 @@ import numpy as np
 
 from prefgen.analysis.agreement import choice_shares, mean_divergence, same_share
 from prefgen.analysis.distance import Floats, jensen_shannon
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.estimates import Estimate
 
 
@@ -35,28 +35,28 @@ class ControlEffect:
     changes_mind: Estimate
 
 
-def controls_of(sheet: Sheet, row: int) -> list[int]:
+def controls_of(matrix: ResponseMatrix, row: int) -> list[int]:
     """Rows of the controls that stand beside a person: its own, and those that stand beside everyone."""
-    name = sheet.personas[row]
-    return [at for at, kind in enumerate(sheet.controls) if kind is not None and sheet.control_of[at] in (name, None)]
+    name = matrix.personas[row]
+    return [at for at, kind in enumerate(matrix.controls) if kind is not None and matrix.control_of[at] in (name, None)]
 
 
 def estimate_control_effects(
-    sheet: Sheet, *, rng: np.random.Generator, halvings: int = 50
+    matrix: ResponseMatrix, *, rng: np.random.Generator, halvings: int = 50
 ) -> tuple[ControlEffect, ...]:
     """Every drawn person against each of its controls; empty without controls."""
-    pairs = [(int(row), at) for row in sheet.people for at in controls_of(sheet, int(row))]
-    shares = choice_shares(sheet, np.arange(len(sheet.personas)))
-    halves = {a: half_divergence(sheet, a, rng=rng, halvings=halvings) for a in dict.fromkeys(a for a, _ in pairs)}
-    return tuple(_effect(sheet, a, b, shares, halves[a]) for a, b in pairs)
+    pairs = [(int(row), at) for row in matrix.people for at in controls_of(matrix, int(row))]
+    shares = choice_shares(matrix, np.arange(len(matrix.personas)))
+    halves = {a: half_divergence(matrix, a, rng=rng, halvings=halvings) for a in dict.fromkeys(a for a, _ in pairs)}
+    return tuple(_effect(matrix, a, b, shares, halves[a]) for a, b in pairs)
 
 
-def half_divergence(sheet: Sheet, row: int, *, rng: np.random.Generator, halvings: int) -> float | None:
+def half_divergence(matrix: ResponseMatrix, row: int, *, rng: np.random.Generator, halvings: int) -> float | None:
     """Mean Jensen-Shannon divergence, bits, between the choices of two random halves of a persona's items."""
-    chosen = sheet.choice[row][sheet.choice[row] >= 0]
+    chosen = matrix.choice[row][matrix.choice[row] >= 0]
     if chosen.size < 4:
         return None
-    counts = np.bincount(chosen, minlength=len(sheet.options))
+    counts = np.bincount(chosen, minlength=len(matrix.options))
     first = rng.multivariate_hypergeometric(counts, chosen.size // 2, size=halvings)
     second = counts - first
     return float(
@@ -64,15 +64,15 @@ def half_divergence(sheet: Sheet, row: int, *, rng: np.random.Generator, halving
     )
 
 
-def _effect(sheet: Sheet, a: int, b: int, shares: Floats, halves: float | None) -> ControlEffect:
+def _effect(matrix: ResponseMatrix, a: int, b: int, shares: Floats, halves: float | None) -> ControlEffect:
     overall = float(jensen_shannon(shares[a], shares[b]))
     return ControlEffect(
-        persona_id=sheet.personas[a],
-        control=sheet.controls[b] or "",
-        control_id=sheet.personas[b],
-        differs=same_share(sheet.choice[a], sheet.choice[b], sheet.units, differ=True),
-        divergence=mean_divergence(sheet.p[a], sheet.p[b], sheet.units),
+        persona_id=matrix.personas[a],
+        control=matrix.controls[b] or "",
+        control_id=matrix.personas[b],
+        differs=same_share(matrix.choice[a], matrix.choice[b], matrix.units, differ=True),
+        divergence=mean_divergence(matrix.p[a], matrix.p[b], matrix.units),
         overall=None if np.isnan(overall) else overall,
         halves=halves,
-        changes_mind=sheet.units.share(sheet.changed[a], sheet.pairs[a]),
+        changes_mind=matrix.units.share(matrix.changed[a], matrix.pairs[a]),
     )

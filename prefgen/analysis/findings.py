@@ -14,16 +14,16 @@ from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.gaps import estimate_counterfactuals
 from prefgen.analysis.place import draw_map, majority_answers, persona_answers
-from prefgen.analysis.sheet import OF_JUDGMENTS, Sheet, sheet_of
+from prefgen.analysis.prompt_sensitivity import estimate_form_consistency, estimate_wording_sensitivity
+from prefgen.analysis.response_matrix import OF_JUDGMENTS, ResponseMatrix, matrix_of
 from prefgen.analysis.slices import (
     MOST_LEVELS,
-    count_silence,
+    count_nonresponse,
     estimate_length_sensitivity,
     estimate_profiles,
     estimate_shares,
     levels_of,
 )
-from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
 from prefgen.judging.item_facts import item_facts
 from prefgen.judging.units import DIMENSIONS
 from prefgen.seeds import rng_for
@@ -46,10 +46,10 @@ def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
     manifest = folder.read_manifest()
     sources = finished(folder, manifest)
     document: dict[str, Any] = {"format": FORMAT, "run": manifest["name"], "fingerprint": manifest["fingerprint"]}
-    sheet = read_sheet(sources, seed=int(manifest["seed"]))
-    if sheet is None:
-        return {**document, "sheet": None}
-    return document | describe(sheet, seed=int(manifest["seed"]), draws=draws)
+    matrix = read_matrix(sources, seed=int(manifest["seed"]))
+    if matrix is None:
+        return {**document, "matrix": None}
+    return document | describe(matrix, seed=int(manifest["seed"]), draws=draws)
 
 
 def write_findings(folder: RunFolder, *, draws: int = 1000) -> Path:
@@ -59,8 +59,8 @@ def write_findings(folder: RunFolder, *, draws: int = 1000) -> Path:
     return path
 
 
-def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
-    """The sheet of a run; None where no judge picked among options of items."""
+def read_matrix(sources: Finished, *, seed: int) -> ResponseMatrix | None:
+    """The matrix of a run; None where no judge picked among options of items."""
     if sources.judgments is None or sources.items is None or sources.personas is None or not sources.judgments.n_rows:
         return None
     wanted = [
@@ -71,7 +71,7 @@ def read_sheet(sources: Finished, *, seed: int) -> Sheet | None:
     portrait = [pl.col("text").hash().alias("portrait")] if "text" in sources.personas.schema else []
     personas = sources.personas.scan().select(*wanted, *portrait).collect()
     parts = (part.select(_wanted(part.collect_schema())).collect() for part in sources.judgments.parts)
-    return sheet_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
+    return matrix_of(parts, item_facts(sources.items.scan()), personas, seed=seed)
 
 
 _CORE = frozenset({*OF_JUDGMENTS, "reject_reason", "p_tie", "p_na"})
@@ -81,51 +81,51 @@ def _wanted(schema: pl.Schema) -> list[str]:
     return [name for name in schema if name in _CORE or (name.startswith("p_") and len(name) == 3)]
 
 
-def describe(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any]:
-    """Everything the sheet says, section by section, as plain data."""
-    option, named = "A", main_coordinates(sheet)
+def describe(matrix: ResponseMatrix, *, seed: int, draws: int) -> dict[str, Any]:
+    """Everything the matrix says, section by section, as plain data."""
+    option, named = "A", main_coordinates(matrix)
     rng = {name: rng_for(seed, "findings", name) for name in ("agreement", "control", "position")}
     return {
-        "sheet": {
-            "personas": len(sheet.people),
-            "controls": len(sheet.personas) - len(sheet.people),
-            "items": sheet.items.height,
-            "drawn_from": list(sheet.drawn_from),
-            "options": list(sheet.options),
-            "coordinates": {name: sheet.items[name].n_unique() for name in sheet.coordinates},
+        "matrix": {
+            "personas": len(matrix.people),
+            "controls": len(matrix.personas) - len(matrix.people),
+            "items": matrix.items.height,
+            "drawn_from": list(matrix.drawn_from),
+            "options": list(matrix.options),
+            "coordinates": {name: matrix.items[name].n_unique() for name in matrix.coordinates},
             "main": named,
-            "sampled": list(sheet.sampled),
-            "units": len(sheet.units),
-            "twins": sheet.twins,
+            "sampled": list(matrix.sampled),
+            "units": len(matrix.units),
+            "twins": matrix.twins,
         },
-        "agreement": plain(estimate_agreement(sheet, rng=rng["agreement"], draws=draws))
-        if len(sheet.people) > 1
+        "agreement": plain(estimate_agreement(matrix, rng=rng["agreement"], draws=draws))
+        if len(matrix.people) > 1
         else None,
-        "kept": _kept(sheet, seed=seed, draws=draws),
-        "position_bias": plain(estimate_position_bias(sheet, rng=rng["position"])),
-        "shares": plain(_shares(sheet, option, named)),
-        "profiles": [plain(one) for one in estimate_profiles(sheet, option=option, coordinate=named["dimension"])]
+        "kept": _kept(matrix, seed=seed, draws=draws),
+        "position_bias": plain(estimate_position_bias(matrix, rng=rng["position"])),
+        "shares": plain(_shares(matrix, option, named)),
+        "profiles": [plain(one) for one in estimate_profiles(matrix, option=option, coordinate=named["dimension"])]
         if named["dimension"]
         else None,
-        "counterfactuals": [plain(one) for one in estimate_counterfactuals(sheet, option=option)],
-        "forms": [plain(one) for one in estimate_form_consistency(sheet)],
-        "wordings": plain(estimate_wording_sensitivity(sheet)),
-        "length": plain(estimate_length_sensitivity(sheet)),
-        "silence": [plain(one) for one in count_silence(sheet, sheet.coordinates)],
-        "controls": [plain(one) for one in estimate_control_effects(sheet, rng=rng["control"])],
-        "map": plain(draw_map([*persona_answers(sheet), majority_answers(sheet)])),
+        "counterfactuals": [plain(one) for one in estimate_counterfactuals(matrix, option=option)],
+        "forms": [plain(one) for one in estimate_form_consistency(matrix)],
+        "wordings": plain(estimate_wording_sensitivity(matrix)),
+        "length": plain(estimate_length_sensitivity(matrix)),
+        "nonresponse": [plain(one) for one in count_nonresponse(matrix, matrix.coordinates)],
+        "controls": [plain(one) for one in estimate_control_effects(matrix, rng=rng["control"])],
+        "map": plain(draw_map([*persona_answers(matrix), majority_answers(matrix)])),
     }
 
 
-def main_coordinates(sheet: Sheet) -> dict[str, str | None]:
+def main_coordinates(matrix: ResponseMatrix) -> dict[str, str | None]:
     """Which coordinates the figures speak of: by the names people use, else those with the fewest levels."""
-    few = [name for name in sheet.coordinates if len(levels_of(sheet, name)[0]) <= MOST_LEVELS]
-    by_size = sorted(few, key=lambda name: sheet.items[name].n_unique())
+    few = [name for name in matrix.coordinates if len(levels_of(matrix, name)[0]) <= MOST_LEVELS]
+    by_size = sorted(few, key=lambda name: matrix.items[name].n_unique())
     category = _first(few, _CATEGORIES) or next((name for name in by_size if name not in ("form", "repeat")), None)
     group_type = next((name for name in _GROUP_TYPES if name in few and name != category), None)
     if group_type is None:
         group_type = next(
-            (name for name in by_size if name not in (category, "form") and sheet.items[name].n_unique() <= 8), None
+            (name for name in by_size if name not in (category, "form") and matrix.items[name].n_unique() <= 8), None
         )
     return {
         "dimension": _first(few, DIMENSIONS) or category,
@@ -140,19 +140,19 @@ def _first(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
-def _shares(sheet: Sheet, option: str, named: dict[str, str | None]) -> Any:
-    if named["category"] is None or not len(sheet.people):
+def _shares(matrix: ResponseMatrix, option: str, named: dict[str, str | None]) -> Any:
+    if named["category"] is None or not len(matrix.people):
         return None
-    return estimate_shares(sheet, option=option, rows=named["category"], columns=named["group_type"])
+    return estimate_shares(matrix, option=option, rows=named["category"], columns=named["group_type"])
 
 
-def _kept(sheet: Sheet, *, seed: int, draws: int) -> dict[str, Any] | None:
+def _kept(matrix: ResponseMatrix, *, seed: int, draws: int) -> dict[str, Any] | None:
     """Agreement among what the filters kept, where they dropped anything."""
-    people = sheet.people
-    answered, kept = sheet.options_chosen(people), sheet.options_chosen(people, kept_only=True)
+    people = matrix.people
+    answered, kept = matrix.options_chosen(people), matrix.options_chosen(people, kept_only=True)
     if kept.sum() == answered.sum() or len(people) < 2:
         return None
-    alpha = estimate_alpha(kept, sheet.units, rng=rng_for(seed, "findings", "kept"), draws=draws)
+    alpha = estimate_alpha(kept, matrix.units, rng=rng_for(seed, "findings", "kept"), draws=draws)
     return {"preferences": int(kept.sum()), "of": int(answered.sum()), "alpha": asdict(alpha)}
 
 

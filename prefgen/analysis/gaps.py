@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 from prefgen.crossing import Crossing
 from prefgen.estimates import Estimate, crossed_share, mean_difference
@@ -103,45 +103,45 @@ class Matched:
     crossing: Crossing
 
 
-def estimate_counterfactuals(sheet: Sheet, *, option: str = "A") -> tuple[Counterfactual, ...]:
+def estimate_counterfactuals(matrix: ResponseMatrix, *, option: str = "A") -> tuple[Counterfactual, ...]:
     """Along every coordinate that can change alone; the intervals of gaps hold for all coordinates together."""
-    if not len(sheet.people):
+    if not len(matrix.people):
         return ()
-    found = [matched for name in sheet.coordinates if (matched := match(sheet, name)) is not None]
-    made = (_counterfactual(sheet, matched, option=option, families=len(found), most_gaps=12) for matched in found)
+    found = [matched for name in matrix.coordinates if (matched := match(matrix, name)) is not None]
+    made = (_counterfactual(matrix, matched, option=option, families=len(found), most_gaps=12) for matched in found)
     return tuple(one for one in made if one is not None)
 
 
 def estimate_counterfactual(
-    sheet: Sheet, coordinate: str, *, option: str = "A", families: int = 1, most_gaps: int = 12
+    matrix: ResponseMatrix, coordinate: str, *, option: str = "A", families: int = 1, most_gaps: int = 12
 ) -> Counterfactual | None:
     """Gaps and flips along one coordinate, over drawn persons; None where `match` finds none, or nobody answered at two levels.
 
     families    of how many coordinates gaps are looked at: their intervals hold for all of them together
     """
-    matched = match(sheet, coordinate)
+    matched = match(matrix, coordinate)
     if matched is None:
         return None
-    return _counterfactual(sheet, matched, option=option, families=families, most_gaps=most_gaps)
+    return _counterfactual(matrix, matched, option=option, families=families, most_gaps=most_gaps)
 
 
-def match(sheet: Sheet, coordinate: str) -> Matched | None:
+def match(matrix: ResponseMatrix, coordinate: str) -> Matched | None:
     """Items that differ in `coordinate` alone.
 
     None without two levels in any context, and where items with the same context and level are different questions:
     then more changes than the coordinate (the theme changes with the topic, a subject with everything).
     """
-    names, level_of = levels_of(sheet, coordinate)
-    held = coordinates_held(sheet.items, sheet.coordinates, coordinate)
+    names, level_of = levels_of(matrix, coordinate)
+    held = coordinates_held(matrix.items, matrix.coordinates, coordinate)
     if not 2 <= len(names) <= MOST_LEVELS:
         return None
-    context_of = _contexts(sheet.items, held)
-    if not held or len(np.unique(context_of * len(names) + level_of)) < sheet.items.height:
+    context_of = _contexts(matrix.items, held)
+    if not held or len(np.unique(context_of * len(names) + level_of)) < matrix.items.height:
         return None
-    unit_of = _units(sheet, held, context_of)
+    unit_of = _units(matrix, held, context_of)
     factors = []
-    for name in sheet.sampled:
-        of_item = sheet.items[name].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    for name in matrix.sampled:
+        of_item = matrix.items[name].rank("dense").fill_null(0).to_numpy().astype(np.int64)
         of_unit = np.zeros(int(unit_of.max()) + 1, np.int64)
         of_unit[unit_of[context_of]] = of_item
         if name != coordinate and (of_unit[unit_of[context_of]] == of_item).all():
@@ -150,10 +150,10 @@ def match(sheet: Sheet, coordinate: str) -> Matched | None:
 
 
 def _counterfactual(
-    sheet: Sheet, matched: Matched, *, option: str, families: int, most_gaps: int
+    matrix: ResponseMatrix, matched: Matched, *, option: str, families: int, most_gaps: int
 ) -> Counterfactual | None:
     names, context_of = matched.names, matched.context_of
-    shares, counts = _cells(sheet, context_of, matched.level_of, len(names), sheet.options.index(option))
+    shares, counts = _cells(matrix, context_of, matched.level_of, len(names), matrix.options.index(option))
     answered = np.asarray(~np.isnan(shares), np.int64).max(axis=2)
     several = answered.sum(axis=1) >= 2
     if not several.any():
@@ -188,12 +188,12 @@ def _contexts(items: pl.DataFrame, held: tuple[str, ...]) -> NDArray[np.intp]:
 
 
 def _cells(
-    sheet: Sheet, context_of: NDArray[np.intp], level_of: NDArray[np.intp], n_levels: int, wanted: int
+    matrix: ResponseMatrix, context_of: NDArray[np.intp], level_of: NDArray[np.intp], n_levels: int, wanted: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """(contexts, levels, people) share of `wanted` among the choices, NaN without one; and, summed over levels,
     (contexts, people, options) how often each option was chosen."""
-    people = sheet.people
-    n_contexts, n_options = int(context_of.max()) + 1, len(sheet.options)
+    people = matrix.people
+    n_contexts, n_options = int(context_of.max()) + 1, len(matrix.options)
     chose = np.zeros((n_contexts, n_levels, len(people)), np.float64)
     choices = np.zeros_like(chose)
     counts = np.zeros((n_contexts, len(people), n_options), np.int32)
@@ -201,7 +201,7 @@ def _cells(
     context = context_of[placed]
     cell, shape = context * n_levels + level_of[placed], (n_contexts, n_levels)
     for column, person in enumerate(people):
-        answer = sheet.choice[person, placed]
+        answer = matrix.choice[person, placed]
         chose[:, :, column] = np.bincount(cell[answer == wanted], minlength=n_contexts * n_levels).reshape(shape)
         choices[:, :, column] = np.bincount(cell[answer >= 0], minlength=n_contexts * n_levels).reshape(shape)
         for option in range(n_options):
@@ -210,12 +210,12 @@ def _cells(
         return chose / choices, counts
 
 
-def _units(sheet: Sheet, held: tuple[str, ...], context_of: NDArray[np.intp]) -> NDArray[np.intp]:
+def _units(matrix: ResponseMatrix, held: tuple[str, ...], context_of: NDArray[np.intp]) -> NDArray[np.intp]:
     """Per context the unit it belongs to: contexts that part by the form alone hang together."""
-    if FORM not in held or len(sheet.units) == sheet.items.height:
+    if FORM not in held or len(matrix.units) == matrix.items.height:
         return np.arange(int(context_of.max()) + 1)
     unit_of = np.zeros(int(context_of.max()) + 1, np.intp)
-    unit_of[context_of] = _contexts(sheet.items, tuple(name for name in held if name != FORM))
+    unit_of[context_of] = _contexts(matrix.items, tuple(name for name in held if name != FORM))
     return unit_of
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefgen.analysis.agreement import kappa_between, mean_divergence, same_share
 from prefgen.analysis.distance import Floats
 from prefgen.analysis.filling import probabilities_of
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.analysis.slices import MOST_LEVELS, levels_of
 from prefgen.estimates import Estimate
 from prefgen.judging.units import Units
@@ -22,7 +22,7 @@ MAJORITY = "majority"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """One respondent's answers on the items of a sheet.
+    """One respondent's answers on the items of a matrix.
 
     kind     'persona', 'control', 'model' or 'majority'
     choice   (I,) index of the chosen option, -1 for none
@@ -90,25 +90,25 @@ class Placement:
     map: Map | None
 
 
-def persona_answers(sheet: Sheet, *, controls: bool = True) -> list[Answers]:
-    """Every persona of a sheet as a respondent."""
+def persona_answers(matrix: ResponseMatrix, *, controls: bool = True) -> list[Answers]:
+    """Every persona of a matrix as a respondent."""
     return [
-        Answers(name, "control" if sheet.controls[k] else "persona", sheet.choice[k], sheet.p[k])
-        for k, name in enumerate(sheet.personas)
-        if controls or sheet.controls[k] is None
+        Answers(name, "control" if matrix.controls[k] else "persona", matrix.choice[k], matrix.p[k])
+        for k, name in enumerate(matrix.personas)
+        if controls or matrix.controls[k] is None
     ]
 
 
-def majority_answers(sheet: Sheet) -> Answers:
+def majority_answers(matrix: ResponseMatrix) -> Answers:
     """What most drawn persons choose, by weight; no choice where two options tie. `p` is the weighted mean."""
-    people = sheet.people
-    weight = sheet.weights[people][:, None]
-    chosen = sheet.choice[people]
-    votes = np.stack([((chosen == option) * weight).sum(axis=0) for option in range(len(sheet.options))], axis=1)
+    people = matrix.people
+    weight = matrix.weights[people][:, None]
+    chosen = matrix.choice[people]
+    votes = np.stack([((chosen == option) * weight).sum(axis=0) for option in range(len(matrix.options))], axis=1)
     top = votes.max(axis=1)
     tied = (np.isclose(votes, top[:, None])).sum(axis=1) > 1
     choice = np.where((top > 0) & ~tied, votes.argmax(axis=1), -1).astype(np.int8)
-    p = sheet.p[people].astype(np.float64)
+    p = matrix.p[people].astype(np.float64)
     known = ~np.isnan(p).any(axis=2)
     shared = (known * weight)[:, :, None]
     with np.errstate(invalid="ignore"):
@@ -116,21 +116,23 @@ def majority_answers(sheet: Sheet) -> Answers:
     return Answers(MAJORITY, "majority", choice, mean.astype(np.float32))
 
 
-def model_answers(sheet: Sheet, name: str, preferences: pl.DataFrame, *, region: str | None = None) -> Answers:
-    """A model's answers, lined up with the items of a sheet.
+def model_answers(
+    matrix: ResponseMatrix, name: str, preferences: pl.DataFrame, *, region: str | None = None
+) -> Answers:
+    """A model's answers, lined up with the items of a matrix.
 
     preferences    one row an item: item_id, choice (option letter or null), p_<option>, p_tie, p_na; other items are ignored
     """
     rows = preferences.unique("item_id", keep="first", maintain_order=True)
     rows = rows.select("item_id", pl.col("choice").alias("item_choice"), pl.col("^p_([A-Z]|tie|na)$"))
-    lined = sheet.items.select("item_id").join(rows, on="item_id", how="left", maintain_order="left")
-    places = {letter: place for place, letter in enumerate(sheet.options)}
+    lined = matrix.items.select("item_id").join(rows, on="item_id", how="left", maintain_order="left")
+    places = {letter: place for place, letter in enumerate(matrix.options)}
     choice = lined["item_choice"].cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()
-    return Answers(name, "model", choice, probabilities_of(lined, sheet), region)
+    return Answers(name, "model", choice, probabilities_of(lined, matrix), region)
 
 
 def place_models(
-    sheet: Sheet,
+    matrix: ResponseMatrix,
     models: Sequence[Answers],
     *,
     by: Sequence[str] = (),
@@ -141,22 +143,22 @@ def place_models(
 
     by    coordinates whose levels are looked at one by one, besides all items together
     """
-    targets = [*persona_answers(sheet, controls=False), majority_answers(sheet)]
+    targets = [*persona_answers(matrix, controls=False), majority_answers(matrix)]
     nearness = []
-    for coordinate, level, items in _slices_of(sheet, by):
-        units = sheet.units.among(items)
+    for coordinate, level, items in _slices_of(matrix, by):
+        units = matrix.units.among(items)
         nearness += [
-            _nearness(model, target, items, units, coordinate, level, options=len(sheet.options), rng=rng, draws=draws)
+            _nearness(model, target, items, units, coordinate, level, options=len(matrix.options), rng=rng, draws=draws)
             for model in models
             for target in targets
         ]
-    return Placement(tuple(nearness), draw_map([*persona_answers(sheet), *models, targets[-1]]))
+    return Placement(tuple(nearness), draw_map([*persona_answers(matrix), *models, targets[-1]]))
 
 
-def _slices_of(sheet: Sheet, by: Sequence[str]) -> list[tuple[str, str, NDArray[np.intp]]]:
-    slices = [("", "", np.arange(sheet.items.height))]
+def _slices_of(matrix: ResponseMatrix, by: Sequence[str]) -> list[tuple[str, str, NDArray[np.intp]]]:
+    slices = [("", "", np.arange(matrix.items.height))]
     for coordinate in by:
-        names, level_of = levels_of(sheet, coordinate)
+        names, level_of = levels_of(matrix, coordinate)
         if len(names) <= MOST_LEVELS:
             slices += [(coordinate, level, np.flatnonzero(level_of == at)) for at, level in enumerate(names)]
     return slices

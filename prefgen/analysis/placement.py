@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from prefgen.analysis.findings import main_coordinates, read_sheet
+from prefgen.analysis.findings import main_coordinates, read_matrix
 from prefgen.analysis.place import MAJORITY, model_answers, place_models
 from prefgen.errors import UsageError
 from prefgen.judging.aggregate import preferences
@@ -37,23 +37,23 @@ def find_placement(folder: RunFolder, models: Sequence[PlacedModel], *, draws: i
     """
     manifest = folder.read_manifest()
     sources = finished(folder, manifest)
-    sheet = read_sheet(sources, seed=int(manifest["seed"]))
-    if sheet is None or not len(sheet.people):
+    matrix = read_matrix(sources, seed=int(manifest["seed"]))
+    if matrix is None or not len(matrix.people):
         raise UsageError(
             f"{folder.path}: no persona of this run chose among options",
             fix="place models in a run that has a `judge: pick` step",
         )
     names = [model.name for model in models]
-    taken = sorted({name for name in names if names.count(name) > 1 or name in (*sheet.personas, MAJORITY)})
+    taken = sorted({name for name in names if names.count(name) > 1 or name in (*matrix.personas, MAJORITY)})
     if taken:
         raise UsageError(
             f"the name {taken[0]!r} stands for two", fix="give every model a name of its own, which no persona has"
         )
-    main = main_coordinates(sheet)
+    main = main_coordinates(matrix)
     by = [name for role in ("dimension", "category", "group_type") if (name := main[role])]
-    answers = [model_answers(sheet, one.name, _answers_of(one.judgments), region=one.region) for one in models]
+    answers = [model_answers(matrix, one.name, _answers_of(one.judgments), region=one.region) for one in models]
     placement = place_models(
-        sheet, answers, by=tuple(dict.fromkeys(by)), rng=rng_for(int(manifest["seed"]), "placement"), draws=draws
+        matrix, answers, by=tuple(dict.fromkeys(by)), rng=rng_for(int(manifest["seed"]), "placement"), draws=draws
     )
     return {
         "format": 1,

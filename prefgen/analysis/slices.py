@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.analysis.filling import STATUSES
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.estimates import Estimate
 
 MOST_LEVELS = 40
@@ -64,7 +64,7 @@ class LengthSensitivity:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Nonresponse:
     """Judgments without a choice, in one level of a coordinate (or of one persona: coordinate 'persona_id')."""
 
     coordinate: str
@@ -74,112 +74,116 @@ class Silence:
     share: Estimate
 
 
-def levels_of(sheet: Sheet, coordinate: str) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+def levels_of(matrix: ResponseMatrix, coordinate: str) -> tuple[tuple[str, ...], NDArray[np.intp]]:
     """Levels of a coordinate in order of appearance, and each item's place among them (-1 for null)."""
-    column = sheet.items[coordinate]
+    column = matrix.items[coordinate]
     levels = tuple(column.drop_nulls().unique(maintain_order=True).to_list())
     places = {level: place for place, level in enumerate(levels)}
     return levels, column.replace_strict(places, default=-1, return_dtype=pl.Int64).to_numpy().astype(np.intp)
 
 
-def estimate_shares(sheet: Sheet, *, option: str, rows: str, columns: str | None = None) -> OptionShares:
+def estimate_shares(matrix: ResponseMatrix, *, option: str, rows: str, columns: str | None = None) -> OptionShares:
     """P(option) for every level of `rows` x every level of `columns`; questions are the units."""
-    chose, choices = _weighted(sheet, option)
-    row_names, row_of = levels_of(sheet, rows)
-    column_names, column_of = levels_of(sheet, columns) if columns else (("",), np.zeros(sheet.items.height, np.intp))
+    chose, choices = _weighted(matrix, option)
+    row_names, row_of = levels_of(matrix, rows)
+    column_names, column_of = levels_of(matrix, columns) if columns else (("",), np.zeros(matrix.items.height, np.intp))
     slices = []
     for r, row in enumerate(row_names):
         for c, column in enumerate(column_names):
             at = (row_of == r) & (column_of == c)
             if choices[at].any():
-                slices.append(Slice(row, column, sheet.units.share(chose * at, choices * at)))
-    return OptionShares(option, rows, columns, sheet.units.share(chose, choices), tuple(slices))
+                slices.append(Slice(row, column, matrix.units.share(chose * at, choices * at)))
+    return OptionShares(option, rows, columns, matrix.units.share(chose, choices), tuple(slices))
 
 
-def estimate_profiles(sheet: Sheet, *, option: str, coordinate: str) -> tuple[PersonaSlice, ...]:
+def estimate_profiles(matrix: ResponseMatrix, *, option: str, coordinate: str) -> tuple[PersonaSlice, ...]:
     """Every persona's P(option) by level of one coordinate; controls included."""
-    wanted = sheet.options.index(option)
-    names, level_of = levels_of(sheet, coordinate)
-    chose, choices = (sheet.choice == wanted).astype(np.int64), (sheet.choice >= 0).astype(np.int64)
+    wanted = matrix.options.index(option)
+    names, level_of = levels_of(matrix, coordinate)
+    chose, choices = (matrix.choice == wanted).astype(np.int64), (matrix.choice >= 0).astype(np.int64)
     return tuple(
         PersonaSlice(
             persona,
-            sheet.controls[k],
+            matrix.controls[k],
             level,
-            sheet.units.share(chose[k] * (level_of == at), choices[k] * (level_of == at)),
+            matrix.units.share(chose[k] * (level_of == at), choices[k] * (level_of == at)),
         )
-        for k, persona in enumerate(sheet.personas)
+        for k, persona in enumerate(matrix.personas)
         for at, level in enumerate(names)
     )
 
 
-def _weighted(sheet: Sheet, option: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _weighted(matrix: ResponseMatrix, option: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Per item: weight of the drawn persons who chose `option`, and of those who chose at all.
 
     In persons: weights are scaled so that they sum to as many as equal weights would have to be to say as much (Kish).
     """
-    people = sheet.people
-    chosen, weight = sheet.choice[people], sheet.weights[people][:, None]
+    people = matrix.people
+    chosen, weight = matrix.choice[people], matrix.weights[people][:, None]
     weight = weight * (weight.sum() / (weight**2).sum()) if weight.any() else weight
-    wanted = sheet.options.index(option)
+    wanted = matrix.options.index(option)
     return ((chosen == wanted) * weight).sum(axis=0), ((chosen >= 0) * weight).sum(axis=0)
 
 
-def estimate_length_sensitivity(sheet: Sheet, *, steps: int = 3) -> LengthSensitivity | None:
+def estimate_length_sensitivity(matrix: ResponseMatrix, *, steps: int = 3) -> LengthSensitivity | None:
     """Choices for the one longest substantive option.
 
     None when no item has one, and when it is the same option everywhere: length and option are then one thing.
     """
-    longest = sheet.items["longest"].fill_null(-1).to_numpy()
+    longest = matrix.items["longest"].fill_null(-1).to_numpy()
     if not (longest >= 0).any() or (len(np.unique(longest[longest >= 0])) == 1 < np.count_nonzero(longest >= 0)):
         return None
-    chosen = sheet.choice[sheet.people]
-    neither = sheet.items["neither"].fill_null(-1).to_numpy()
+    chosen = matrix.choice[matrix.people]
+    neither = matrix.items["neither"].fill_null(-1).to_numpy()
     real = (chosen >= 0) & (chosen != neither[None, :]) & (longest >= 0)[None, :]
     won, of = (real & (chosen == longest[None, :])).sum(axis=0), real.sum(axis=0)
     if not of.any():
         return None
-    n_real = np.maximum(1, sheet.items["n_options"].to_numpy() - (neither >= 0))
-    stretch = sheet.items["stretch"].to_numpy()
+    n_real = np.maximum(1, matrix.items["n_options"].to_numpy() - (neither >= 0))
+    stretch = matrix.items["stretch"].to_numpy()
     ranked = np.flatnonzero(of > 0)
     ranked = ranked[np.argsort(stretch[ranked], kind="stable")]
     parts = [part for part in np.array_split(ranked, steps) if part.size >= 5]
     return LengthSensitivity(
-        longest=sheet.units.share(won, of),
+        longest=matrix.units.share(won, of),
         chance=float((of / n_real).sum() / of.sum()),
-        steps=tuple((float(stretch[part[0]]), float(stretch[part[-1]]), _only(sheet, part, won, of)) for part in parts),
+        steps=tuple(
+            (float(stretch[part[0]]), float(stretch[part[-1]]), _only(matrix, part, won, of)) for part in parts
+        ),
     )
 
 
-def _only(sheet: Sheet, items: NDArray[np.intp], won: NDArray[np.int64], of: NDArray[np.int64]) -> Estimate:
+def _only(matrix: ResponseMatrix, items: NDArray[np.intp], won: NDArray[np.int64], of: NDArray[np.int64]) -> Estimate:
     at = np.zeros(len(of), np.int64)
     at[items] = 1
-    return sheet.units.share(won * at, of * at)
+    return matrix.units.share(won * at, of * at)
 
 
-def count_silence(sheet: Sheet, coordinates: Sequence[str]) -> tuple[Silence, ...]:
+def count_nonresponse(matrix: ResponseMatrix, coordinates: Sequence[str]) -> tuple[Nonresponse, ...]:
     """Judgments without a choice by persona and by level of each coordinate that has at most MOST_LEVELS."""
     silent = [STATUSES.index(status) for status in NO_CHOICE]
     found = []
-    for k, persona in enumerate(sheet.personas):
-        found.append(_silence(sheet, "persona_id", persona, sheet.statuses[k].astype(np.int64), silent))
-    by_item = sheet.statuses.sum(axis=0, dtype=np.int64)
+    for k, persona in enumerate(matrix.personas):
+        found.append(_nonresponse(matrix, "persona_id", persona, matrix.statuses[k].astype(np.int64), silent))
+    by_item = matrix.statuses.sum(axis=0, dtype=np.int64)
     for coordinate in coordinates:
-        names, level_of = levels_of(sheet, coordinate)
+        names, level_of = levels_of(matrix, coordinate)
         if len(names) <= MOST_LEVELS:
             found += [
-                _silence(sheet, coordinate, level, by_item * (level_of == at)[:, None], silent)
+                _nonresponse(matrix, coordinate, level, by_item * (level_of == at)[:, None], silent)
                 for at, level in enumerate(names)
             ]
     return tuple(found)
 
 
-def _silence(sheet: Sheet, coordinate: str, level: str, by_item: NDArray[np.int64], silent: list[int]) -> Silence:
+def _nonresponse(
+    matrix: ResponseMatrix, coordinate: str, level: str, by_item: NDArray[np.int64], silent: list[int]
+) -> Nonresponse:
     totals = by_item.sum(axis=0)
-    return Silence(
+    return Nonresponse(
         coordinate=coordinate,
         level=level,
         judgments=int(totals.sum()),
         statuses={name: int(count) for name, count in zip(STATUSES, totals, strict=True) if count},
-        share=sheet.units.share(by_item[:, silent].sum(axis=1), by_item.sum(axis=1)),
+        share=matrix.units.share(by_item[:, silent].sum(axis=1), by_item.sum(axis=1)),
     )

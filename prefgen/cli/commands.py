@@ -144,8 +144,8 @@ def place_in_run(run: Path, models: Sequence[str], *, as_json: bool) -> None:
     from prefgen.screen.watch import watcher_for
 
     candidates = [candidate_of(text) for text in models]
-    with watcher_for(people, as_json=False) as watcher:
-        placement = place(run, candidates, watcher.asks)
+    with watcher_for(people, as_json=False) as reporter:
+        placement = place(run, candidates, reporter.asks)
     if as_json:
         print_json(placement)
         return

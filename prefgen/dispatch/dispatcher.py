@@ -26,7 +26,7 @@ _WATCH_SECONDS = 0.1
 
 
 def _nobody(_: Meter) -> None:
-    """A watcher who does not look."""
+    """A reporter who does not look."""
 
 
 def _no_price(_: ModelSpec) -> Price | None:

@@ -43,7 +43,7 @@ class Reply:
 class HttpClient:
     """A pool of connections, and the clock that ends what takes too long.
 
-    One watcher looks after all requests: a timer for each would cost a fifth of the whole request.
+    One reporter looks after all requests: a timer for each would cost a fifth of the whole request.
     Redirects are never followed, and the key goes nowhere but to the address that was named.
     """
 

@@ -17,7 +17,7 @@ from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
 from prefgen.flow.pipeline import context_of, grain_of, lineage_of, step_of
 from prefgen.flow.planned import Plan
-from prefgen.judging.silence import SILENT, Silences
+from prefgen.judging.nonresponse import UNANSWERED, NonresponseReasons
 from prefgen.records import Request, Response
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Pipeline
@@ -29,7 +29,7 @@ from prefgen.store.table import Table
 from prefgen.store.tables import Account
 
 
-class Watcher(Protocol):
+class Reporter(Protocol):
     """Whoever looks on while a run works: a progress bar, a stream of events, nobody."""
 
     def planned(self, plan: Plan, folder: Path) -> None:
@@ -60,7 +60,7 @@ class Making:
     store: ResponseStore
     prints: Mapping[str, str]
     plan: Plan
-    watcher: Watcher
+    reporter: Reporter
     log: RunLog
     budget_usd: float | None
     retry_failed: bool
@@ -85,7 +85,7 @@ class Making:
         if not self._meters or meter is not self._meters[-1]:
             self._meters.append(meter)
         total = Meter.total(self._meters)
-        self.watcher.asks(self._step, total)
+        self.reporter.asks(self._step, total)
         self.log.progress(step=self._step, **asdict(total))
 
     def _tick(self, seconds: float) -> None:
@@ -103,7 +103,7 @@ class Making:
                 check_answered(self.accounts)  # nothing is paid for on top of nothing
                 self._check_left(name)
             account = self._make(name)
-            self.watcher.made(account)
+            self.reporter.made(account)
             self.log.event("made", **without_texts(account))
         self.plan.made.pop(name, None)
         self.tables[name] = self.folder.tables.read(name, check=False)
@@ -127,27 +127,27 @@ class Making:
 
     def _make(self, name: str) -> Account:
         step = step_of(self.pipeline, name)
-        self.watcher.begins(name, step.kind)
+        self.reporter.begins(name, step.kind)
         self.log.event("begin", step=name, kind=step.kind)
         self._step, self._meters, self._asked_s, begun = name, [], 0.0, time.monotonic()
-        silences = Silences()
-        context = context_of(self.pipeline, name, _Heard(self._ask, silences, self._tick))
+        nonresponse = NonresponseReasons()
+        context = context_of(self.pipeline, name, _Heard(self._ask, nonresponse, self._tick))
         made = self.plan.made.pop(name, None)
         frames = made or Output(step, self.tables, context)
         begun -= made.seconds if made is not None else 0.0
 
         def account(table: Table) -> Account:
-            return self._account(step, table, frames.summary, silences, seconds=time.monotonic() - begun)
+            return self._account(step, table, frames.summary, nonresponse, seconds=time.monotonic() - begun)
 
         return self.folder.tables.write(name, frames, fingerprint=self.prints[name], account=account)
 
     def _account(
-        self, step: Step, table: Table, summary: Mapping[str, Any], silences: Silences, *, seconds: float
+        self, step: Step, table: Table, summary: Mapping[str, Any], nonresponse: NonresponseReasons, *, seconds: float
     ) -> Account:
         """What the manifest says of the step at work, all of whose rows are written."""
         name, meter, above = table.name, Meter.total(self._meters), [read for _, read in step.reads()]
         self._remember_speed(name, meter)
-        found = silences.notes(summary.get("statuses", {}))
+        found = nonresponse.notes(summary.get("statuses", {}))
         done = step_account(
             name=name,
             kind=step.kind,
@@ -157,11 +157,11 @@ class Making:
             table=table,
             summary=summary,
             models=[model for _, model in step.asks()],
-            asked=_asked(meter) | {"silence": found},
+            asked=_asked(meter) | {"nonresponse": found},
             seconds=seconds,
         )
         if unanswered(done):
-            self.store.reopen(silences.failed_finally)
+            self.store.reopen(nonresponse.failed_finally)
         return done
 
     def _remember_speed(self, name: str, meter: Meter) -> None:
@@ -177,9 +177,9 @@ class Making:
 class _Heard:
     """The engine room as a step sees it, with somebody who listens to the answers and looks at the clock."""
 
-    def __init__(self, ask: Dispatcher, silences: Silences, tick: Callable[[float], None]) -> None:
+    def __init__(self, ask: Dispatcher, nonresponse: NonresponseReasons, tick: Callable[[float], None]) -> None:
         self._ask = ask
-        self._silences = silences
+        self._nonresponse = nonresponse
         self._tick = tick
 
     def spec(self, model: str) -> ModelSpec:
@@ -195,7 +195,7 @@ class _Heard:
 
     def read(self, request_ids: Sequence[str]) -> list[Response]:
         responses = self._ask.read(request_ids)
-        self._silences.hear(responses)
+        self._nonresponse.hear(responses)
         return responses
 
     @contextmanager
@@ -209,14 +209,14 @@ def unanswered(account: Account) -> bool:
     """Whether a step asked, and nothing came that can be read."""
     statuses = account["summary"].get("statuses", {}) if account["model"] is not None else {}
     came = {status for status, count in statuses.items() if count}
-    return bool(came) and came <= SILENT
+    return bool(came) and came <= UNANSWERED
 
 
 def check_answered(accounts: Iterable[Account]) -> None:
     """EngineError where a step asked and got nothing that can be read: its table stands, and the next run asks anew."""
     for account in filter(unanswered, accounts):
         rows = sum(account["summary"]["statuses"].values())
-        why = "; ".join(account.get("silence", ())) or "no answer could be read"
+        why = "; ".join(account.get("nonresponse", ())) or "no answer could be read"
         some = set(account["summary"]["statuses"]) == {"failed"} and account["requests"]["answered"]
         said = f"only {some:,} requests were answered" if some else "nothing was answered"
         raise EngineError(

@@ -25,7 +25,7 @@ def _nothing_stands(_: str) -> Made | None:
     return None
 
 
-def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
+def make_plan(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     """Run the pipeline without its models: real rows up to the first model, foreseen ones after it.
 
     standing    finds tables made before, of steps that rest on no model
@@ -40,7 +40,9 @@ def foresee(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
 
     check_exports(pipeline, seen.tables, seen.grains)
     if pipeline.calibrate is not None:
-        from prefgen.analysis.foreseen import check_calibration  # heavy, and few runs are held against a survey
+        from prefgen.analysis.calibration_check import (
+            check_calibration,
+        )  # heavy, and few runs are held against a survey
 
         check_calibration(pipeline, pipeline.calibrate, seen.tables, seen.grains)
     return Plan(tuple(seen.plans.values()), seen.token_method, seen.made)
@@ -96,20 +98,20 @@ class _Foreseen:
 
     def _asking(self, name: str, step: Step, context: Context) -> StepPlan:
         above = [read for _, read in step.reads()]
-        forecast = step.foresee(self.tables, context)
-        self.tables[name] = Table(name, (forecast.empty.lazy(),), forecast.rows)
+        estimate = step.estimate(self.tables, context)
+        self.tables[name] = Table(name, (estimate.empty.lazy(),), estimate.rows)
         rows_are = weakest(*(self._usable[read] for read in above))
-        self._usable[name] = weakest(rows_are, forecast.usable)
+        self._usable[name] = weakest(rows_are, estimate.usable)
         # Texts that a model has yet to write may turn out the same, and the same is asked once.
         written: Bound = "exact" if all(read in self.made for read in above) else "at most"
         return StepPlan(
             name,
             step.kind,
-            forecast.rows,
-            tuple(self._of_model(step, asked) for asked in forecast.asked),
-            notes=forecast.notes,
+            estimate.rows,
+            tuple(self._of_model(step, asked) for asked in estimate.asked),
+            notes=estimate.notes,
             rows_are=rows_are,
-            requests_are=weakest(rows_are, forecast.bound, written),
+            requests_are=weakest(rows_are, estimate.bound, written),
         )
 
     def _of_model(self, step: Step, asked: Asked) -> ModelPlan:

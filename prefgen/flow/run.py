@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prefgen.engines.store import ResponseStore
-from prefgen.flow.making import Making, Watcher, check_answered, unanswered
+from prefgen.flow.making import Making, Reporter, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
 from prefgen.flow.planned import Plan
 from prefgen.flow.standing import check_same_dataset, is_finished, standing
@@ -34,7 +34,7 @@ from prefgen.store.table import Table
 def run(
     pipeline: Pipeline,
     out: Path,
-    watcher: Watcher,
+    reporter: Reporter,
     *,
     budget_usd: float | None = None,
     retry_failed: bool = False,
@@ -55,14 +55,14 @@ def run(
     stands = None if retry_failed else _finished_before(folder, prints[RUN], with_report=report)
     if stands is not None:
         return past_gates(Outcome(folder, stands, fresh=False))
-    plan = _foresee(pipeline, folder, prints)
+    plan = _plan(pipeline, folder, prints)
     folder.create()
     with folder.locked():
         log = RunLog(folder.log_path)
         log.event("run", name=pipeline.name, fingerprint=prints[RUN], planned_requests=plan.requests)
-        watcher.planned(plan, folder.path)
+        reporter.planned(plan, folder.path)
         try:
-            manifest = _make(pipeline, folder, prints, plan, watcher, log, budget_usd, retry_failed)
+            manifest = _make(pipeline, folder, prints, plan, reporter, log, budget_usd, retry_failed)
         except BaseException as error:
             log.event("stopped", why=type(error).__name__)
             raise
@@ -86,7 +86,7 @@ def _make(
     folder: RunFolder,
     prints: Mapping[str, str],
     plan: Plan,
-    watcher: Watcher,
+    reporter: Reporter,
     log: RunLog,
     budget_usd: float | None,
     retry_failed: bool,
@@ -97,10 +97,10 @@ def _make(
     folder.write_manifest(new_manifest(pipeline, prints[RUN], "unfinished", started))
     with (
         ResponseStore(folder.responses_path) as store,
-        closing(Making(pipeline, folder, store, prints, plan, watcher, log, budget_usd, retry_failed)) as making,
+        closing(Making(pipeline, folder, store, prints, plan, reporter, log, budget_usd, retry_failed)) as making,
     ):
         tables = {name: making.once(name) for name in pipeline.steps}
-    watcher.says("writing data and card")
+    reporter.says("writing data and card")
     configs = _export(pipeline, tables, making.grains, folder)
     came = "unanswered" if any(map(unanswered, making.accounts)) else "finished"
     manifest = new_manifest(pipeline, prints[RUN], came, started) | {
@@ -114,7 +114,7 @@ def _make(
         ),
     }
     if pipeline.calibrate is not None and came == "finished":
-        manifest["gates"] += _calibrate(pipeline.calibrate, folder, manifest, watcher)
+        manifest["gates"] += _calibrate(pipeline.calibrate, folder, manifest, reporter)
     folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
     _write_card(folder, manifest)
     return manifest
@@ -124,11 +124,11 @@ def _make(
 # finished already, or stopped half-way, waits for them.
 
 
-def _foresee(pipeline: Pipeline, folder: RunFolder, prints: Mapping[str, str]) -> Plan:
+def _plan(pipeline: Pipeline, folder: RunFolder, prints: Mapping[str, str]) -> Plan:
     """What is to be made; tables that an earlier run left are not made again for it."""
-    from prefgen.flow.plan import foresee
+    from prefgen.flow.plan import make_plan
 
-    return foresee(pipeline, partial(standing, folder.tables, prints))
+    return make_plan(pipeline, partial(standing, folder.tables, prints))
 
 
 def _export(
@@ -146,7 +146,7 @@ def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
     write_card(folder, manifest)
 
 
-def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], watcher: Watcher) -> list[dict[str, Any]]:
+def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], reporter: Reporter) -> list[dict[str, Any]]:
     """The data held against a survey; the gates."""
     from prefgen.analysis.calibrate import NothingComparedError
     from prefgen.analysis.calibration import gate_rows, in_one_line, untold_gates, write_calibration
@@ -156,9 +156,9 @@ def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], watch
     try:
         calibration = write_calibration(folder, spec, manifest)
     except NothingComparedError as error:  # all was made and paid for: its filters may have left nobody
-        watcher.says(f"calibration: {error.problem}; {error.fix}")
+        reporter.says(f"calibration: {error.problem}; {error.fix}")
         return untold_gates(spec)
-    watcher.says(in_one_line(calibration))
+    reporter.says(in_one_line(calibration))
     return gate_rows(calibration, spec)
 
 

@@ -13,7 +13,7 @@ _FACTS = ("n_options", "longest", "stretch", "lengths")
 
 
 def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
-    """What the analyses need of each item, without its prompt: see `Sheet.items`."""
+    """What the analyses need of each item, without its prompt: see `ResponseMatrix.items`."""
     schema = items.collect_schema()
     brought = coordinates(schema, ITEMS)
     neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)

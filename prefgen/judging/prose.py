@@ -10,7 +10,7 @@ from prefgen.judging.wrapping import unwrapped
 from prefgen.records import Response
 from prefgen.thoughts import answer_of
 
-Silence = Literal["failed", "refusal", "unparsed"]
+Nonresponse = Literal["failed", "refusal", "unparsed"]
 """Why there is no text: the request failed, the model declined, or it said nothing that is a text."""
 
 _DECLINES = re.compile(
@@ -26,7 +26,7 @@ class Prose:
     """A text, or why there is none."""
 
     text: str
-    silence: Silence | None = None
+    nonresponse: Nonresponse | None = None
 
 
 def prose(response: Response) -> Prose:
@@ -37,7 +37,7 @@ def prose(response: Response) -> Prose:
 
     >>> prose(Response("r", text="Ann smiles. Bob wa", finish="length")).text
     'Ann smiles.'
-    >>> prose(Response("r", text="I'm sorry, but I can't write that.")).silence
+    >>> prose(Response("r", text="I'm sorry, but I can't write that.")).nonresponse
     'refusal'
     """
     if response.failure is not None:

@@ -19,7 +19,7 @@ was recorded. Source: GermanParties2009 and FirstNames of the R package psychoto
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slots:
-    """Where all verdicts of a run stood, by item, every persona counted: also those that a sheet leaves out.
+    """Where all verdicts of a run stood, by item, every persona counted: also those that a matrix leaves out.
 
     verdicts, first    judgments that named an option, the one marked neither included, and those of them in the first slot
     bias, cells        sum of the position bias of each persona on the item, and how many of them have one

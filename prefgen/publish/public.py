@@ -21,8 +21,8 @@ from prefgen.store.folder import RunFolder
 _PRIVATE = ("base_url", "api_key_env")
 """Keys of a model that say where and as whom it was asked, and not what was asked."""
 
-_TOLD = {"notes": without_addresses, "silence": without_addresses, "source": without_places}
-"""Keys under which sentences stand that may name an address or a path."""
+_TOLD = {"notes": without_addresses, "nonresponse": without_addresses, "silence": without_addresses, "source": without_places}
+"""Keys under which sentences stand that may name an address or a path; `silence` as older folders have it."""
 
 
 def text_of_run(path: Path) -> str:
@@ -119,7 +119,7 @@ def version_of(manifest: Mapping[str, Any]) -> str:
 
 def _sentences_of(step: Mapping[str, Any], folder: RunFolder) -> list[str]:
     """Those of a step in which a program speaks of an exchange."""
-    notes = [*step.get("notes", ()), *step.get("silence", ()), *step["summary"].get("notes", ())]
+    notes = [*step.get("notes", ()), *step.get("nonresponse", ()), *step["summary"].get("notes", ())]
     name = step["name"]
     if step["grain"] != "judgments" or not folder.tables.has(name) or folder.tables.is_damaged(name):
         return notes

@@ -74,7 +74,7 @@ def show_run(run: Path, console: Console, *, rows: int = 5) -> None:
     console.print(_steps(manifest))
     _print_flow(console, manifest)
     _print_headlines(console, headlines(manifest, findings))
-    if findings.get("sheet"):
+    if findings.get("matrix"):
         console.print(_personas(findings))
     for reading in read_judgments(folder, manifest, most=max(rows, 1))[:rows] if rows else []:
         _print_reading(console, reading)

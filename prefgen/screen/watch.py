@@ -32,7 +32,7 @@ _LINE_SECONDS = 15.0
 
 
 class Lines:
-    """A watcher that writes for people, on stderr."""
+    """A reporter that writes for people, on stderr."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -121,7 +121,7 @@ class Lines:
 
 
 class Events(Lines):
-    """A watcher that writes one JSON event a line on stdout, for schedulers; people still get a few lines."""
+    """A reporter that writes one JSON event a line on stdout, for schedulers; people still get a few lines."""
 
     def planned(self, plan: Plan, folder: Path) -> None:
         print_json({"event": "plan", "folder": str(folder), "steps": [asdict(step) for step in plan.steps]})
@@ -156,14 +156,14 @@ class Events(Lines):
 
 @contextlib.contextmanager
 def watcher_for(console: Console, *, as_json: bool = False, silent: bool = False) -> Iterator[Lines]:
-    """The watcher that fits the screen; its bar is taken down whatever happens."""
+    """The reporter that fits the screen; its bar is taken down whatever happens."""
     if silent:
         console = Console(quiet=True)
-    watcher = Events(console) if as_json else Lines(console)
+    reporter = Events(console) if as_json else Lines(console)
     try:
-        yield watcher
+        yield reporter
     finally:
-        watcher.close()
+        reporter.close()
 
 
 class Rate:
@@ -207,7 +207,7 @@ def account_lines(account: Account) -> Iterator[str]:
         if account["cost_usd"] is not None:
             line += f", {account['cost_usd']:.2f} USD"
     yield line
-    for note in (*account.get("notes", ()), *account.get("silence", ())):
+    for note in (*account.get("notes", ()), *account.get("nonresponse", ())):
         yield f"  {note}"
     if account["dropped"] and account["kind"] in ("keep", "judge"):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in account["dropped"].items())

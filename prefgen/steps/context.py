@@ -69,7 +69,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class StepEstimate:
     """What a step that asks a model will make and ask, found without asking.
 
     rows      rows its table will have, if the tables it reads are as they were foreseen

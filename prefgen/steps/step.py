@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Context, Forecast
+from prefgen.steps.context import Context, StepEstimate
 from prefgen.store.table import Table
 
 Summary: TypeAlias = dict[str, Any]
@@ -26,7 +26,7 @@ class Step(StepSpec):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The step's table."""
 
-    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+    def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """What `make` will ask, without asking; only of a step that asks a model."""
         raise NotImplementedError(self.kind)
 

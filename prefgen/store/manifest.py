@@ -111,7 +111,7 @@ def step_account(
 def without_texts(account: Account) -> Account:
     """The same for the log, which has no prompts and no portraits."""
     summary = {key: value for key, value in account["summary"].items() if key != "example"}
-    return {key: value for key, value in account.items() if key != "silence"} | {"summary": summary}
+    return {key: value for key, value in account.items() if key != "nonresponse"} | {"summary": summary}
 
 
 def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ ACCOUNT: Mapping[str, Any] = {
     "tokens?": _COUNTS,
     "cost_usd?": (float, _NONE),
     "notes?": [str],
-    "silence?": [str],
+    "nonresponse?": [str],
 }
 """What is written down of one step."""
 

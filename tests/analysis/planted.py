@@ -1,4 +1,4 @@
-"""A run whose truth is known: personas in camps, gaps between groups, a judge with a habit, all seeded.
+"""A run whose truth is known: personas in blocs, gaps between groups, a judge with a habit, all seeded.
 
 Every table has the columns of a real run, and its measures are made by the same function as a real run's.
 """
@@ -30,15 +30,15 @@ DIMENSIONS = ["procedural or distributive", "moral or law", "norm or fairness"]
 class Truth:
     """What is planted.
 
-    camps        per persona the camp it thinks with; two of one camp share their opinion on every item
-    loyalty      chance that a persona follows its camp on an item; else it throws its own coin
-    lean         per camp P(A) on an item, before group and dimension
+    blocs        per persona the bloc it thinks with; two of one bloc share their opinion on every item
+    loyalty      chance that a persona follows its bloc on an item; else it throws its own coin
+    lean         per bloc P(A) on an item, before group and dimension
     group_gap    added to P(A) for one group, every persona
     follows      per persona, chance that it answers by slot on an item, choosing the first in every order
     refusals     chance of a refusal, by group
     """
 
-    camps: dict[str, int] = field(default_factory=lambda: {"ada": 0, "bea": 0, "cyd": 1, "dan": 1, "eve": 2})
+    blocs: dict[str, int] = field(default_factory=lambda: {"ada": 0, "bea": 0, "cyd": 1, "dan": 1, "eve": 2})
     loyalty: float = 0.9
     lean: tuple[float, ...] = (0.7, 0.35, 0.5)
     group_gap: dict[str, float] = field(default_factory=lambda: {"women": -0.15, "war refugees": 0.2})
@@ -66,7 +66,7 @@ def plant(truth: Truth | None = None, *, seed: int = 0, texts: dict[str, str] | 
     texts = texts or {}
     rng = np.random.default_rng(seed)
     items = _items(truth, texts)
-    names = [*truth.camps, *(["none"] if truth.control else [])]
+    names = [*truth.blocs, *(["none"] if truth.control else [])]
     personas = pl.DataFrame(
         {
             "persona_id": names,
@@ -77,8 +77,8 @@ def plant(truth: Truth | None = None, *, seed: int = 0, texts: dict[str, str] | 
             "text": ["" if name == "none" else texts.get(name, f"You are {name}.") for name in names],
         }
     )
-    camp_coin = rng.random((len(truth.lean), items.height))
-    parts = [_of_persona(truth, name, items, camp_coin, rng) for name in names]
+    bloc_coin = rng.random((len(truth.lean), items.height))
+    parts = [_of_persona(truth, name, items, bloc_coin, rng) for name in names]
     judgments = pl.concat(parts).join(
         personas.select("persona_id", "control", "weight"), on="persona_id", maintain_order="left"
     )
@@ -109,9 +109,9 @@ def filtered(judgments: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def chance_of_first(truth: Truth, camp: int, group: str) -> float:
-    """Planted P(A) of a camp's opinion about a group."""
-    return truth.lean[camp] + truth.group_gap.get(group, 0.0)
+def chance_of_first(truth: Truth, bloc: int, group: str) -> float:
+    """Planted P(A) of a bloc's opinion about a group."""
+    return truth.lean[bloc] + truth.group_gap.get(group, 0.0)
 
 
 def _items(truth: Truth, texts: dict[str, str]) -> pl.DataFrame:
@@ -140,13 +140,13 @@ def _items(truth: Truth, texts: dict[str, str]) -> pl.DataFrame:
 
 
 def _of_persona(
-    truth: Truth, name: str, items: pl.DataFrame, camp_coin: np.ndarray, rng: np.random.Generator
+    truth: Truth, name: str, items: pl.DataFrame, bloc_coin: np.ndarray, rng: np.random.Generator
 ) -> pl.DataFrame:
     n = items.height
-    camp = truth.camps.get(name, len(truth.lean) - 1)
+    bloc = truth.blocs.get(name, len(truth.lean) - 1)
     loyal = (rng.random(n) < truth.loyalty) & (name != "none")
-    coin = np.where(loyal, camp_coin[camp], rng.random(n))
-    chance = np.array([chance_of_first(truth, camp, group) for group in items["group"]])
+    coin = np.where(loyal, bloc_coin[bloc], rng.random(n))
+    chance = np.array([chance_of_first(truth, bloc, group) for group in items["group"]])
     first = coin < chance
     slotted = rng.random(n) < truth.follows.get(name, 0.1)
     refuses = rng.random(n) < np.array([truth.refusals.get(group, 0.0) for group in items["group"]])

@@ -15,7 +15,7 @@ from prefgen.analysis.agreement import estimate_alpha, kappa_between, mean_diver
 from prefgen.analysis.bias import mean_bias
 from prefgen.analysis.filling import STATUSES
 from prefgen.analysis.gaps import Gap, estimate_counterfactual, estimate_counterfactuals, turned
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.analysis.slices import estimate_shares
 from prefgen.estimates import Estimate
 from prefgen.judging.item_facts import coordinates_of
@@ -74,8 +74,8 @@ def answers(setting: Setting, shared: np.ndarray, dimension: np.ndarray, rng: np
     return Drawn(p, (rng.random(p.shape) > p).astype(np.int8), bias)
 
 
-def draw(setting: Setting, rng: np.random.Generator) -> Sheet:
-    """A sheet of one run."""
+def draw(setting: Setting, rng: np.random.Generator) -> ResponseMatrix:
+    """A matrix of one run."""
     topic, group, dimension = (
         x.ravel() for x in np.meshgrid(*map(np.arange, (setting.topics, setting.groups, 2)), indexing="ij")
     )
@@ -93,11 +93,11 @@ def draw(setting: Setting, rng: np.random.Generator) -> Sheet:
             "dimension": [DIMENSIONS[n] for n in dimension],
         }
     )
-    return sheet_with(items, answers(setting, shared, dimension, rng))
+    return matrix_with(items, answers(setting, shared, dimension, rng))
 
 
-def sheet_with(items: pl.DataFrame, drawn: Drawn) -> Sheet:
-    """The sheet of items and answers to them."""
+def matrix_with(items: pl.DataFrame, drawn: Drawn) -> ResponseMatrix:
+    """The matrix of items and answers to them."""
     k, i = drawn.p.shape
     coordinates = coordinates_of(items)
     sampled = sampled_coordinates(items, coordinates)
@@ -107,7 +107,7 @@ def sheet_with(items: pl.DataFrame, drawn: Drawn) -> Sheet:
     statuses = np.zeros((k, i, len(STATUSES)), np.uint8)
     statuses[:, :, STATUSES.index("ok")] = 2
     first = (1 + drawn.bias).astype(np.uint8)
-    return Sheet(
+    return ResponseMatrix(
         personas=tuple(f"p{n}" for n in range(k)),
         controls=(None,) * k,
         control_of=(None,) * k,
@@ -140,18 +140,18 @@ def sheet_with(items: pl.DataFrame, drawn: Drawn) -> Sheet:
     )
 
 
-def estimates(sheet: Sheet, rng: np.random.Generator, draws: int = 400) -> dict[str, Estimate]:
+def estimates(matrix: ResponseMatrix, rng: np.random.Generator, draws: int = 400) -> dict[str, Estimate]:
     """One of every kind of number that a report prints with an interval."""
-    gap = estimate_counterfactual(sheet, "dimension")
-    counts = sheet.options_chosen(sheet.people)
+    gap = estimate_counterfactual(matrix, "dimension")
+    counts = matrix.options_chosen(matrix.people)
     return {
-        "share": estimate_shares(sheet, option="A", rows="dimension").overall,
-        "one persona": sheet.units.share(sheet.choice[0] == 0, np.ones(sheet.items.height)),
+        "share": estimate_shares(matrix, option="A", rows="dimension").overall,
+        "one persona": matrix.units.share(matrix.choice[0] == 0, np.ones(matrix.items.height)),
         "difference": _as_planted(gap.gaps[0]) if gap else Estimate(None, None, None, 0),
-        "kappa": kappa_between(sheet.choice[0], sheet.choice[1], 2, sheet.units, rng=rng, draws=draws),
-        "alpha": estimate_alpha(counts, sheet.units, rng=rng, draws=draws),
-        "divergence": mean_divergence(sheet.p[0], sheet.p[-1], sheet.units),
-        "position bias": mean_bias(sheet.slots.bias, sheet.slots.cells, sheet.units),
+        "kappa": kappa_between(matrix.choice[0], matrix.choice[1], 2, matrix.units, rng=rng, draws=draws),
+        "alpha": estimate_alpha(counts, matrix.units, rng=rng, draws=draws),
+        "divergence": mean_divergence(matrix.p[0], matrix.p[-1], matrix.units),
+        "position bias": mean_bias(matrix.slots.bias, matrix.slots.cells, matrix.units),
     }
 
 
@@ -176,8 +176,8 @@ def truth(setting: Setting, *, n: int = 150_000) -> dict[str, float]:
             "dimension": [DIMENSIONS[at] for at in dimension],
         }
     )
-    sheet = replace(sheet_with(items, drawn), sampled=())
-    found = estimates(sheet, rng, draws=2)
+    matrix = replace(matrix_with(items, drawn), sampled=())
+    found = estimates(matrix, rng, draws=2)
     by_dimension = [drawn.p[:, dimension == at].mean() for at in (0, 1)]
     exact = {
         "share": drawn.p.mean(),
@@ -207,8 +207,8 @@ def false_alarms(setting: Setting, *, runs: int, seed: int = 1) -> float:
     """
     null, alarms = replace(setting, dimension=0.0), 0
     for run in range(runs):
-        sheet = draw(null, np.random.default_rng((seed, run)))
-        found = estimate_counterfactuals(sheet)
+        matrix = draw(null, np.random.default_rng((seed, run)))
+        found = estimate_counterfactuals(matrix)
         real = ("topic", "group") if setting.spread and setting.groups > 5 else ("topic",) if setting.spread else ()
         alarms += any(one.significant for one in found if one.coordinate not in real)
     return alarms / runs

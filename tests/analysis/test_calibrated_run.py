@@ -17,7 +17,7 @@ from tests.test_run import Nobody
 
 
 class Listener(Nobody):
-    """A watcher who keeps what is said."""
+    """A reporter who keeps what is said."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -58,20 +58,20 @@ def test_intervals_cover_in_a_few_runs(setting):
 
 @pytest.mark.parametrize("lean", [0.0, 1.0, 2.0])
 def test_a_judge_that_answers_at_random_without_regard_to_slots_has_no_position_bias(lean):
-    sheet = draw(Setting(30, 10, lean=lean, slot=0.0), np.random.default_rng(5))
-    found = estimate_position_bias(sheet, rng=rng_for(0, "t"))
+    matrix = draw(Setting(30, 10, lean=lean, slot=0.0), np.random.default_rng(5))
+    found = estimate_position_bias(matrix, rng=rng_for(0, "t"))
     assert found.position_bias.low <= 0 <= found.position_bias.high
     assert abs(found.position_bias.value) < 0.05
     # its answers change with the order all the same, and all of that is noise
     assert found.changes.value > 0.15
     assert found.noise == pytest.approx(found.changes.value, abs=0.05)
-    said = {one.key: one for one in headlines({"steps": []}, describe(sheet, seed=0, draws=20))}["position"]
+    said = {one.key: one for one in headlines({"steps": []}, describe(matrix, seed=0, draws=20))}["position"]
     assert said.weight == "good"
 
 
 def test_a_habit_of_the_slot_is_measured_with_its_sign():
-    sheet = draw(Setting(30, 10, slot=0.3), np.random.default_rng(6))
-    found = estimate_position_bias(sheet, rng=rng_for(0, "t")).position_bias
+    matrix = draw(Setting(30, 10, slot=0.3), np.random.default_rng(6))
+    found = estimate_position_bias(matrix, rng=rng_for(0, "t")).position_bias
     assert found.low <= 0.3 <= found.high
     assert found.low > 0.2
     turned = draw(Setting(30, 10, slot=0.3), np.random.default_rng(6))

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.analysis.utility_judge import (
-    CAMPS,
+    BLOCS,
     DIMENSIONS,
     FOLLOWS,
     GAPS,
@@ -47,7 +47,7 @@ class Check:
 
 def checks(findings: dict[str, Any], groups: list[str]) -> Iterator[Check]:
     """Everything that the utility model fixes in closed form."""
-    people = [name for name in CAMPS if name != "none"]
+    people = [name for name in BLOCS if name != "none"]
     for one in findings["position_bias"]["by_persona"]:
         name = "none" if one["control"] else one["persona_id"]
         yield Check(f"{name} follows the slot", FOLLOWS[name], one["position_bias"])
@@ -72,10 +72,10 @@ def checks(findings: dict[str, Any], groups: list[str]) -> Iterator[Check]:
             GAPS.get(gap["first"], 0.0) - GAPS.get(gap["second"], 0.0),
             gap["difference"],
         )
-    for one in findings["silence"]:
+    for one in findings["nonresponse"]:
         if one["coordinate"] == "group":
             yield Check(f"no answer about {one['level']}", REFUSES.get(one["level"], 0.0), one["share"])
-    assert len(people) == findings["sheet"]["personas"]
+    assert len(people) == findings["matrix"]["personas"]
 
 
 def weight(group: str) -> float:
@@ -90,7 +90,7 @@ def same(a: str, b: str, groups: list[str]) -> float:
         for dimension in DIMENSIONS:
             p, q = chance(a, dimension, group), chance(b, dimension, group)
             apart = p * q + (1 - p) * (1 - q)
-            total += (LOYALTY**2 + (1 - LOYALTY**2) * apart if CAMPS[a] == CAMPS[b] else apart) * weight(group) ** 2
+            total += (LOYALTY**2 + (1 - LOYALTY**2) * apart if BLOCS[a] == BLOCS[b] else apart) * weight(group) ** 2
     return total / (len(DIMENSIONS) * sum(weight(group) ** 2 for group in groups))
 
 
@@ -144,7 +144,7 @@ def test_what_was_planted_is_found_again_end_to_end(tmp_path):
     assert sum(one.holds for one in found) >= least(found), report(found)
     pairs = {(one["first"], one["second"]): one["kappa"]["value"] for one in findings["agreement"]["pairs"]}
     alike = [
-        pair for pair in combinations([name for name in CAMPS if name != "none"], 2) if CAMPS[pair[0]] == CAMPS[pair[1]]
+        pair for pair in combinations([name for name in BLOCS if name != "none"], 2) if BLOCS[pair[0]] == BLOCS[pair[1]]
     ]
     kappas = sorted(pairs, key=lambda pair: -pairs[pair])[: len(alike)]
     assert {frozenset(pair) for pair in kappas} == {frozenset(pair) for pair in alike}

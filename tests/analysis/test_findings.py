@@ -23,7 +23,7 @@ def test_findings_are_plain_json_of_this_run(tmp_path):
     run = RunFolder(plant_run(tmp_path / "a", plant()))
     found = orjson.loads(write_findings(run, draws=20).read_bytes())
     assert (found["format"], found["fingerprint"]) == (1, "planted")
-    assert found["sheet"]["main"] == {
+    assert found["matrix"]["main"] == {
         "dimension": "dimension",
         "group": "group",
         "group_type": "group_type",
@@ -44,7 +44,7 @@ def test_a_run_without_judgments_has_nothing_to_find(tmp_path):
     run = RunFolder(plant_run(tmp_path / "a", plant()))
     manifest = run.read_manifest()
     write_json(run.manifest_path, manifest | {"steps": manifest["steps"][:2]})
-    assert find(run)["sheet"] is None
+    assert find(run)["matrix"] is None
 
 
 def test_a_judge_who_never_answers_leaves_nothing_unsaid_but_crashes_nothing(tmp_path):

@@ -15,7 +15,7 @@ from prefgen.analysis.place import (
     principal_axes,
 )
 from prefgen.analysis.placement import PlacedModel, find_placement, write_placement
-from prefgen.analysis.sheet import sheet_of
+from prefgen.analysis.response_matrix import matrix_of
 from prefgen.errors import UsageError
 from prefgen.judging.item_facts import item_facts
 from prefgen.publish.report import write_report
@@ -30,8 +30,8 @@ def planted():
 
 
 @pytest.fixture(scope="module")
-def sheet(planted):
-    return sheet_of([planted.judgments], item_facts(planted.items.lazy()), planted.personas)
+def matrix(planted):
+    return matrix_of([planted.judgments], item_facts(planted.items.lazy()), planted.personas)
 
 
 def said_by(planted, name):
@@ -39,14 +39,14 @@ def said_by(planted, name):
     return planted.judgments.filter(pl.col("persona_id") == name)
 
 
-def answers_of(planted, sheet, name, as_name):
+def answers_of(planted, matrix, name, as_name):
     rows = said_by(planted, name).unique("item_id", keep="first", maintain_order=True)
-    return model_answers(sheet, as_name, rows.drop("choice").rename({"item_choice": "choice"}))
+    return model_answers(matrix, as_name, rows.drop("choice").rename({"item_choice": "choice"}))
 
 
-def test_a_model_that_answers_as_a_persona_stands_where_the_persona_stands(planted, sheet):
-    models = [answers_of(planted, sheet, "cyd", "twin of cyd"), answers_of(planted, sheet, "none", "other")]
-    found = place_models(sheet, models, by=("dimension",), rng=rng_for(0, "t"), draws=60)
+def test_a_model_that_answers_as_a_persona_stands_where_the_persona_stands(planted, matrix):
+    models = [answers_of(planted, matrix, "cyd", "twin of cyd"), answers_of(planted, matrix, "none", "other")]
+    found = place_models(matrix, models, by=("dimension",), rng=rng_for(0, "t"), draws=60)
     whole = {(one.model, one.target): one for one in found.nearness if not one.coordinate}
     assert whole["twin of cyd", "cyd"].kappa.value == 1.0
     assert whole["twin of cyd", "cyd"].divergence.value == pytest.approx(0.0, abs=1e-12)
@@ -57,14 +57,16 @@ def test_a_model_that_answers_as_a_persona_stands_where_the_persona_stands(plant
     assert {one.level for one in found.nearness if one.coordinate} == set(planted.items["dimension"])
 
 
-def test_slices_add_up_to_the_whole(planted, sheet):
-    found = place_models(sheet, [answers_of(planted, sheet, "none", "m")], by=("theme",), rng=rng_for(0, "t"), draws=5)
+def test_slices_add_up_to_the_whole(planted, matrix):
+    found = place_models(
+        matrix, [answers_of(planted, matrix, "none", "m")], by=("theme",), rng=rng_for(0, "t"), draws=5
+    )
     mine = [one for one in found.nearness if one.target == "ada"]
     whole = next(one for one in mine if not one.coordinate)
     parts = [one for one in mine if one.coordinate]
-    ada, model = sheet.choice[sheet.personas.index("ada")], answers_of(planted, sheet, "none", "m").choice
+    ada, model = matrix.choice[matrix.personas.index("ada")], answers_of(planted, matrix, "none", "m").choice
     both = (
-        sheet.items.with_columns(both=pl.Series((ada >= 0) & (model >= 0))).group_by("theme").agg(pl.col("both").sum())
+        matrix.items.with_columns(both=pl.Series((ada >= 0) & (model >= 0))).group_by("theme").agg(pl.col("both").sum())
     )
     of = dict(both.iter_rows())
     assert sum(one.same.value * of[one.level] for one in parts) == pytest.approx(whole.same.value * sum(of.values()))
@@ -83,7 +85,7 @@ def test_the_majority_is_what_most_say_by_weight_and_nothing_where_they_tie():
         people = pl.DataFrame(
             {"persona_id": list(said), "control": pl.Series([None] * 3, dtype=pl.String), "weight": weights}
         )
-        found = majority_answers(sheet_of([judgments], item_facts(items.lazy()), people))
+        found = majority_answers(matrix_of([judgments], item_facts(items.lazy()), people))
         assert found.choice.tolist() == [expected]
         assert found.p[0, 0] == pytest.approx(weights[0] / sum(weights))
 
@@ -96,18 +98,18 @@ def test_the_axes_are_those_of_scikit_learn():
     assert explained == pytest.approx(tuple(theirs.explained_variance_ratio_))
 
 
-def test_adding_a_model_moves_no_persona(planted, sheet):
-    alone = draw_map(persona_answers(sheet, controls=False))
-    more = draw_map([*persona_answers(sheet, controls=False), answers_of(planted, sheet, "ada", "m")])
+def test_adding_a_model_moves_no_persona(planted, matrix):
+    alone = draw_map(persona_answers(matrix, controls=False))
+    more = draw_map([*persona_answers(matrix, controls=False), answers_of(planted, matrix, "ada", "m")])
     for one, other in zip(alone.points, more.points[:-1], strict=True):
         assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=1e-6)
 
 
-def test_the_map_needs_three_and_something_that_all_answered(sheet):
-    assert draw_map(persona_answers(sheet)[:2]) is None
+def test_the_map_needs_three_and_something_that_all_answered(matrix):
+    assert draw_map(persona_answers(matrix)[:2]) is None
     silent = [
-        *persona_answers(sheet)[:3],
-        model_answers(sheet, "m", pl.DataFrame({"item_id": ["none of them"], "choice": ["A"]})),
+        *persona_answers(matrix)[:3],
+        model_answers(matrix, "m", pl.DataFrame({"item_id": ["none of them"], "choice": ["A"]})),
     ]
     assert draw_map(silent) is None
 

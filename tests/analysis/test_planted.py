@@ -9,8 +9,8 @@ from prefgen.analysis.agreement import estimate_agreement
 from prefgen.analysis.bias import estimate_position_bias
 from prefgen.analysis.control import estimate_control_effects
 from prefgen.analysis.gaps import estimate_counterfactual
-from prefgen.analysis.sheet import sheet_of
-from prefgen.analysis.slices import count_silence, estimate_shares
+from prefgen.analysis.response_matrix import matrix_of
+from prefgen.analysis.slices import count_nonresponse, estimate_shares
 from prefgen.judging.item_facts import item_facts
 from prefgen.seeds import rng_for
 from tests.analysis.planted import Truth, chance_of_first, plant
@@ -18,24 +18,24 @@ from tests.analysis.planted import Truth, chance_of_first, plant
 SEEDS = range(12)
 
 
-def sheet_from(planted):
+def matrix_from(planted):
     half = planted.judgments.height // 4 * 2  # never through a persona and item
     parts = [planted.judgments[:half], planted.judgments[half:]]
-    return sheet_of(parts, item_facts(planted.items.lazy()), planted.personas)
+    return matrix_of(parts, item_facts(planted.items.lazy()), planted.personas)
 
 
 @pytest.fixture(scope="module")
-def sheets():
-    return [sheet_from(plant(Truth(extra_topics=2), seed=seed)) for seed in SEEDS]
+def matrices():
+    return [matrix_from(plant(Truth(extra_topics=2), seed=seed)) for seed in SEEDS]
 
 
 def holds(estimate, truth):
     return estimate.low <= truth <= estimate.high
 
 
-def mean_chance(camp):
+def mean_chance(bloc):
     groups = ("men", "women", "non-binary people", "children", "adults", "elderly people", "war refugees", "feminists")
-    return np.array([chance_of_first(Truth(), camp, group) for group in groups])
+    return np.array([chance_of_first(Truth(), bloc, group) for group in groups])
 
 
 def share_held(hits, nominal=0.95):
@@ -44,10 +44,10 @@ def share_held(hits, nominal=0.95):
     return hits.mean() >= nominal - 4 * np.sqrt(nominal * (1 - nominal) / hits.size)
 
 
-def test_who_answers_by_slot_and_how_often(sheets):
+def test_who_answers_by_slot_and_how_often(matrices):
     hits = []
-    for sheet in sheets:
-        found = estimate_position_bias(sheet, rng=rng_for(0, "t"))
+    for matrix in matrices:
+        found = estimate_position_bias(matrix, rng=rng_for(0, "t"))
         for persona in found.by_persona:
             truth = Truth().follows.get(persona.persona_id, 0.1)
             hits += [holds(persona.position_bias, truth), holds(persona.first_slot, truth + (1 - truth) / 2)]
@@ -57,12 +57,12 @@ def test_who_answers_by_slot_and_how_often(sheets):
     assert share_held(hits)
 
 
-def test_who_thinks_alike(sheets):
+def test_who_thinks_alike(matrices):
     truth, hits = Truth(), []
-    for sheet in sheets:
-        found = estimate_agreement(sheet, rng=rng_for(0, "test"), draws=120)
+    for matrix in matrices:
+        found = estimate_agreement(matrix, rng=rng_for(0, "test"), draws=120)
         for pair in found.pairs:
-            a, b = truth.camps[pair.first], truth.camps[pair.second]
+            a, b = truth.blocs[pair.first], truth.blocs[pair.second]
             p, q = mean_chance(a), mean_chance(b)
             apart = (p * q + (1 - p) * (1 - q)).mean()
             same = truth.loyalty**2 + (1 - truth.loyalty**2) * apart if a == b else apart
@@ -77,10 +77,10 @@ def test_who_thinks_alike(sheets):
     assert share_held(hits)
 
 
-def test_which_groups_are_answered_differently_when_only_the_group_changes(sheets):
+def test_which_groups_are_answered_differently_when_only_the_group_changes(matrices):
     hits, families = [], []
-    for sheet in sheets:
-        found = estimate_counterfactual(sheet, "group", most_gaps=99)
+    for matrix in matrices:
+        found = estimate_counterfactual(matrix, "group", most_gaps=99)
         assert found.held == ("topic", "dimension", "form")
         gap = Truth().group_gap
         inside = [holds(one.difference, gap.get(one.first, 0) - gap.get(one.second, 0)) for one in found.gaps]
@@ -92,32 +92,32 @@ def test_which_groups_are_answered_differently_when_only_the_group_changes(sheet
     assert share_held(hits)
 
 
-def test_how_likely_an_option_is_in_a_slice(sheets):
+def test_how_likely_an_option_is_in_a_slice(matrices):
     hits, widths = [], []
-    for sheet in sheets:
-        camps = Truth().camps.values()
-        for one in estimate_shares(sheet, option="A", rows="group", columns="theme").slices:
-            truth = np.mean([chance_of_first(Truth(), camp, one.row) for camp in camps])
+    for matrix in matrices:
+        blocs = Truth().blocs.values()
+        for one in estimate_shares(matrix, option="A", rows="group", columns="theme").slices:
+            truth = np.mean([chance_of_first(Truth(), bloc, one.row) for bloc in blocs])
             hits.append(holds(one.share, truth))
             widths.append(one.share.high - one.share.low)
     assert np.median(widths) < 0.4  # 12 questions of 4 topics, which are a sample
     assert share_held(hits)
 
 
-def test_who_gets_no_answer(sheets):
+def test_who_gets_no_answer(matrices):
     hits = []
-    for sheet in sheets:
-        for one in count_silence(sheet, ["group"]):
+    for matrix in matrices:
+        for one in count_nonresponse(matrix, ["group"]):
             if one.coordinate == "group":
                 hits.append(holds(one.share, Truth().refusals.get(one.level, 0.0)))
     assert share_held(hits)
 
 
-def test_what_a_persona_changes_against_no_persona(sheets):
+def test_what_a_persona_changes_against_no_persona(matrices):
     hits = []
-    for sheet in sheets:
-        for one in estimate_control_effects(sheet, rng=rng_for(0, "test"), halvings=10):
-            p, q = mean_chance(Truth().camps[one.persona_id]), mean_chance(2)
+    for matrix in matrices:
+        for one in estimate_control_effects(matrix, rng=rng_for(0, "test"), halvings=10):
+            p, q = mean_chance(Truth().blocs[one.persona_id]), mean_chance(2)
             hits.append(holds(one.differs, (p * (1 - q) + (1 - p) * q).mean()))
             hits.append(holds(one.changes_mind, Truth().follows[one.persona_id]))
             if one.persona_id == "eve":  # leans as the control does: no further apart than halves of oneself

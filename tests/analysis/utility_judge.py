@@ -1,6 +1,6 @@
 """A test double of the network for Fair-PP: an OpenAI-compatible endpoint that answers from a seeded utility model.
 
-It reads who is asked (the portrait), about whom, what and which dimension, and answers as planted below: camps of
+It reads who is asked (the portrait), about whom, what and which dimension, and answers as planted below: blocs of
 personas that think alike, groups that are judged otherwise, a leaning to the first slot, some refusals. So the truth of
 every statistic is known in closed form. It also writes the vignettes of `fair_pp_vignettes.yaml`, some of them badly, and
 reads them back: what a scene tells stands in where it happens and what is carried there.
@@ -40,7 +40,7 @@ DIMENSIONS = (
     "custom or fairness",
     "conscience or law",
 )
-CAMPS = {
+BLOCS = {
     "progressive_activists": "left",
     "civic_pragmatists": "left",
     "established_liberals": "left",
@@ -56,11 +56,11 @@ LEAN = {
     "apart": (0.45, 0.3, 0.5, 0.4, 0.5),
     "nobody": (0.5, 0.5, 0.5, 0.5, 0.5),
 }
-"""P(first pole) of a camp, by dimension."""
+"""P(first pole) of a bloc, by dimension."""
 GAPS = {"women": -0.1, "war refugees": 0.12, "drug victims": -0.15}
 """Added to P(first pole) for a group, whoever is asked."""
 LOYALTY = 0.9
-"""Chance that a persona thinks with its camp on a cell; else it throws a coin of its own."""
+"""Chance that a persona thinks with its bloc on a cell; else it throws a coin of its own."""
 STEADY = 0.8
 """Chance that a cell is judged alike in both forms."""
 FOLLOWS = {
@@ -107,7 +107,7 @@ _OPTION = re.compile(r"^([A-C])\) (.+)$", re.M)
 
 def chance(persona: str, dimension: str, group: str) -> float:
     """Planted P(first pole)."""
-    return LEAN[CAMPS[persona]][DIMENSIONS.index(dimension)] + GAPS.get(group, 0.0)
+    return LEAN[BLOCS[persona]][DIMENSIONS.index(dimension)] + GAPS.get(group, 0.0)
 
 
 def unit(*names: str) -> float:
@@ -206,7 +206,7 @@ class Judge:
 
     def opinion(self, persona: str, group: str, topic: str, dimension: str, form: str) -> bool:
         """Whether the first pole is preferred."""
-        who = CAMPS[persona] if unit("loyal", persona, group, topic, dimension) < LOYALTY else persona
+        who = BLOCS[persona] if unit("loyal", persona, group, topic, dimension) < LOYALTY else persona
         steady = unit("steady", who, group, topic, dimension) < STEADY
         coin = unit("coin", who, group, topic, dimension, "" if steady else form)
         return coin < chance(persona, dimension, group)

@@ -165,14 +165,14 @@ def test_a_plan_can_be_read_on_a_narrow_screen(folder: Path, width: int) -> None
     import io
 
     from prefgen.flow.pipeline import load
-    from prefgen.flow.plan import foresee
+    from prefgen.flow.plan import make_plan
     from prefgen.screen.console import PlanGrid, Screen
 
     path = write_pipeline(
         folder, "http://127.0.0.1:9/v1", personas=300, items=400, model={"model": "a-model-of-a-long-name-70b-instruct"}
     )
     screen = Screen(file=io.StringIO(), width=width)
-    screen.print(PlanGrid(foresee(load(path))))
+    screen.print(PlanGrid(make_plan(load(path))))
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in said
     assert all(len(line) <= width for line in said.splitlines())

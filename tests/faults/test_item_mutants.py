@@ -13,7 +13,7 @@ import yaml
 
 from prefgen.errors import PrefgenError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 
 _ROWS = [
     {
@@ -105,7 +105,7 @@ def test_no_file_of_items_ends_in_a_traceback(folder: Path, suffix: str, n: int)
     for seed in range(n):
         (folder / f"items.{suffix}").write_bytes(mutant(whole[suffix], random.Random(seed)))
         try:
-            foresee(load(path))
+            make_plan(load(path))
             right += 1
         except PrefgenError as error:
             assert error.exit_code == 2, (seed, error)

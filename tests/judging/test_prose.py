@@ -74,9 +74,9 @@ def test_what_belongs_to_a_text_stays(text: str) -> None:
         ("", "stop", ("", "unparsed")),
     ],
 )
-def test_cut_off_texts_and_silence(text: str, finish: str, made: tuple[str, str | None]) -> None:
+def test_cut_off_texts_and_nonresponse(text: str, finish: str, made: tuple[str, str | None]) -> None:
     said = prose(Response("r", text=text, finish=finish))
-    assert (said.text, said.silence) == made
+    assert (said.text, said.nonresponse) == made
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ _VALUES: dict[str, list[Any]] = {
         ["personas"],
     ],
 }
-_LIVES = {"steps.lives": {"write": "life", "as": "people", "model": "m"}, "steps.answers.as": "lives"}
+_LIVES = {"steps.lives": {"write": "backstory", "as": "people", "model": "m"}, "steps.answers.as": "lives"}
 _SCENES = {
     "steps.scenes": {"write": "vignettes", "items": "items", "model": "m", "words": 20},
     "steps.answers.items": "scenes",
@@ -205,7 +205,7 @@ _TOGETHER: dict[str, Change] = {
     "lives, all keys": _LIVES
     | {
         "steps.lives": {
-            "write": "life",
+            "write": "backstory",
             "as": "people",
             "model": "m",
             "voice": "first",
@@ -215,7 +215,7 @@ _TOGETHER: dict[str, Change] = {
         }
     },
     "lives, second person": _LIVES
-    | {"steps.lives": {"write": "life", "as": "people", "model": "m", "voice": "second"}},
+    | {"steps.lives": {"write": "backstory", "as": "people", "model": "m", "voice": "second"}},
     "scenes": _SCENES,
     "scenes, all keys": _SCENES
     | {

@@ -10,7 +10,7 @@ import yaml
 
 from prefgen.errors import GateError, NotFinished, SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.run import run
 from tests.matrix.cells import EVERY, ITEMS, PAGE, PEOPLE, Change, changed
 from tests.matrix.populations import FILES
@@ -59,7 +59,7 @@ def finished(path: Path, out: Path, *, report: bool = False) -> tuple[str, int]:
     """`refused` by check, `missed` a gate, or `made`; and how often it had to be called. Anything else is raised."""
     try:
         pipeline = load(path)
-        foresee(pipeline)
+        make_plan(pipeline)
     except SpecError as error:
         assert "fix:" in str(error)
         return f"refused: {error}", 0

@@ -17,7 +17,7 @@ from prefgen.analysis.findings import find
 from prefgen.errors import SpecError
 from prefgen.face import open_run
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.publish.exports.one import export_run
 from prefgen.publish.report.headlines import judged
 from prefgen.publish.report.people import describe_people
@@ -107,7 +107,7 @@ def test_screen_card_report_and_show_name_the_table_they_speak_of(ran: Ran) -> N
     assert f"judgments: those of {step} ({other} was judged too)" in ran.screen
     assert f"speaks of the judgments of the step `{step}`" in card
     assert (judged(ran.manifest) or {})["name"] == step
-    found = find(ran.folder, draws=5)["sheet"]
+    found = find(ran.folder, draws=5)["matrix"]
     assert (found["personas"], found["items"]) == (2, n)
     assert {one.item_id.split("-")[0] for one in read_judgments(ran.folder, ran.manifest)} == {items}
     assert f"the first of {people}" in card
@@ -228,7 +228,7 @@ def test_two_exports_of_one_name_are_refused_with_line_and_fix(folder: Path) -> 
         SpecError,
         match=r"exports\[1\]: two exports are named 'dpo'\n  fix: name one of them, e.g. \{dpo: \{name: dpo_2\}\}",
     ):
-        foresee(load(path))
+        make_plan(load(path))
 
 
 def test_one_id_for_two_questions_is_refused(folder: Path) -> None:
@@ -237,7 +237,7 @@ def test_one_id_for_two_questions_is_refused(folder: Path) -> None:
     with pytest.raises(
         SpecError, match=r"item_id 'taxes-0' stands for two questions, one in each of 'taxes' and 'games'"
     ):
-        foresee(load(path))
+        make_plan(load(path))
 
 
 def test_pairs_of_another_judge_are_taken_only_where_they_are_named(folder: Path) -> None:
@@ -247,8 +247,8 @@ def test_pairs_of_another_judge_are_taken_only_where_they_are_named(folder: Path
         lambda pipeline: pipeline["steps"].update(pairs={"pair": "chosen_vs_other", "from": "a", "items": "taxes"}),
     )
     with pytest.raises(SpecError, match=r"the pairs of 'pairs' rest on 'a', and the run's judgments are those of 'b'"):
-        foresee(load(path))
+        make_plan(load(path))
     edited(path, lambda pipeline: pipeline["publish"].update(exports=[{"dpo": {"from": "pairs"}}]))
-    foresee(load(path))
+    make_plan(load(path))
     edited(path, lambda pipeline: pipeline["publish"].update(exports=["dpo"], judgments="a"))
-    foresee(load(path))
+    make_plan(load(path))

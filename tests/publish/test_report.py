@@ -106,14 +106,14 @@ def test_every_figure_stands_in_the_page_and_as_a_file(plain):
         "position",
         "position_items",
         "control",
-        "camps",
+        "blocs",
         "profiles",
         "pairs",
         "map",
         "shares",
         "gaps",
         "forms",
-        "silence",
+        "nonresponse",
     ]
     assert sorted(path.stem for path in plain.figures.glob("*.png")) == sorted(shown)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plain.figures.glob("*.png"))
@@ -194,8 +194,8 @@ def test_a_run_that_judged_nothing_still_has_a_report(tmp_path):
 
 
 def test_many_personas_many_items_without_coordinates_and_many_options(tmp_path):
-    camps = {f"person {n:03d}": n % 3 for n in range(40)}
-    planted = plant(Truth(camps=camps, follows={}, refusals={}, control=False))
+    blocs = {f"person {n:03d}": n % 3 for n in range(40)}
+    planted = plant(Truth(blocs=blocs, follows={}, refusals={}, control=False))
     few = planted.items.head(30)
     rows = planted.judgments.join(few.select("item_id"), on="item_id", how="semi", maintain_order="left")
     coordinates = ["theme", "topic", "group_type", "group", "dimension", "form"]
@@ -205,7 +205,7 @@ def test_many_personas_many_items_without_coordinates_and_many_options(tmp_path)
     write_report(run)
     html = html_of(run)
     assert "40 personas" in html
-    assert {"camps", "pairs", "map"} <= {one.stem for one in run.figures.glob("*.png")}
+    assert {"blocs", "pairs", "map"} <= {one.stem for one in run.figures.glob("*.png")}
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):

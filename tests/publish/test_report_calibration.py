@@ -84,7 +84,7 @@ def estimate(value, low, high):
 def test_grave_is_only_what_is_surely_farther_than_the_survey_as_a_whole(held, verdict, gain, weight):
     run, found = held
     figures = found.figures() | {"gain": estimate(*gain), "verdict": verdict}
-    said = headlines(run.read_manifest(), {"sheet": None, "calibration": {"figures": figures}})
+    said = headlines(run.read_manifest(), {"matrix": None, "calibration": {"figures": figures}})
     one = next(one for one in said if one.key == "calibration")
     assert one.weight == weight
     assert one.sentence.startswith("Held against a survey, personas are .")

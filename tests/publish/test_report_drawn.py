@@ -95,7 +95,7 @@ def test_an_attribute_of_many_levels_keeps_its_figure_short(tmp_path, n_levels):
 
 def test_a_run_without_a_draw_has_none(tmp_path):
     run = RunFolder(plant_run(tmp_path / "run", plant()))
-    assert not any(one.key.startswith("margins") for one in draw_figures(run.read_manifest(), {"sheet": None}))
+    assert not any(one.key.startswith("margins") for one in draw_figures(run.read_manifest(), {"matrix": None}))
 
 
 def test_only_a_draw_with_something_wrong_is_among_what_to_know_first(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prefgen.errors import SpecError, UsageError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 
 GOOD = """\
 name: town
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def planned(folder: Path, text: str = GOOD, *overrides: str) -> Any:
     path = folder / "p.yaml"
     path.write_text(text)
-    return foresee(load(path, overrides))
+    return make_plan(load(path, overrides))
 
 
 def test_a_plan_counts_every_row_and_request(folder: Path) -> None:
@@ -243,5 +243,5 @@ def test_a_check_of_very_many_people_is_as_quick_as_one_of_many(folder: Path) ->
         GOOD.replace("n: 3", "n: 50000000").replace("steps:", "expect: {people: 50000000, items: 2}\nsteps:")
     )
     begun = time.monotonic()
-    foresee(lighter(load(folder / "p.yaml")))
+    make_plan(lighter(load(folder / "p.yaml")))
     assert time.monotonic() - begun < 20  # a second; minutes before

@@ -254,12 +254,12 @@ def test_whatever_is_written_ends(pieces: list[str]) -> None:
 
 def test_a_template_that_does_not_end_is_a_complaint_at_its_line(tmp_path: Path) -> None:
     from prefgen.flow.pipeline import load
-    from prefgen.flow.plan import foresee
+    from prefgen.flow.plan import make_plan
 
     (tmp_path / "p.yaml").write_text(
         "name: t\nmodels: {j: {engine: embedded}}\nsteps:\n  t:\n    table: [{a: 1}, {a: 2}]\n    set:\n"
         '      b: "{% for i in range(10**9) %}x{% endfor %}"\n'
     )
     with pytest.raises(SpecError, match=r"p\.yaml:7: steps\.t\.set\.b: ") as caught:
-        foresee(load(tmp_path / "p.yaml"))
+        make_plan(load(tmp_path / "p.yaml"))
     assert "fix: " in str(caught.value)

@@ -116,17 +116,17 @@ def test_the_failed_row_keeps_the_servers_words() -> None:
 def test_a_forecast_is_exactly_what_is_then_made_and_asked(orders: object, repeats: int, readout: str) -> None:
     here = context(lambda _: "Answer: A")
     asked = spec(orders=orders, repeats=repeats, readout=readout)
-    forecast = asked.foresee(TABLES, here)
+    estimate = asked.estimate(TABLES, here)
     frames = list(asked.make(TABLES, here))
     assert isinstance(here.ask, Answering)
-    assert forecast.rows == sum(frame.height for frame in frames)
-    assert forecast.requests == len({request.request_id for request in here.ask.asked})
-    assert forecast.empty.schema == frames[0].schema
+    assert estimate.rows == sum(frame.height for frame in frames)
+    assert estimate.requests == len({request.request_id for request in here.ask.asked})
+    assert estimate.empty.schema == frames[0].schema
 
 
 def test_people_who_are_the_same_are_asked_once() -> None:
     twins = {**TABLES, "people": Table.of("people", [PEOPLE.with_columns(text=pl.lit("You are a twin."))])}
-    assert spec().foresee(twins, context()).requests == 6
+    assert spec().estimate(twins, context()).requests == 6
 
 
 def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: object) -> None:
@@ -141,11 +141,11 @@ def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: obje
     for wrong in ("{{ item.secret }}", "{{ ''.__class__.__mro__ }}", "{% if %}", "{{ 1 / 0 }}"):
         page.write_text(wrong)
         with pytest.raises(SpecError, match=r"steps\.s\.template"):
-            spec(template=str(page)).foresee(TABLES, context())
+            spec(template=str(page)).estimate(TABLES, context())
 
 
 def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None:
-    assert spec().foresee(TABLES, context(limit=1)).rows == 3 * 3
+    assert spec().estimate(TABLES, context(limit=1)).rows == 3 * 3
     items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1000)], "n": range(1000)})
     some, more = (context(limit=limit).preview(items)["n"].to_list() for limit in (50, 200))
     assert len(some) == 50
@@ -243,7 +243,7 @@ def test_reasons_and_the_words_beside_a_certainty_are_kept() -> None:
     ],
 )
 def test_what_a_plan_should_say_is_said(facts: dict[str, object], note: str | None) -> None:
-    notes = spec(**facts).foresee(TABLES, context()).notes
+    notes = spec(**facts).estimate(TABLES, context()).notes
     assert (len(notes) == 1 and note in notes[0]) if note else not notes
 
 

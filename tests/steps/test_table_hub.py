@@ -12,7 +12,7 @@ import yaml
 
 from prefgen.errors import FileError, SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.run import run
 from prefgen.publish.hub import push_run
 from prefgen.store.hub_rows import hub_rows
@@ -120,7 +120,7 @@ def test_files_without_a_card_are_read_by_name(town: Hub, folder: Path) -> None:
 )
 def test_what_is_not_there_is_told(town: Hub, folder: Path, said: dict[str, Any], words: str) -> None:
     with pytest.raises(FileError, match=words):
-        foresee(load(pipeline(folder, **said)))
+        make_plan(load(pipeline(folder, **said)))
 
 
 @pytest.mark.parametrize(
@@ -139,5 +139,5 @@ def test_what_is_written_wrong_is_told_with_its_line(folder: Path, said: dict[st
 def test_a_hub_that_cannot_be_reached_is_exit_4(town: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(FileError, match="cannot be reached") as caught:
-        foresee(load(pipeline(folder)))
+        make_plan(load(pipeline(folder)))
     assert caught.value.exit_code == 4

@@ -13,7 +13,7 @@ from scipy.spatial import distance
 
 from prefgen.errors import SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.run import run
 from prefgen.steps.weigh import _choices, _where_enough_answered, divergences, margins, tier_weights, tiers, votes
 from tests.analysis.planted import plant
@@ -239,4 +239,4 @@ def test_a_target_that_nobody_is_is_named_with_those_who_are_before_anybody_is_a
         steps={"weights": {"weigh": "tier", "from": "answers", "target": "nobody"}},
     )
     with pytest.raises(SpecError, match=r"weights.target: there is no persona 'nobody'\n  fix: name one of 'town-"):
-        foresee(load(path))
+        make_plan(load(path))

@@ -7,7 +7,7 @@ import pytest
 
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
-from prefgen.steps.write import life
+from prefgen.steps.write import backstory
 from prefgen.store.table import Table
 from tests.steps.asking import Answering, context, summary_of
 
@@ -27,8 +27,8 @@ PEOPLE = pl.DataFrame(
 TABLES = {"people": Table.of("people", [PEOPLE])}
 
 
-def spec(**facts: object) -> life.Life:
-    return life.Life.model_validate({"write": "life", "as": "people", "model": "m", **facts})
+def spec(**facts: object) -> backstory.Backstory:
+    return backstory.Backstory.model_validate({"write": "backstory", "as": "people", "model": "m", **facts})
 
 
 def author(request: Request, *, wrong: str = "", refuses: str = "") -> str | Response:
@@ -112,12 +112,12 @@ def test_an_answer_of_the_checker_that_cannot_be_read_is_no_yes():
 
 def test_the_plan_counts_what_is_then_asked_and_shows_the_people():
     here = context(author)
-    forecast = spec().foresee(TABLES, here)
+    estimate = spec().estimate(TABLES, here)
     made(here)
     assert isinstance(here.ask, Answering)
-    assert forecast.requests == len(here.ask.asked) == 6
-    assert forecast.rows == forecast.empty.height == 4
-    assert forecast.empty.schema == made(context(author)).schema
+    assert estimate.requests == len(here.ask.asked) == 6
+    assert estimate.rows == estimate.empty.height == 4
+    assert estimate.empty.schema == made(context(author)).schema
 
 
 def test_the_control_without_a_portrait_is_never_written():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from prefgen.errors import SpecError
 from prefgen.flow.pipeline import load
-from prefgen.flow.plan import foresee
+from prefgen.flow.plan import make_plan
 from prefgen.flow.run import run
 from prefgen.ids import file_sha256
 from prefgen.judging.leaks import leaked, stem, telltale_words, without
@@ -49,7 +49,7 @@ ITEMS = pl.DataFrame(
 )
 TABLES = {"items": Table.of("items", [ITEMS]), "people": Table.of("people", [PEOPLE])}
 TELLS = {
-    "It is the law.": "The baker reads from a sheet of paper.",
+    "It is the law.": "The baker reads from a matrix of paper.",
     "It is right to give.": "The baker cannot look away from the thin boy.",
     "They earned it alone.": "Ann counts every hour that she worked.",
     "All gain by it.": "The whole street comes to the feast.",
@@ -124,7 +124,7 @@ LAW = "It is the law."
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (scene(LAW).replace("a sheet of paper", "the laws"), "leak"),
+        (scene(LAW).replace("a matrix of paper", "the laws"), "leak"),
         (scene(LAW).replace("thanks", "this is immoral"), "leak"),
         (scene(LAW).replace(". Bob smiles", ", " + "and waits " * 12 + ". Bob smiles"), "unbalanced"),
         ("Ann waits. " + TELLS[LAW], "sentences"),
@@ -171,21 +171,21 @@ def test_a_word_that_the_question_says_is_no_leak():
 
 def test_the_plan_counts_what_is_then_asked():
     here = context(author())
-    forecast = spec().foresee(TABLES, here)
+    estimate = spec().estimate(TABLES, here)
     rows = made(here)
     assert isinstance(here.ask, Answering)
-    assert forecast.requests == len(here.ask.asked) == 4 + 12
-    assert forecast.asked[0].prompt_chars == pytest.approx(
+    assert estimate.requests == len(here.ask.asked) == 4 + 12
+    assert estimate.asked[0].prompt_chars == pytest.approx(
         sum(len(text) for request in here.ask.asked for _, text in request.messages), rel=0.1
     )
-    assert forecast.empty.schema == rows.schema
-    assert forecast.rows == forecast.empty.height == 2
-    assert forecast.empty["options"].n_unique() == 2
+    assert estimate.empty.schema == rows.schema
+    assert estimate.rows == estimate.empty.height == 2
+    assert estimate.empty["options"].n_unique() == 2
 
 
 def test_a_limit_writes_only_so_many_items():
     here = context(author(), limit=1)
-    assert made(here).height == spec().foresee(TABLES, here).rows == 1
+    assert made(here).height == spec().estimate(TABLES, here).rows == 1
 
 
 def test_dropped_items_are_not_judged_and_what_was_retold_is_no_coordinate():
@@ -252,7 +252,7 @@ def test_sentences_are_counted_as_people_count_them(text, n):
 
 
 def test_somebody_in_a_scene_may_say_sorry():
-    assert prose(Response("r", text="Ann says that she is sorry, she cannot help.")).silence is None
+    assert prose(Response("r", text="Ann says that she is sorry, she cannot help.")).nonresponse is None
 
 
 def test_a_preset_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
@@ -261,7 +261,7 @@ def test_a_preset_that_there_is_not_is_named_with_those_that_there_are(tmp_path)
     path.write_text(
         "name: p\nmodels: {m: {engine: embedded}}\nsteps:\n  items: {table: items.jsonl}\n  told: {write: vignets, items: items, model: m}\n"
     )
-    with pytest.raises(SpecError, match=r"p.yaml:5: steps.told.write: 'vignets' .*\n.*'vignettes', 'life'"):
+    with pytest.raises(SpecError, match=r"p.yaml:5: steps.told.write: 'vignets' .*\n.*'vignettes', 'backstory'"):
         load(path)
 
 
@@ -299,7 +299,7 @@ def test_replayed_answers_give_the_same_bytes_and_the_account_counts_every_try(t
     outcome = run(pipeline, tmp_path / "run", Nobody(), report=False)
     told = next(step for step in outcome.manifest["steps"] if step["name"] == "vignettes")
     assert told["rows"] == 45 == told["kept"] + sum(told["dropped"].values())
-    plan = next(step for step in foresee(pipeline).steps if step.name == "vignettes")
+    plan = next(step for step in make_plan(pipeline).steps if step.name == "vignettes")
     assert told["requests"]["planned"] >= plan.requests - 6 * 45  # a text with a fault is not read back
     assert told["requests"]["sent"] >= 90 + 4 * told["kept"]
     assert told["tokens"]["completion"] > 0
@@ -326,7 +326,7 @@ def test_a_run_killed_while_it_writes_goes_on_and_ends_with_the_same_bytes(tmp_p
 
 
 def test_the_shipped_pipeline_plans_exactly_and_reaches_the_published_size():
-    plan = foresee(load(VIGNETTES))
+    plan = make_plan(load(VIGNETTES))
     plans = {step.name: step for step in plan.steps}
     assert re.fullmatch(r"together 2\d\.\d\d USD; with `engine: batch` 1\d\.\d\d USD", plan_notes(plan)[-1])
     assert plans["questions"].rows == plans["vignettes"].rows == 13_720 == 28 * 98 * 5

@@ -12,6 +12,7 @@ _ACTS = re.compile(
     r"|(?<![^\W_])_|_(?![^\W_])"  # at the edge of a word; inside one it is a letter
     r"|(?<=\w)@(?=\w)|(?<!\w)@(?=\w)"  # addresses and mentions
     r"|:(?=//)|:(?=[\w+-]+:)|(?<=[wW]{3})\.|(?i:(?<=\bmailto)|(?<=\bxmpp)):"  # links and emoji
+    r"|(?<= )#(?=#*$)"  # what would close a heading
 )
 _BEGINS = re.compile(r"^(?:[#+=\-](?=[\s#+=\-]|$)|>)|^(\d{1,9})(?=[.)](?:\s|$))")
 _ENTITY = re.compile(r"&(?=#?\w+;)")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ALONE = ("flow",)
 """Figures that need no findings of the analyses."""
-NO_FINDINGS: dict[str, Any] = {"sheet": None}
+NO_FINDINGS: dict[str, Any] = {"matrix": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def draw_figures(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> li
     prints = []
     with ink():
         for key, (draw, title_of) in FIGURES.items():
-            drawing = draw(manifest, findings) if findings.get("sheet") or key in _ALONE else None
+            drawing = draw(manifest, findings) if findings.get("matrix") or key in _ALONE else None
             if drawing is not None:
                 prints.append(printed(key, title_of(manifest, findings), drawing))
         more = (*calibrating.draw_calibrations(findings), *drawn.draw_draws(manifest))

@@ -7,7 +7,7 @@ from prefgen.publish.report.words import Record, interval, percent, short
 
 
 def wording(findings: Record) -> Headline | None:
-    main = findings["sheet"]["main"].get("form")
+    main = findings["matrix"]["main"].get("form")
     found = next((one for one in findings["counterfactuals"] if one["coordinate"] == main), None)
     if found is None or found["flips"]["value"] is None or not found["by_chance"]:
         return None
@@ -45,7 +45,7 @@ def wordings(findings: Record) -> Headline | None:
         "wordings",
         "grave",
         sentence,
-        "The wording of a persona matters more than the judge's own unsteadiness: report it, or ask in several.",
+        "The wording of a persona matters more than the judge's own inconsistency: report it, or ask in several.",
     )
 
 

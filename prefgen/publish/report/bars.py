@@ -61,27 +61,27 @@ def flow_of(manifest: Record) -> list[tuple[str, int, int, str]]:
     return bars
 
 
-def draw_camps(_: Record, findings: Record) -> Drawing | None:
-    """Items by the size of the largest camp of personas that agree."""
-    if findings["agreement"] is None or not findings["agreement"]["camps"]:
+def draw_blocs(_: Record, findings: Record) -> Drawing | None:
+    """Items by the size of the largest bloc of personas that agree."""
+    if findings["agreement"] is None or not findings["agreement"]["blocs"]:
         return None
-    camps = findings["agreement"]["camps"]
-    n = camps[-1]["personas"]
-    shown = camps if len(camps) <= 14 else _in_steps(camps, n)
+    blocs = findings["agreement"]["blocs"]
+    n = blocs[-1]["personas"]
+    shown = blocs if len(blocs) <= 14 else _in_steps(blocs, n)
     figure, axes = canvas.blank(2.3, left=0.5, bottom=0.5)
-    values = [camp["share"]["value"] for camp in shown]
+    values = [bloc["share"]["value"] for bloc in shown]
     axes.bar(range(len(shown)), values, color=BLUE, width=0.62)
-    for place, camp in enumerate(shown):
-        if camp["share"]["low"] is not None:
-            axes.plot([place, place], [camp["share"]["low"], camp["share"]["high"]], color=INK, linewidth=1.3)
-        top = camp["share"]["high"] or camp["share"]["value"]
-        axes.text(place, top + 0.02, percent(camp["share"]["value"]), ha="center", fontsize=8.5)
-    axes.set_xticks(range(len(shown)), [camp["label"] if "label" in camp else str(camp["personas"]) for camp in shown])
+    for place, bloc in enumerate(shown):
+        if bloc["share"]["low"] is not None:
+            axes.plot([place, place], [bloc["share"]["low"], bloc["share"]["high"]], color=INK, linewidth=1.3)
+        top = bloc["share"]["high"] or bloc["share"]["value"]
+        axes.text(place, top + 0.02, percent(bloc["share"]["value"]), ha="center", fontsize=8.5)
+    axes.set_xticks(range(len(shown)), [bloc["label"] if "label" in bloc else str(bloc["personas"]) for bloc in shown])
     axes.set_ylim(0, min(1.12, max(max(c["share"]["high"] or c["share"]["value"] for c in shown) + 0.12, 0.2)))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"personas in the largest camp, of {n}")
-    rows = tuple((str(camp["personas"]), count(camp["items"]), interval(camp["share"])) for camp in camps)
+    axes.set_xlabel(f"personas in the largest bloc, of {n}")
+    rows = tuple((str(bloc["personas"]), count(bloc["items"]), interval(bloc["share"])) for bloc in blocs)
     return Drawing(
         figure,
         "Share of the items that every persona answered, by how many chose the same option. Lines: 95 % intervals.",
@@ -89,13 +89,13 @@ def draw_camps(_: Record, findings: Record) -> Drawing | None:
     )
 
 
-def _in_steps(camps: Sequence[Record], n: int) -> list[Record]:
-    """Camps of many personas in tenths of all, without intervals."""
-    total = sum(camp["items"] for camp in camps)
+def _in_steps(blocs: Sequence[Record], n: int) -> list[Record]:
+    """Blocs of many personas in tenths of all, without intervals."""
+    total = sum(bloc["items"] for bloc in blocs)
     steps: list[Record] = []
     for tenth in range(10):
-        inside = [camp for camp in camps if tenth / 10 < camp["personas"] / n <= (tenth + 1) / 10]
-        items = sum(camp["items"] for camp in inside)
+        inside = [bloc for bloc in blocs if tenth / 10 < bloc["personas"] / n <= (tenth + 1) / 10]
+        items = sum(bloc["items"] for bloc in inside)
         if inside:
             share = {"value": items / total if total else 0.0, "low": None, "high": None}
             steps.append({"personas": tenth, "items": items, "share": share, "label": f"≤{(tenth + 1) * 10}%"})

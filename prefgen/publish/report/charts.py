@@ -66,7 +66,7 @@ def _draw_changes(axes: Axes, rows: Sequence[Record]) -> None:
 
 
 def draw_control(_: Record, findings: Record) -> Drawing | None:
-    """How many answers a persona changes against the control, beside its own unsteadiness."""
+    """How many answers a persona changes against the control, beside its own inconsistency."""
     effects = [one for one in findings["controls"] if one["differs"]["value"] is not None]
     if not effects:
         return None
@@ -181,10 +181,12 @@ def _trust(found: Record, gaps: Sequence[Record]) -> str:
     return f"The intervals hold for all {found['compared']} gaps, and those of other coordinates, together, so that picking the widest is fair; {found['significant']} exclude 0."
 
 
-def draw_silence(_: Record, findings: Record) -> Drawing | None:
+def draw_nonresponse(_: Record, findings: Record) -> Drawing | None:
     """Judgments without a choice, by the coordinate on which they differ most."""
     levels = [
-        one for one in findings["silence"] if one["coordinate"] != "persona_id" and one["share"]["value"] is not None
+        one
+        for one in findings["nonresponse"]
+        if one["coordinate"] != "persona_id" and one["share"]["value"] is not None
     ]
     if not any(one["share"]["value"] for one in levels):
         return None

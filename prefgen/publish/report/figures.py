@@ -16,7 +16,7 @@ FIGURES: Mapping[str, tuple[Draw, Title]] = {
     "position": (charts.draw_position, titles.position_title),
     "position_items": (bars.draw_position_items, titles.position_items_title),
     "control": (charts.draw_control, titles.control_title),
-    "camps": (bars.draw_camps, titles.camps_title),
+    "blocs": (bars.draw_blocs, titles.blocs_title),
     "profiles": (portraits.draw_profiles, titles.profiles_title),
     "pairs": (portraits.draw_pairs, titles.pairs_title),
     "map": (placing.draw_map, titles.map_title),
@@ -26,5 +26,5 @@ FIGURES: Mapping[str, tuple[Draw, Title]] = {
     "forms": (steady.draw_forms, steady.forms_title),
     "wordings": (steady.draw_wordings, steady.wordings_title),
     "length": (steady.draw_length, steady.length_title),
-    "silence": (charts.draw_silence, titles.silence_title),
+    "nonresponse": (charts.draw_nonresponse, titles.nonresponse_title),
 }

@@ -33,13 +33,13 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
         _control,
         _agreement,
         _counterfactual,
-        silence_line,
+        nonresponse_line,
         asked_otherwise.wording,
         asked_otherwise.wordings,
         asked_otherwise.length,
     ]
     said = [_dropped(manifest), _gates(manifest), _drawn(manifest), _calibration(findings)]
-    if findings.get("sheet"):
+    if findings.get("matrix"):
         said += [speaker(findings) for speaker in speakers]
     order = {"grave": 0, "plain": 1, "good": 2}
     return sorted((one for one in said if one is not None), key=lambda one: order[one.weight])
@@ -243,28 +243,30 @@ def _counterfactual(findings: Record) -> Headline | None:
 def group_change(findings: Record) -> Record | None:
     """The counterfactual along the coordinate that names groups, else along the first there is."""
     by_name = {one["coordinate"]: one for one in findings.get("counterfactuals") or []}
-    main = (findings.get("sheet") or {}).get("main", {})
+    main = (findings.get("matrix") or {}).get("main", {})
     for role in ("group", "group_type", "category"):
         if main.get(role) in by_name:
             return by_name[main[role]]  # type: ignore[no-any-return]
     return None
 
 
-def silence_line(findings: Record) -> Headline | None:
+def nonresponse_line(findings: Record) -> Headline | None:
     """Who got no answer."""
-    personas = [one for one in findings["silence"] if one["coordinate"] == "persona_id"]
+    personas = [one for one in findings["nonresponse"] if one["coordinate"] == "persona_id"]
     total = sum(one["judgments"] for one in personas)
     silent = total - sum(one["statuses"].get(status, 0) for one in personas for status in ("ok", "na"))
     if not total or not silent:
         return None
-    rest = [one for one in findings["silence"] if one["coordinate"] != "persona_id" and one["share"]["low"] is not None]
+    rest = [
+        one for one in findings["nonresponse"] if one["coordinate"] != "persona_id" and one["share"]["low"] is not None
+    ]
     sentence = f"{percent(silent / total)} of judgments chose no option"
     most = max(rest, key=lambda one: one["share"]["low"], default=None)
     if most is not None and lower(most["share"], widening(len(rest))) > 1.5 * silent / total:
         sentence += f"; with {short(most['coordinate'])} {short(most['level'])} it is {interval(most['share'])}"
     grave = silent / total > 0.1
     return Headline(
-        "silence",
+        "nonresponse",
         "grave" if grave else "plain",
         sentence + ".",
         "They are rows with a status, never guessed into an option.",

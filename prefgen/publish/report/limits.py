@@ -12,13 +12,13 @@ def limits_of(findings: Record) -> list[str]:
     said = [
         "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think."
     ]
-    sheet = findings.get("sheet")
-    if not sheet:
+    matrix = findings.get("matrix")
+    if not matrix:
         return said
     said.append(
         "Figures speak of all order-debiased answers, before filters; the published rows are those that were kept."
     )
-    return [*said, *_of_kept(findings), *_of_asked(findings, sheet), _spoken_of(sheet)]
+    return [*said, *_of_kept(findings), *_of_asked(findings, matrix), _spoken_of(matrix)]
 
 
 def _of_kept(findings: Record) -> Iterator[str]:
@@ -29,30 +29,30 @@ def _of_kept(findings: Record) -> Iterator[str]:
         )
 
 
-def _of_asked(findings: Record, sheet: Record) -> Iterator[str]:
-    seen = [sheet["personas"] + sheet["twins"] + sheet["controls"], sheet["items"]]
-    if seen[0] < sheet["drawn_from"][0] or seen[1] < sheet["drawn_from"][1]:
+def _of_asked(findings: Record, matrix: Record) -> Iterator[str]:
+    seen = [matrix["personas"] + matrix["twins"] + matrix["controls"], matrix["items"]]
+    if seen[0] < matrix["drawn_from"][0] or seen[1] < matrix["drawn_from"][1]:
         yield (
-            f"The figures rest on a seeded draw of {count(seen[0])} of {count(sheet['drawn_from'][0])} personas and {count(seen[1])} of {count(sheet['drawn_from'][1])} items."
+            f"The figures rest on a seeded draw of {count(seen[0])} of {count(matrix['drawn_from'][0])} personas and {count(seen[1])} of {count(matrix['drawn_from'][1])} items."
         )
-    if sheet["twins"]:
+    if matrix["twins"]:
         yield (
-            f"{count(sheet['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
+            f"{count(matrix['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
         )
     if findings["position_bias"]["position_bias"]["value"] is None:
         yield (
             "Items were not shown in orders that balance: what is content and what is position cannot be told apart."
         )
-    if not sheet["controls"]:
+    if not matrix["controls"]:
         yield (
             "No control persona was asked: how much of an answer is the persona and how much the judge is not known."
         )
 
 
-def _spoken_of(sheet: Record) -> str:
+def _spoken_of(matrix: Record) -> str:
     """What intervals generalise over."""
-    sampled = [short(name) for name in sheet["sampled"]]
-    fixed = [short(name) for name in sheet["coordinates"] if name not in sheet["sampled"]]
+    sampled = [short(name) for name in matrix["sampled"]]
+    fixed = [short(name) for name in matrix["coordinates"] if name not in matrix["sampled"]]
     over = (
         f" and over the levels of {listed(sampled)}, as a sample of those that might have been asked about"
         if sampled

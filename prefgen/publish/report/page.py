@@ -104,7 +104,7 @@ def lead_of(manifest: Record, findings: Record) -> str:
         return f"A run of {len(manifest['steps'])} steps that made {listed(made)}." if made else "A run without steps."
     judge, personas, items = (by_name.get(one or "") for one in (lineage.judge, lineage.personas, lineage.items))
     model = _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
-    who = _who(personas, controls=(findings.get("sheet") or {"controls": 0})["controls"])
+    who = _who(personas, controls=(findings.get("matrix") or {"controls": 0})["controls"])
     what = f" on {count(items['rows'])} items" if items else ""
     others = lineage.other_judges
     which = (
@@ -131,12 +131,12 @@ def tiles_of(manifest: Record, findings: Record) -> list[tuple[str, str]]:
     tiles: list[tuple[str, str]] = []
     if step is not None and step["rows"]:
         tiles += [(count(step["rows"]), "judgments"), (percent(step["kept"] / step["rows"]), "kept")]
-    sheet = findings.get("sheet")
-    if sheet:
-        controls = f" and {sheet['controls']} control{'s' * (sheet['controls'] != 1)}" if sheet["controls"] else ""
-        drawn = sheet["drawn_from"]
+    matrix = findings.get("matrix")
+    if matrix:
+        controls = f" and {matrix['controls']} control{'s' * (matrix['controls'] != 1)}" if matrix["controls"] else ""
+        drawn = matrix["drawn_from"]
         tiles += [
-            (count(max(sheet["personas"], drawn[0] - sheet["controls"])), "personas" + controls),
+            (count(max(matrix["personas"], drawn[0] - matrix["controls"])), "personas" + controls),
             (count(drawn[1]), "items"),
         ]
         bias = findings["position_bias"]["position_bias"]["value"]
@@ -199,7 +199,7 @@ def _gate(gate: Record) -> str:
 
 def _filter_coordinates(findings: Record) -> dict[str, int]:
     """Coordinates to filter by, with the number of their data attribute (a coordinate's name may be anything)."""
-    main = (findings.get("sheet") or {}).get("main", {})
+    main = (findings.get("matrix") or {}).get("main", {})
     wanted = [main.get(role) for role in ("group", "group_type", "category", "dimension", "form")]
     return {name: place for place, name in enumerate(dict.fromkeys(name for name in wanted if name))}
 

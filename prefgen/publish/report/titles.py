@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefgen.publish.report.claims import lower, told_apart, upper, widening
-from prefgen.publish.report.headlines import group_change, kept_line, silence_line
+from prefgen.publish.report.headlines import group_change, kept_line, nonresponse_line
 from prefgen.publish.report.words import Record, decimal, interval, percent, short, signed
 
 _FEW = 14
@@ -14,12 +14,12 @@ def flow_title(manifest: Record, _: Record) -> str:
     return found.sentence.removesuffix(".") if found else "Rows from step to step"
 
 
-def camps_title(_: Record, findings: Record) -> str:
-    camps = findings["agreement"]["camps"]
-    n, total = camps[-1]["personas"], sum(camp["items"] for camp in camps)
+def blocs_title(_: Record, findings: Record) -> str:
+    blocs = findings["agreement"]["blocs"]
+    n, total = blocs[-1]["personas"], sum(bloc["items"] for bloc in blocs)
     if n <= _FEW:
-        return f"All {n} personas agree on {interval(camps[-1]['share'])} of items"
-    many = sum(camp["items"] for camp in camps if camp["personas"] >= 0.8 * n)
+        return f"All {n} personas agree on {interval(blocs[-1]['share'])} of items"
+    many = sum(bloc["items"] for bloc in blocs if bloc["personas"] >= 0.8 * n)
     return f"Four in five of the {n} personas agree on {percent(many / total)} of items"
 
 
@@ -138,6 +138,6 @@ def nearness_title(_: Record, findings: Record) -> str:
     )
 
 
-def silence_title(_: Record, findings: Record) -> str:
-    found = silence_line(findings)
+def nonresponse_title(_: Record, findings: Record) -> str:
+    found = nonresponse_line(findings)
     return found.sentence.removesuffix(".") if found else "Every judgment chose an option"

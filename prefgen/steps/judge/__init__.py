@@ -24,9 +24,9 @@ from prefgen.judging.utility import Utility
 from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.pipeline import Grain, StepSpec
-from prefgen.steps.context import Context, Forecast
+from prefgen.steps.context import Context, StepEstimate
 from prefgen.steps.judge.asking import SlotPrior, questionnaire_of, to_request
-from prefgen.steps.judge.foresight import asked_of, notes_on
+from prefgen.steps.judge.estimate import asked_of, notes_on
 from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
@@ -190,11 +190,11 @@ class Judge(Step):
             raise context.error("utility", error.problem, error.fix) from None
         return tally.summary()
 
-    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+    def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
         asked = questionnaire_of(self, tables, context)
         model = context.ask.spec(self.model)
-        return Forecast(
+        return StepEstimate(
             rows=asked.n_presentations,
             asked=(asked_of(self, asked, context),),
             empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.name)),

@@ -19,7 +19,7 @@ from prefgen.records import Readout, Request
 from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
-from prefgen.steps.context import Asked, Bound, Context, Forecast
+from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import joined
@@ -122,7 +122,7 @@ class Rate(Step):
             yield pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
         return {"statuses": dict(sorted(statuses.items()))}
 
-    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+    def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """Every rating once, whatever its row; of very many rows some are rendered."""
         jobs = self._jobs(tables, context)
         self._check_columns(jobs.rows.schema, context)
@@ -145,7 +145,7 @@ class Rate(Step):
         n = round(len(seen) * scale)
         asked = Asked(self.model, n, round(chars * scale), 2 * n, tuple(sample[:_SAMPLE]))
         bound: Bound = "exact" if some.n == jobs.n else "at most"
-        return Forecast(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
+        return StepEstimate(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = joined(

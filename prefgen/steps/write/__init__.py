@@ -24,11 +24,11 @@ from prefgen.judging.readout import read
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Asked, Bound, Context, Forecast
+from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
-PRESETS: tuple[str, ...] = ("life", "vignettes")
+PRESETS: tuple[str, ...] = ("backstory", "vignettes")
 """Names of the presets."""
 
 _TOKENS_PER_WORD = 1.4
@@ -145,7 +145,7 @@ class Write(Step):
         yield from work.table(tried).iter_slices(PART_ROWS)
         return work.summary(tried) | {"statuses": dict(sorted(statuses.items()))}
 
-    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+    def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
         work = self.work(tables, context)
         filler = " word" * self.words
@@ -164,7 +164,7 @@ class Write(Step):
                 questions.number(question.messages)
         first = pages.n + questions.n
         table = work.table(tried)
-        return Forecast(
+        return StepEstimate(
             rows=table.height,
             asked=(
                 Asked(
@@ -238,8 +238,8 @@ def _more_tries(spec: Write, first: int) -> tuple[str, ...]:
 
 def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
     texts = tuple(one.text for one in told)
-    silence = next((one.silence for one in told if one.silence is not None), None)
-    return Tried(texts, silence or work.fault(row, texts))
+    nonresponse = next((one.nonresponse for one in told if one.nonresponse is not None), None)
+    return Tried(texts, nonresponse or work.fault(row, texts))
 
 
 def _to_text(spec: Write, page: Messages, model: ModelSpec, number: int) -> Request:

@@ -17,7 +17,7 @@ from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply import Reply, reply_of
-from prefgen.steps.context import Asked, Context, Forecast
+from prefgen.steps.context import Asked, Context, StepEstimate
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
@@ -143,7 +143,7 @@ class Free(Step):
             yield frame
         return {"statuses": dict(sorted(statuses.items()))}
 
-    def foresee(self, tables: Mapping[str, Table], context: Context) -> Forecast:
+    def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """One try for every row, as if everything passed; of very many rows some are rendered."""
         jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
         per_row = (self.count or 1) if self.reply.many else 1
@@ -151,7 +151,7 @@ class Free(Step):
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
         asked, n_some = tuple(_asked(some, self.models, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
-        return Forecast(
+        return StepEstimate(
             rows=jobs.n * per_row,
             asked=asked,
             empty=few,

@@ -42,8 +42,8 @@ class Written:
 def heard(response: Response, reply: Reply, count: int | None = None) -> Written:
     """A response as rows of the declared type, at most `count`, or why it has none; JSON is never repaired."""
     told = prose(response)
-    if told.silence is not None:
-        return Written(reason=told.silence, request_id=response.request_id)
+    if told.nonresponse is not None:
+        return Written(reason=told.nonresponse, request_id=response.request_id)
     said = told.text if reply.is_prose else answer_of(response.text) or ""
     try:
         return Written(reply.read(said)[:count], request_id=response.request_id)

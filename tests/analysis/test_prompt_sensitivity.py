@@ -6,12 +6,12 @@ import polars as pl
 import pytest
 
 from prefgen.analysis.findings import describe
-from prefgen.analysis.sheet import sheet_of
-from prefgen.analysis.steadiness import estimate_form_consistency, estimate_wording_sensitivity
+from prefgen.analysis.prompt_sensitivity import estimate_form_consistency, estimate_wording_sensitivity
+from prefgen.analysis.response_matrix import matrix_of
 from prefgen.judging.item_facts import item_facts
 from prefgen.publish.report.headlines import headlines
 from prefgen.publish.report.steady import draw_forms, draw_length, draw_wordings, forms_title, wordings_title
-from tests.analysis.test_sheet import ITEMS, sheet
+from tests.analysis.test_response_matrix import ITEMS, matrix
 
 FORMS = pl.DataFrame(
     {
@@ -35,7 +35,7 @@ def test_the_same_answer_in_both_forms_by_hand():
     found = {
         one.persona_id: one
         for one in estimate_form_consistency(
-            sheet({"ada": ("AABB", "AABB"), "bea": ("ABAA", "ABAA"), "none": ("ABRA", "ABRA")}, FORMS)
+            matrix({"ada": ("AABB", "AABB"), "bea": ("ABAA", "ABAA"), "none": ("ABRA", "ABRA")}, FORMS)
         )
     }
     assert [found[name].same.value for name in ("ada", "bea", "none")] == [1.0, 0.5, 0.0]
@@ -46,12 +46,12 @@ def test_the_same_answer_in_both_forms_by_hand():
 
 
 def test_items_that_are_no_forms_of_each_other_say_nothing_about_forms():
-    assert estimate_form_consistency(sheet()) == ()
+    assert estimate_form_consistency(matrix()) == ()
     assert draw_forms({}, {"forms": []}) is None
 
 
 def test_what_another_wording_changes_by_hand():
-    found = estimate_wording_sensitivity(sheet(SAID, told=TOLD))
+    found = estimate_wording_sensitivity(matrix(SAID, told=TOLD))
     assert found.wordings == ("i", "you")
     (pair,) = found.pairs
     # ada changes two of four, bea none of the three that she answered both times
@@ -63,9 +63,9 @@ def test_what_another_wording_changes_by_hand():
 
 
 def test_people_told_in_one_way_have_no_wordings_to_compare():
-    assert estimate_wording_sensitivity(sheet()) is None
+    assert estimate_wording_sensitivity(matrix()) is None
     one = {name: (name, None) for name in SAID}
-    assert estimate_wording_sensitivity(sheet(SAID, told=one)) is None
+    assert estimate_wording_sensitivity(matrix(SAID, told=one)) is None
     assert draw_wordings({}, {"wordings": None}) is None
 
 
@@ -79,16 +79,16 @@ def test_a_draw_of_many_people_keeps_the_wordings_of_one_together():
             "weight": [1.0] * 60,
         }
     )
-    seen = sheet_of([], item_facts(ITEMS.lazy()), people, seed=3, most_personas=10)
+    seen = matrix_of([], item_facts(ITEMS.lazy()), people, seed=3, most_personas=10)
     assert sorted(seen.told_as) == sorted(
         (name, wording) for name in {p for p, _ in seen.told_as} for wording in ("i", "you")
     )
     assert len(seen.personas) == 10
 
 
-def test_the_report_draws_both_and_says_whether_wording_outweighs_the_judges_own_unsteadiness():
-    findings = describe(sheet(SAID, FORMS, told=TOLD), seed=1, draws=10)
-    findings["sheet"]["main"]["form"] = None
+def test_the_report_draws_both_and_says_whether_wording_outweighs_the_judges_own_inconsistency():
+    findings = describe(matrix(SAID, FORMS, told=TOLD), seed=1, draws=10)
+    findings["matrix"]["main"]["form"] = None
     assert draw_wordings({}, findings).table.rows[0][:2] == ("i", "you")
     assert wordings_title({}, findings).startswith("Told in other words, the same people change 29 % (")
     # four questions tell nobody apart from anybody

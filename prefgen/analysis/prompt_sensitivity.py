@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefgen.analysis.distance import jensen_shannon
-from prefgen.analysis.sheet import Sheet
+from prefgen.analysis.response_matrix import ResponseMatrix
 from prefgen.estimates import Estimate
 
 
@@ -50,7 +50,7 @@ class WordingSensitivity:
 
     differs         over all pairs of wordings
     changes_mind    share of the same people's comparisons in which another order changes the option: a `differs` no
-                    larger than this may be the judge's own unsteadiness
+                    larger than this may be the judge's own inconsistency
     """
 
     wordings: tuple[str, ...]
@@ -59,18 +59,18 @@ class WordingSensitivity:
     pairs: tuple[WordingPair, ...]
 
 
-def estimate_form_consistency(sheet: Sheet) -> tuple[FormConsistency, ...]:
+def estimate_form_consistency(matrix: ResponseMatrix) -> tuple[FormConsistency, ...]:
     """Every persona, controls included; empty where no question was asked in several forms."""
-    first, second = _forms_of_one_question(sheet.units.of)
+    first, second = _forms_of_one_question(matrix.units.of)
     if not len(first):
         return ()
     found = []
-    for k, persona in enumerate(sheet.personas):
-        a, b = sheet.choice[k, first], sheet.choice[k, second]
+    for k, persona in enumerate(matrix.personas):
+        a, b = matrix.choice[k, first], matrix.choice[k, second]
         both = (a >= 0) & (b >= 0)
-        same, of = (np.bincount(first, weights=x, minlength=len(sheet.units.of)) for x in (both & (a == b), both))
-        chance = None if not both.any() else 1 - _by_chance(a[both], b[both], len(sheet.options))
-        found.append(FormConsistency(persona, sheet.controls[k], sheet.units.share(same, of), chance))
+        same, of = (np.bincount(first, weights=x, minlength=len(matrix.units.of)) for x in (both & (a == b), both))
+        chance = None if not both.any() else 1 - _by_chance(a[both], b[both], len(matrix.options))
+        found.append(FormConsistency(persona, matrix.controls[k], matrix.units.share(same, of), chance))
     return tuple(found)
 
 
@@ -84,48 +84,48 @@ def _forms_of_one_question(unit_of: NDArray[np.intp]) -> tuple[NDArray[np.intp],
     )
 
 
-def estimate_wording_sensitivity(sheet: Sheet) -> WordingSensitivity | None:
+def estimate_wording_sensitivity(matrix: ResponseMatrix) -> WordingSensitivity | None:
     """The same people in their several wordings; None where everybody has one."""
     by_wording: dict[str, dict[str, int]] = {}
-    for k in sheet.people:
-        person, wording = sheet.told_as[k]
+    for k in matrix.people:
+        person, wording = matrix.told_as[k]
         if wording is not None:
             by_wording.setdefault(wording, {})[person] = int(k)
     if len(by_wording) < 2:
         return None
-    pairs, changed, of = [], np.zeros(sheet.items.height), np.zeros(sheet.items.height)
+    pairs, changed, of = [], np.zeros(matrix.items.height), np.zeros(matrix.items.height)
     for one, other in combinations(by_wording, 2):
         shared = [person for person in by_wording[one] if person in by_wording[other]]
         rows = np.array([[by_wording[one][p], by_wording[other][p]] for p in shared], dtype=np.intp).reshape(-1, 2)
-        pair, differ, both = _pair(sheet, one, other, rows)
+        pair, differ, both = _pair(matrix, one, other, rows)
         pairs.append(pair)
         changed, of = changed + differ, of + both
     people = np.array(sorted({k for rows in by_wording.values() for k in rows.values()}), dtype=np.intp)
-    by_order, compared = (x[people].sum(axis=0, dtype=np.int64) for x in (sheet.changed, sheet.pairs))
+    by_order, compared = (x[people].sum(axis=0, dtype=np.int64) for x in (matrix.changed, matrix.pairs))
     return WordingSensitivity(
         tuple(by_wording),
-        sheet.units.share(changed, of),
-        sheet.units.share(by_order, compared),
+        matrix.units.share(changed, of),
+        matrix.units.share(by_order, compared),
         tuple(pairs),
     )
 
 
 def _pair(
-    sheet: Sheet, one: str, other: str, rows: NDArray[np.intp]
+    matrix: ResponseMatrix, one: str, other: str, rows: NDArray[np.intp]
 ) -> tuple[WordingPair, NDArray[np.float64], NDArray[np.float64]]:
     """The pair, and by item how many people differ, of how many who answered both times."""
-    a, b = sheet.choice[rows[:, 0]], sheet.choice[rows[:, 1]]
+    a, b = matrix.choice[rows[:, 0]], matrix.choice[rows[:, 1]]
     both = (a >= 0) & (b >= 0)
     differ, of = (x.sum(axis=0).astype(np.float64) for x in (both & (a != b), both))
     apart = [
-        np.nanmean(apiece) for p, q in rows if not np.isnan(apiece := jensen_shannon(sheet.p[p], sheet.p[q])).all()
+        np.nanmean(apiece) for p, q in rows if not np.isnan(apiece := jensen_shannon(matrix.p[p], matrix.p[q])).all()
     ]
     chances = [
-        (_by_chance(p[k], q[k], len(sheet.options)), k.sum()) for p, q, k in zip(a, b, both, strict=True) if k.any()
+        (_by_chance(p[k], q[k], len(matrix.options)), k.sum()) for p, q, k in zip(a, b, both, strict=True) if k.any()
     ]
     chance = float(np.average([c for c, _ in chances], weights=[n for _, n in chances])) if chances else None
     divergence = float(np.mean(apart)) if apart else None
-    told = sheet.units.share(differ, of)
+    told = matrix.units.share(differ, of)
     return WordingPair(one, other, len(rows), told, chance, divergence), differ, of
 
 

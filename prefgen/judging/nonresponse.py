@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from prefgen.records import Response
 from prefgen.thoughts import answer_of
 
-SILENT = frozenset({"failed", "unparsed", "refusal"})
+UNANSWERED = frozenset({"failed", "unparsed", "refusal"})
 """Statuses of a row that has no answer: nothing came, nothing that can be read, or a refusal to answer."""
 
 _SHOWN = 3  # reasons of one kind that a screen has room for
@@ -56,7 +56,7 @@ _DECLINED = "reword these prompts, or ask another model"
 _THINKING = "give the answer room (`max_tokens` under the model), or turn thinking off (`extra_body`)"
 
 
-class Silences:
+class NonresponseReasons:
     """Listens to all responses of a step and says in the end what was wrong with them.
 
     failed_finally     ids of failures that would not be asked again

@@ -1,4 +1,4 @@
-"""A short life told by a model, and whether it keeps the facts: prompts out, text back, nothing asked here."""
+"""A short backstory told by a model, and whether it keeps the facts: prompts out, text back, nothing asked here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _VOICE = {"second": 'in the second person ("You ...")', "first": 'in the first p
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One attribute that a life must keep.
+    """One attribute that a backstory must keep.
 
     levels    what others of the population have there; empty for numbers, which are looked for in the text itself
     """
@@ -75,7 +75,7 @@ def facts_of(people: pl.DataFrame, names: Sequence[str] | None = None) -> list[F
     return found
 
 
-def life_messages(
+def backstory_messages(
     person: Mapping[str, object], facts: Sequence[Fact], *, words: int, voice: Literal["first", "second"]
 ) -> Messages:
     """What a model is asked to write about one person."""
@@ -91,12 +91,12 @@ def life_messages(
     )
 
 
-def check_messages(life: str, fact: Fact) -> Messages:
-    """What a checker is asked about one fact of a life; its answer is one of `check_choices`."""
+def check_messages(backstory: str, fact: Fact) -> Messages:
+    """What a checker is asked about one fact of a backstory; its answer is one of `check_choices`."""
     options = "\n".join(
         f"{letter}: {level}" for letter, level in zip(_LETTERS, (*fact.levels, "the text does not say"), strict=False)
     )
-    page = f"Read this about a person:\n\n{life}\n\nWhat does the text say about this: {fact.spoken}?\n{options}\n\nAnswer with one letter."
+    page = f"Read this about a person:\n\n{backstory}\n\nWhat does the text say about this: {fact.spoken}?\n{options}\n\nAnswer with one letter."
     return (("user", page), ("assistant", "Answer:"))
 
 
@@ -115,16 +115,16 @@ def told_in(fact: Fact, value: object, symbol: str | None) -> Telling:
     return "kept" if fact.levels[at] == said(value) else "contradicted"
 
 
-def number_told_in(fact: Fact, value: float, life: str) -> Telling:
+def number_told_in(fact: Fact, value: float, backstory: str) -> Telling:
     """What a text does with a number: kept where it appears in digits or words.
 
     Only an age can be contradicted (`40 years old`): which other numbers speak of a fact, nobody can tell.
     """
     if fact.name == "age":
-        ages = [int(next(filter(None, groups))) for groups in _AGE.findall(life)]
+        ages = [int(next(filter(None, groups))) for groups in _AGE.findall(backstory)]
         if ages and round(value) not in ages:
             return "contradicted"
-    return "kept" if float(value) in numbers_in(life) else "omitted"
+    return "kept" if float(value) in numbers_in(backstory) else "omitted"
 
 
 def numbers_in(text: str) -> set[float]:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.personas.life import (
+from prefgen.personas.backstory import (
     Fact,
+    backstory_messages,
     check_choices,
     check_messages,
     facts_of,
-    life_messages,
     number_told_in,
     numbers_in,
     told_in,
@@ -70,7 +70,7 @@ def test_every_number_up_to_ninety_nine_is_read_in_digits(number):
 
 def test_the_page_names_every_fact_and_the_voice():
     person = {"vote": "left", "age": 34, "text": "You are somebody."}
-    (_, page), *_ = life_messages(person, [VOTE, Fact("age", ())], words=80, voice="first")
+    (_, page), *_ = backstory_messages(person, [VOTE, Fact("age", ())], words=80, voice="first")
     assert "- vote: left\n- age: 34" in page
     assert "about 80 words" in page
     assert '"I ..."' in page

@@ -1,4 +1,4 @@
-"""`write: life`: each persona's attributes become a short life, and a reader finds the facts in it again."""
+"""`write: backstory`: each persona's attributes become a short life, and a reader finds the facts in it again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import polars as pl
 from pydantic import Field
 
 from prefgen.judging.prompts import Messages
-from prefgen.personas.life import (
+from prefgen.personas.backstory import (
     Fact,
     Telling,
+    backstory_messages,
     check_choices,
     check_messages,
     facts_of,
-    life_messages,
     number_told_in,
     told_in,
 )
@@ -28,17 +28,17 @@ from prefgen.steps.write import Question, Tried, Write
 from prefgen.store.table import Table
 
 
-class Life(Write):
+class Backstory(Write):
     """The same personas, portrayed by a model; where it does not keep the facts they keep the text they had.
 
     ```yaml
-    lives: {write: life, as: people, model: writer, words: 120}
+    lives: {write: backstory, as: people, model: writer, words: 120}
     ```
     """
 
     grain: ClassVar[Grain | None] = "personas"
 
-    write: Literal["life"] = Field(description="`life`: a short life of each persona.")
+    write: Literal["backstory"] = Field(description="`backstory`: a short life of each persona.")
     as_: str = Field(alias="as", description="Name of the step with the personas.")
     facts: list[str] | None = Field(None, min_length=1, description="Attributes that must be kept; by default all.")
     voice: Literal["second", "first"] = Field("second", description="`second`: You ...; `first`: I ...")
@@ -47,17 +47,17 @@ class Life(Write):
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (("as", self.as_),)
 
-    def work(self, tables: Mapping[str, Table], context: Context) -> Lives:
+    def work(self, tables: Mapping[str, Table], context: Context) -> Backstories:
         people, facts = _people(self, tables, context)
         rows = [row for row in people.iter_rows(named=True) if row["control"] != "none"]
-        return Lives(self, people, rows, facts)
+        return Backstories(self, people, rows, facts)
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
+class Backstories:
     """The personas to be portrayed; the control without a portrait is not."""
 
-    spec: Life
+    spec: Backstory
     people: pl.DataFrame
     rows: list[dict[str, Any]]
     facts: list[Fact]
@@ -69,12 +69,12 @@ class Lives:
 
     @property
     def usable(self) -> Bound:
-        """`exact`: who gets no life keeps the text there was."""
+        """`exact`: who gets no backstory keeps the text there was."""
         return "exact"
 
     def pages(self, row: int) -> Sequence[Messages]:
-        """One life."""
-        return (life_messages(self.rows[row], self.facts, words=self.spec.words, voice=self.spec.voice),)
+        """One backstory."""
+        return (backstory_messages(self.rows[row], self.facts, words=self.spec.words, voice=self.spec.voice),)
 
     def fault(self, row: int, texts: Sequence[str]) -> None:
         """None: what can be seen without asking counts as a telling like any other."""
@@ -93,7 +93,7 @@ class Lives:
 
         facts           the text they had
         written         whether the new text is a model's; false where it failed or contradicted a fact, and for `none`
-        contradicted, omitted    attributes that the last life written contradicts, or does not tell
+        contradicted, omitted    attributes that the last backstory written contradicts, or does not tell
         """
         told = {self.rows[row]["persona_id"]: self._told(row, one) for row, one in tried.items()}
         lives = {self.rows[row]["persona_id"]: one.texts[0] for row, one in tried.items() if one.reason is None}
@@ -128,24 +128,24 @@ class Lives:
         return [fact for fact in self.facts if fact.levels and self.rows[row][fact.name] is not None]
 
     def _told(self, row: int, one: Tried) -> dict[str, Telling]:
-        """What a life does with each fact; nothing where there is no life, or none that was read back."""
+        """What a backstory does with each fact; nothing where there is no backstory, or none that was read back."""
         return self._tellings(row, one.texts[0], one.readings) if len(one.readings) == len(self._asked(row)) else {}
 
-    def _tellings(self, row: int, life: str, readings: Sequence[Reading]) -> dict[str, Telling]:
-        if not life:
+    def _tellings(self, row: int, backstory: str, readings: Sequence[Reading]) -> dict[str, Telling]:
+        if not backstory:
             return {}
         person = self.rows[row]
         symbols = {fact.name: read.symbol for fact, read in zip(self._asked(row), readings, strict=True)}
         return {
             fact.name: told_in(fact, person[fact.name], symbols[fact.name])
             if fact.levels
-            else number_told_in(fact, float(person[fact.name]), life)
+            else number_told_in(fact, float(person[fact.name]), backstory)
             for fact in self.facts
             if person[fact.name] is not None
         }
 
 
-def _people(spec: Life, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, list[Fact]]:
+def _people(spec: Backstory, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, list[Fact]]:
     people = tables[spec.as_].read()
     if not {"persona_id", "text", "control"} <= set(people.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")

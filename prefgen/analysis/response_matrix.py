@@ -37,7 +37,7 @@ _BY_ITEM = ("choice", "p", "verdicts", "first", "bias", "pairs", "changed", "sta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sheet:
+class ResponseMatrix:
     """Answers as arrays of persona x item (K x I), O options at most.
 
     controls     per persona None (a drawn person), 'none', 'wrong' or 'shuffled'
@@ -99,7 +99,7 @@ class Sheet:
         return counts
 
 
-def sheet_of(
+def matrix_of(
     judgments: Iterable[pl.DataFrame],
     items: pl.DataFrame,
     personas: pl.DataFrame,
@@ -107,8 +107,8 @@ def sheet_of(
     seed: int = 0,
     most_personas: int = MOST_PERSONAS,
     most_cells: int = MOST_CELLS,
-) -> Sheet:
-    """The sheet of one run.
+) -> ResponseMatrix:
+    """The matrix of one run.
 
     judgments    parts in which all judgments of a persona and item stand together: persona_id, item_id, order,
                  repeat, choice, slot, status, item_choice, position_bias, n_presentations,
@@ -122,8 +122,8 @@ def sheet_of(
     people, twins = _drawn_people(personas, most_personas, seed)
     slots = SlotCount(items)
     asked, unit_of = in_units(_drawn_items(items, max(1, most_cells // max(1, people.height)), seed))
-    sheet = replace(
-        _empty_sheet(people, asked, unit_of, slots), drawn_from=(personas.height, items.height), twins=twins
+    matrix = replace(
+        _empty_matrix(people, asked, unit_of, slots), drawn_from=(personas.height, items.height), twins=twins
     )
     at_persona = pl.DataFrame({"persona_id": people["persona_id"], "k": np.arange(people.height)})
     at_item = slots.at.join(
@@ -135,19 +135,19 @@ def sheet_of(
         slots.add(rows)
         rows = rows.filter(pl.col("i").is_not_null()).join(at_persona, on="persona_id", how="inner")
         if rows.height:
-            sheet = with_rest(sheet, rows)
-            fill_choices(sheet, rows)
-            fill_slots(sheet, rows)
-    return _asked_only(replace(sheet, slots=slots.slots()))
+            matrix = with_rest(matrix, rows)
+            fill_choices(matrix, rows)
+            fill_slots(matrix, rows)
+    return _asked_only(replace(matrix, slots=slots.slots()))
 
 
-def _empty_sheet(people: pl.DataFrame, asked: pl.DataFrame, unit_of: np.ndarray, slots: SlotCount) -> Sheet:
+def _empty_matrix(people: pl.DataFrame, asked: pl.DataFrame, unit_of: np.ndarray, slots: SlotCount) -> ResponseMatrix:
     """Nobody was asked anything yet."""
     coordinates = coordinates_of(asked)
     sampled = sampled_coordinates(asked, coordinates)
     k, i, o = people.height, asked.height, max(asked["n_options"].to_list(), default=0)
     empty = {name: np.zeros((k, i), np.uint8) for name in ("verdicts", "first", "pairs", "changed")}
-    return Sheet(
+    return ResponseMatrix(
         personas=tuple(people["persona_id"]),
         controls=tuple(people["control"]),
         control_of=tuple(people["control_of"]),
@@ -170,23 +170,23 @@ def _empty_sheet(people: pl.DataFrame, asked: pl.DataFrame, unit_of: np.ndarray,
     )
 
 
-def _asked_only(sheet: Sheet) -> Sheet:
-    """The sheet without items that nobody was asked (a limited run leaves most of them out)."""
-    asked = sheet.statuses.any(axis=(0, 2))
+def _asked_only(matrix: ResponseMatrix) -> ResponseMatrix:
+    """The matrix without items that nobody was asked (a limited run leaves most of them out)."""
+    asked = matrix.statuses.any(axis=(0, 2))
     if asked.all():
-        return sheet
-    items, unit_of = sheet.items.filter(pl.Series(asked)), sheet.units.of[asked]
+        return matrix
+    items, unit_of = matrix.items.filter(pl.Series(asked)), matrix.units.of[asked]
     coordinates = coordinates_of(items)
     sampled = sampled_coordinates(items, coordinates)
-    whole = sheet.items.height == sheet.drawn_from[1]
+    whole = matrix.items.height == matrix.drawn_from[1]
     return replace(
-        sheet,
+        matrix,
         items=items,
         units=Units.over(unit_of, items, sampled),
         coordinates=coordinates,
         sampled=sampled,
-        drawn_from=(sheet.drawn_from[0], items.height if whole else sheet.drawn_from[1]),
-        **{name: getattr(sheet, name)[:, asked] for name in _BY_ITEM},
+        drawn_from=(matrix.drawn_from[0], items.height if whole else matrix.drawn_from[1]),
+        **{name: getattr(matrix, name)[:, asked] for name in _BY_ITEM},
     )
 
 
@@ -209,7 +209,7 @@ def _drawn_people(personas: pl.DataFrame, most: int, seed: int) -> tuple[pl.Data
     drawn = people.filter(pl.col("control").is_null())
     if drawn.height <= most:
         return people, twins
-    place = {one: unit_for(seed, "sheet", "persona", one) for one in drawn["person"].unique(maintain_order=True)}
+    place = {one: unit_for(seed, "matrix", "persona", one) for one in drawn["person"].unique(maintain_order=True)}
     ranked = sorted(drawn.select("persona_id", "person").iter_rows(), key=lambda row: place[row[1]])
     kept = [name for name, _ in ranked[:most]]
     beside = pl.col("control").is_not_null() & (pl.col("control_of").is_null() | pl.col("control_of").is_in(kept))
@@ -235,5 +235,5 @@ def _without_twins(people: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 def _drawn_items(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
     if items.height <= most:
         return items
-    drawn = np.array([unit_for(seed, "sheet", "item", name) for name in items["item_id"]])
+    drawn = np.array([unit_for(seed, "matrix", "item", name) for name in items["item_id"]])
     return items[np.sort(np.argsort(drawn, kind="stable")[:most])]
