@@ -21,7 +21,12 @@ from prefgen.store.folder import RunFolder
 _PRIVATE = ("base_url", "api_key_env")
 """Keys of a model that say where and as whom it was asked, and not what was asked."""
 
-_TOLD = {"notes": without_addresses, "nonresponse": without_addresses, "silence": without_addresses, "source": without_places}
+_TOLD = {
+    "notes": without_addresses,
+    "nonresponse": without_addresses,
+    "silence": without_addresses,
+    "source": without_places,
+}
 """Keys under which sentences stand that may name an address or a path; `silence` as older folders have it."""
 
 

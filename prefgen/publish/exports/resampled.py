@@ -55,9 +55,11 @@ def resampled(frames: Callable[[], Iterator[pl.DataFrame]], seed: int, name: str
         return
     start, passed = rng_for(seed, "resample", name).random(), 0.0
     for frame in frames():
-        weight = frame["weight"].fill_null(0.0).to_numpy() * (found.n / found.total)
         trained_on = _is_trained_on(frame)
-        upto = passed + np.cumsum(np.where(trained_on, weight, 0.0))
+        weight = np.where(trained_on, frame["weight"].fill_null(0.0).to_numpy(), 0.0)
+        upto = passed + np.cumsum(
+            weight / found.total * found.n
+        )  # in this order: n / total of tiny weights is infinite
         copies = np.floor(upto + start) - np.floor(np.r_[passed, upto[:-1]] + start)
         passed = float(upto[-1]) if len(upto) else passed
         times = np.where(trained_on, copies, 1).astype(np.int64)
