@@ -130,4 +130,9 @@ def read_of_run(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | Non
         return None
     if SEAL in content and content[SEAL] != sealed(content)[SEAL]:
         raise FileError(f"{path}: damaged, or changed by hand", fix=fix)
+    from prefgen.store.findings import odd_findings  # a run that begins reads none
+
+    odd = odd_findings(path.name, content)
+    if odd is not None:
+        raise FileError(f"{path}: {odd}", fix=fix)
     return {key: value for key, value in content.items() if key != SEAL}
