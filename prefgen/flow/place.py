@@ -86,7 +86,18 @@ def _answers(
     """The judgments of one model, as the control `none`."""
     spec = pipeline.steps[step]
     assert isinstance(spec, Judge)
-    tables = {spec.items: folder.table(spec.items), spec.as_: Table.of(spec.as_, [NOBODY])}
+    items = spec.named[-1]
+    if not spec.model:  # people answered, or a utility: the model is asked what they were
+        asking = {
+            "model": candidate.name,
+            "items": items,
+            "given": None,
+            "utility": None,
+            "standardize": False,
+            "noise": 0.0,
+        }
+        spec = spec.model_copy(update=asking)
+    tables = {items: folder.table(items), spec.as_: Table.of(spec.as_, [NOBODY])}
     ask = Dispatcher(
         store, {spec.model: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
     )

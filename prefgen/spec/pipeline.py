@@ -152,7 +152,11 @@ class Pipeline(Spec):
         """Where a key of a step was written."""
         if step not in self.written:
             return ("steps", step, *key)
-        return ("steps", self.written[step], *({"show": "items", "size": "show"}.get(str(one), one) for one in key))
+        return ("steps", self.written[step], *(_WRITTEN_AS.get(str(one), one) for one in key))
+
+
+_WRITTEN_AS = {"show": "items", "size": "show", "table": "items", "people": "items", "drop": "given"}
+"""Keys of steps that are in no file, by the key of the step that stands for them."""
 
 
 def replaying(pipeline: Pipeline, responses: Path) -> Pipeline:

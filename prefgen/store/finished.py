@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from prefgen.errors import FileError
 from prefgen.spec.pipeline import Pipeline
@@ -53,7 +53,7 @@ class Ancestry:
     def _side(self, step: str, key: str, grain: str) -> str | None:
         judge = self.judge_of(step)
         if judge is not None:
-            return dict(self.steps[judge].reads).get(key)
+            return dict(self.steps[judge].reads).get(key)  # of several the last: before the items may stand answers
         return next((name for name in self.upward(step) if self.steps[name].grain == grain), None)
 
     def upward(self, step: str) -> list[str]:
@@ -133,19 +133,27 @@ def finished_manifest(folder: RunFolder) -> dict[str, Any]:
     return manifest
 
 
+Answerer = Literal["model", "people", "utility"]
+
+_ANSWERERS: Mapping[str, Answerer] = {"given": "people", "utility": "utility"}
+"""Who chose, by the one readout that a judge's summary counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The judgments of a run with the personas and items of their lineage; None for what the run does not have.
 
     A run that judges nothing may have personas and items all the same.
 
-    step    the step whose judgments they are
+    step           the step whose judgments they are
+    answered_by    who chose: see `answered_by`
     """
 
     step: str | None
     judgments: Table | None
     items: Table | None
     personas: Table | None
+    answered_by: Answerer = "model"
 
 
 def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None = None) -> Finished:
@@ -155,7 +163,16 @@ def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None
     if step is not None:
         items, personas = lineage.items_of(step), lineage.personas_of(step)
     step = step or lineage.judgments
-    return Finished(step, _table(folder, step), _table(folder, items), _table(folder, personas))
+    judgments, asked, people = (_table(folder, name) for name in (step, items, personas))
+    return Finished(step, judgments, asked, people, answered_by(manifest, step))
+
+
+def answered_by(manifest: Mapping[str, Any], step: str | None = None) -> Answerer:
+    """Who chose in the judgments of a step, by default those of the run: a model, people themselves, or their utility."""
+    lineage = Lineage.of_manifest(manifest)
+    judge = lineage.judge_of(step) if step is not None else lineage.judge
+    accounts = (one["summary"] for one in manifest["steps"] if one["name"] == judge)
+    return next((_ANSWERERS.get("+".join(summary.get("readouts", ())), "model") for summary in accounts), "model")
 
 
 def _table(folder: RunFolder, step: str | None) -> Table | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ _N_HASHES = 128
 _N_BANDS = 32  # of 4 hashes: finds 99.99 % of texts that share 80 % of their pieces; candidates are then compared
 _PIECE = 5  # characters
 _SEED = 42
+_COMPARED = 64  # texts that may be like one, of which the most alike is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,25 @@ def near_duplicate_leakage(
     found: list[tuple[str, str, float]] = []
     asked = RMinHash.from_token_sets([_pieces(said) for said in held_out[text]], _N_HASHES, _SEED)
     for name, one in zip(held_out[id], asked, strict=True):
-        alike = [(one.jaccard(known[place]), place) for place in index.query(one)]
-        likeness, place = max(alike, default=(0.0, 0))
+        likeness, place = _most_alike(one, known, index.query(one), threshold)
         if likeness >= threshold:
             found.append((str(name), str(seen[id][place]), round(likeness, 3)))
     found.sort(key=lambda pair: (-pair[2], pair[0]))
     return Leakage(held_out.height, len(found), threshold, tuple(found[:10]))
+
+
+def _most_alike(one: Any, known: Sequence[Any], places: Sequence[int], threshold: float) -> tuple[float, int]:
+    """(likeness, place) of the text most like one; (0, 0) for none.
+
+    Where very many may be like it, looking ends once enough were seen and one of them is: questions that differ in a name alone
+    are all like each other, and to compare each with each would take hours.
+    """
+    best = (0.0, 0)
+    for seen, place in enumerate(places):
+        if seen >= _COMPARED and best[0] >= threshold:
+            break
+        best = max(best, (one.jaccard(known[place]), place))
+    return best
 
 
 def _pieces(text: str) -> list[str]:

@@ -22,6 +22,12 @@ _PEOPLE: Mapping[str, Any] = {
     "weights": {"dirichlet": 0.5, "over": ["fit", "ease", "cost"]},
     "text": "You vote {{ vote }}.",
 }
+_VOTES = {
+    "table": [
+        {"persona_id": who, "prompt": f"{what} for {who}?", "options": ["yes", "no"], "said": said, "age": age}
+        for who, what, said, age in (("ann", "Tea", "yes", 30), ("ann", "Jam", "no", 30), ("bo", "Tea", "no", 40))
+    ]
+}
 _BASE = {"people": {"draw": "drawn.yaml", "n": 3}, "rated": {"table": _RATED}}
 _PICK = {"judge": "pick", "items": "rated", "as": "people"}
 _OVER = ["fit", "ease", "cost"]
@@ -66,6 +72,18 @@ _STEPS: dict[str, dict[str, Any]] = {
             "criteria": {"good": "it is good"},
             "page": "{{ response }}!",
         }
+    },
+    "answers of people, each with its question": {"v": _VOTES, "x": {"judge": "pick", "items": "v", "given": "said"}},
+    "answers of people about items": {
+        "v": _VOTES,
+        "q": {"table": "v", "drop": ["said", "persona_id"]},
+        "w": {"table": ["v"], "sql": "SELECT persona_id, item_id, said, age FROM v"},
+        "who": {"people": "w", "text": "You are {{ age }}.", "weight": "age"},
+        "x": {"judge": "pick", "items": ["w", "q"], "as": "who", "given": "said", "also": ["tie"]},
+    },
+    "answers of people about candidates": {
+        "v": {"table": [one | {"persona_id": "ann"} for one in _RATED]},
+        "x": {"judge": "pick", "items": "v", "given": "fit", "show": 2},
     },
     "texts apart": {
         "x": {"keep": "rated", "apart": {"column": "response", "within": ["item_id"], "below": 0.9, "most": 1}}

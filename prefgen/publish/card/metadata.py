@@ -10,6 +10,7 @@ import pyarrow as pa
 import yaml
 
 from prefgen.publish.exports.presets import PRESETS
+from prefgen.store.finished import answered_by
 
 _SIZES = (
     (10**3, "n<1K"),
@@ -28,7 +29,8 @@ def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], 
     rows = max((sum(config["splits"].values()) for config in configs), default=0)
     default = next((config["name"] for config in configs if any(config["splits"].values())), None)
     publish = manifest["publish"]
-    tags = ["preference-data", "personalization", "synthetic", "prefgen", *publish.get("tags", [])]
+    made = [] if answered_by(manifest) == "people" else ["synthetic"]
+    tags = ["preference-data", "personalization", *made, "prefgen", *publish.get("tags", [])]
     block = {
         "license": publish["license"],
         "pretty_name": title,

@@ -17,7 +17,7 @@ from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
 from prefgen.publish.public import shown_manifest
 from prefgen.store.files import write_aside
-from prefgen.store.finished import Lineage
+from prefgen.store.finished import Lineage, answered_by
 from prefgen.store.folder import RunFolder
 
 
@@ -37,7 +37,8 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
             {**judge, "orders": _orders(judge.get("orders", "balanced"))} for judge in judge_settings(facts.pipeline)
         ],
         speaks=_speaks(manifest),
-        draws=[step for step in manifest["steps"] if step["kind"] == "draw"],
+        answered_by=answered_by(manifest),
+        draws=[step for step in manifest["steps"] if step["kind"] in ("draw", "people")],
         judged=[step for step in manifest["steps"] if step["name"] in Lineage.of_manifest(manifest).judges],
         models=_models(manifest),
         configs=[_config(config, facts, manifest) for config in manifest["configs"]],

@@ -20,7 +20,7 @@ from prefgen.publish.report.words import (
     short,
     signed,
 )
-from prefgen.store.finished import Lineage
+from prefgen.store.finished import Lineage, answered_by
 
 _LEAKS = 0.55
 """Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
@@ -40,7 +40,10 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     ]
     said = [_dropped(manifest), _gates(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("matrix"):
-        said += [speaker(findings) for speaker in speakers]
+        asked = (
+            answered_by(manifest) == "model"
+        )  # only a page has slots, and only a model is somebody besides the persona
+        said += [speaker(findings) for speaker in speakers if asked or speaker not in (_position, _control)]
     order = {"grave": 0, "plain": 1, "good": 2}
     return sorted((one for one in said if one is not None), key=lambda one: order[one.weight])
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prefgen.publish.report.words import Record, count, decimal, listed, short
+from prefgen.store.finished import Answerer
+
+_WHOSE = {
+    "model": "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think.",
+    "people": "These are answers of people. How they were sampled and asked is not known here, and decides whom they speak for.",
+    "utility": "Every persona is synthetic and every answer is computed. Nothing here is evidence of what people of any kind think.",
+}
 
 
-def limits_of(findings: Record) -> list[str]:
+def limits_of(findings: Record, answerer: Answerer = "model") -> list[str]:
     """What the numbers of this run cannot say."""
-    said = [
-        "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think."
-    ]
+    said = [_WHOSE[answerer]]
     matrix = findings.get("matrix")
     if not matrix:
         return said

@@ -19,7 +19,7 @@ from prefgen.publish.report.limits import limits_of
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
 from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, signed, size
-from prefgen.store.finished import Lineage
+from prefgen.store.finished import Lineage, answered_by
 from prefgen.store.folder import RunFolder
 
 NOTHING_ASKED = dict.fromkeys(("planned", "failed", "retries", "throttled", "prompt", "cached", "completion"), 0)
@@ -70,7 +70,7 @@ def _words(manifest: Record, findings: Record) -> dict[str, Any]:
         "gates": [{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
         "calibration_lines": calibration_lines(findings),
         "n_judgments": count((judged(manifest) or {"rows": 0})["rows"]),
-        "limits": limits_of(findings),
+        "limits": limits_of(findings, answered_by(manifest)),
         "provenance": _provenance(manifest),
         "models": _models(manifest),
         "files": [
@@ -103,7 +103,9 @@ def lead_of(manifest: Record, findings: Record) -> str:
         made = [f"{count(step['kept'])} rows of {step['name']}" for step in manifest["steps"]]
         return f"A run of {len(manifest['steps'])} steps that made {listed(made)}." if made else "A run without steps."
     judge, personas, items = (by_name.get(one or "") for one in (lineage.judge, lineage.personas, lineage.items))
-    model = _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
+    model = _BY[answered_by(manifest)] or (
+        _model_name(manifest, judge["model"]) if judge and judge["model"] else "a model"
+    )
     who = _who(personas, controls=(findings.get("matrix") or {"controls": 0})["controls"])
     what = f" on {count(items['rows'])} items" if items else ""
     others = lineage.other_judges
@@ -113,6 +115,10 @@ def lead_of(manifest: Record, findings: Record) -> str:
         else ""
     )
     return f"{count((judge or by_name[name])['rows'])} judgments by {model}{who}{what}.{which}"
+
+
+_BY = {"model": "", "people": "people themselves", "utility": "a utility"}
+"""Who judged, where it was no model."""
 
 
 def _who(personas: Record | None, *, controls: int) -> str:

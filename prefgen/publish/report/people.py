@@ -71,7 +71,7 @@ def _person(row: Record) -> dict[str, str]:
     weight = row.get("weight")
     notes = [f"control: {row['control']}"] if row.get("control") else []
     notes += [f"weight {decimal(weight)}"] if isinstance(weight, float) and abs(weight - 1) > 1e-9 else []
-    said = row["text"] or "No text: the model answers as itself."
+    said = row["text"] or ("No portrait." if row["text"] is None else "No text: the model answers as itself.")
     return {"name": str(row["persona_id"]), "note": ", ".join(notes), "text": cut(said)}
 
 

@@ -153,11 +153,8 @@ def _shown(row: Record, k: int, neither: int | None) -> Shown:
     else:
         p = (row["p"] or {}).get(row["choice"])
         sure = f", certainty {row['certainty']}" if row.get("certainty") is not None else ""
-        verdict = (
-            f"slot {row['slot']}, which is option {row['choice']}"
-            + (f" ({percent(p)})" if p is not None else "")
-            + sure
-        )
+        slot = f"slot {row['slot']}, which is " if row["slot"] is not None else ""
+        verdict = f"{slot}option {row['choice']}" + (f" ({percent(p)})" if p is not None else "") + sure
     return Shown(row["order"], row["repeat"], slots, cut(verdict, 400))
 
 

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from prefgen.judging.aggregate import measured
 from prefgen.judging.computed import chosen_by
 from prefgen.judging.judgments import to_rows
-from prefgen.judging.presentations import OrderRule
 from prefgen.judging.priors import SlotPriors, learnt
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
 from prefgen.judging.tally import Tally
@@ -25,8 +24,9 @@ from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, StepEstimate
-from prefgen.steps.judge.asking import SlotPrior, questionnaire_of, to_request
+from prefgen.steps.judge.asking import SaidOrders, each_once, questionnaire_of, to_request
 from prefgen.steps.judge.estimate import asked_of, notes_on
+from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
 from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
@@ -57,7 +57,9 @@ class Judge(Step):
         return cls
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
-    items: str = Field(description="Name of the step with the items, or with candidates.")
+    items: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Name of the step with the items, or with candidates; of `given` answers that of the answers, then that of the items, where they are two."
+    )
     within: list[Name] | None = Field(
         None,
         description="Of candidates: columns in which those shown together agree, besides the question. See `show`.",
@@ -66,7 +68,17 @@ class Judge(Step):
         None,
         description="Of candidates: how many are shown together, every such set or `all` at once; 2 where `within` is given.",
     )
-    as_: str = Field(alias="as", description="Name of the step with the personas.")
+    given: Name | None = Field(
+        None,
+        description="Take the choice from this column instead: people's own answers, a row each with `persona_id` and `item_id`. The text of an "
+        "option, its letter, or its place from 0; of candidates a number each, of which the largest is chosen. A row without one is no judgment.",
+    )
+    as_: str = Field(
+        "",
+        alias="as",
+        validate_default=True,
+        description="Name of the step with the personas; of `given` answers by default the people who gave them.",
+    )
     where: str | None = Field(
         None,
         description="SQL over `items.<column>` and `people.<column>`: who is asked about what; everybody about everything.",
@@ -78,7 +90,9 @@ class Judge(Step):
         "or `weights`: the sum of a persona's columns times the option's of the same names.",
     )
     model: str = Field(
-        "", validate_default=True, description="Name of the model that answers, under `models:`; or give `utility`."
+        "",
+        validate_default=True,
+        description="Name of the model that answers, under `models:`; or give `utility` or `given`.",
     )
     standardize: bool = Field(
         False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
@@ -88,7 +102,7 @@ class Judge(Step):
         ge=0,
         description="`utility`: p is the softmax of utility / noise; 0: the best option, and a tie where several are.",
     )
-    orders: Literal["balanced"] | SlotPrior | list[OrderRule] = Field(
+    orders: SaidOrders = Field(
         default="balanced",
         description="`balanced` (two orders for two options, k rotations for k), `{prior: SHARE}`, or a list of `given`; `swapped`: "
         "the options reversed, one marked neither keeps its place; `cyclic`: all rotations, as `balanced`.",
@@ -99,7 +113,7 @@ class Judge(Step):
         description="`logprobs`: one token and the probability of every option; `text`: the option alone; "
         "`certainty`: with the judge's own 1-100; `reason`: a reason first.",
     )
-    also: list[Literal["tie", "na"]] = Field(
+    also: Annotated[list[Literal["tie", "na"]], AfterValidator(each_once)] = Field(
         default_factory=list, description="Answers offered besides the options: no difference, does not apply."
     )
     template: InputPath | None = Field(
@@ -109,50 +123,50 @@ class Judge(Step):
 
     grain: ClassVar[Grain | None] = "judgments"
 
-    @field_validator("orders", mode="before")
+    @field_validator("as_")
     @classmethod
-    def _as_written(cls, value: object) -> object:
-        rules = get_args(OrderRule)
-        if value == "balanced" or isinstance(value, SlotPrior | dict):
-            return value
-        if isinstance(value, list) and value and all(rule in rules for rule in value):
-            return value
-        wrong = next((rule for rule in value if rule not in rules), None) if isinstance(value, list) else value
-        raise ValueError(f"{wrong!r} is no order\nfix: write balanced, {{prior: 0.2}}, or a list of {', '.join(rules)}")
-
-    @field_validator("also")
-    @classmethod
-    def _each_once(cls, value: list[str]) -> list[str]:
-        if len(set(value)) < len(value):
-            raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
+    def _by_somebody(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("given") is None:
+            raise PydanticKnownError("missing")
         return value
 
     @field_validator("model")
     @classmethod
     def _asked_or_computed(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.data.get("utility") is None:
+        if not value and info.data.get("utility") is None and info.data.get("given") is None:
             raise PydanticKnownError("missing")
         if value and info.data.get("utility") is not None:
             raise ValueError("the choice is computed, and no model is asked\nfix: leave `model` or `utility` out")
         return value
 
     @model_validator(mode="after")
-    def _of_utility(self) -> Judge:
+    def _fits(self) -> Judge:
         if self.utility is None and (self.standardize or self.noise):
             raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
+        if self.given is not None:
+            check_given(self)
+        elif len(self.named) > 1:
+            raise ValueError("`items` names several steps\nfix: name one, or bring answers with `given:`")
         return self
+
+    @property
+    def named(self) -> list[str]:
+        """The steps that `items` names: the last has the items."""
+        return [self.items] if isinstance(self.items, str) else list(self.items)
 
     def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
         """Over candidates, a `show` step goes before it."""
         del above
+        if self.given is not None:
+            return unfolded_given(self, name)
         if self.within is None and self.show is None:
             return {name: self}
         shown = f"{name}_shown"
-        sets = Show(show=self.items, within=self.within or ["item_id"], size=self.show or 2)
+        sets = Show(show=self.named[0], within=self.within or ["item_id"], size=self.show or 2)
         return {shown: sets, name: self.model_copy(update={"items": shown, "within": None, "show": None})}
 
     def reads(self) -> tuple[tuple[str, str], ...]:
-        return (("items", self.items), ("as", self.as_))
+        return (*(("items", name) for name in dict.fromkeys(self.named)), ("as", self.as_))
 
     def inputs(self) -> tuple[Path, ...]:
         return (self.template,) if self.template is not None else ()
@@ -162,6 +176,8 @@ class Judge(Step):
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
+        if self.given is not None:
+            return (yield from given_by_people(self, tables, context))
         asked = questionnaire_of(self, tables, context)
         if self.utility is not None:
             return (yield from self._compute(asked, context))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import polars as pl
 from jinja2 import TemplateError
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from prefgen.judging.design import design_of
 from prefgen.judging.items import RETOLD, not_items, taken
-from prefgen.judging.presentations import Orders
+from prefgen.judging.presentations import OrderRule, Orders
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.records import Request
@@ -31,22 +31,62 @@ class SlotPrior(Part):
     prior: float = Field(gt=0, le=1, description="Share of the items that is shown in all rotations.")
 
 
-def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
-    personas, items = tables[spec.as_].read(), tables[spec.items].read()
+def _as_written(value: object) -> object:
+    rules = get_args(OrderRule)
+    if value == "balanced" or isinstance(value, SlotPrior | dict):
+        return value
+    if isinstance(value, list) and value and all(rule in rules for rule in value):
+        return value
+    wrong = next((rule for rule in value if rule not in rules), None) if isinstance(value, list) else value
+    raise ValueError(f"{wrong!r} is no order\nfix: write balanced, {{prior: 0.2}}, or a list of {', '.join(rules)}")
+
+
+SaidOrders = Annotated[Literal["balanced"] | SlotPrior | list[OrderRule], BeforeValidator(_as_written)]
+"""`orders:` as it is written."""
+
+
+def each_once(value: list[str]) -> list[str]:
+    """The answers offered besides the options; ValueError for one that is written twice."""
+    if len(set(value)) < len(value):
+        raise ValueError("written twice\nfix: write `tie` and `na` at most once each")
+    return value
+
+
+def personas_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+    """Those who judge, controls among them."""
+    personas = tables[spec.as_].read()
     if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+    return personas
+
+
+def items_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+    """The kept items, checked; a `persona_id` may be among their columns."""
+    name = spec.named[-1]
+    items = tables[name].read()
     wrong = not_items(items.columns)
     if wrong is not None:
-        raise context.error("items", f"{spec.items!r} has no items: {wrong[0]}", wrong[1])
+        raise context.error("items", f"{name!r} has no items: {wrong[0]}", wrong[1])
     if "reject_reason" in items.columns:
         items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
     if items.is_empty():
-        raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
+        raise context.error("items", f"{name!r} has no items that were kept", "look at what was dropped, and why")
     if items.schema.get("retold") == RETOLD:
         items = items.drop("retold")  # it tells of the item, and is no coordinate
-    wrong = taken([name for name in items.columns if name != "persona_id" or _of_others(items, personas)])
+    wrong = taken([column for column in items.columns if column != "persona_id"])
     if wrong is not None:
-        raise context.error("items", f"{spec.items!r} has the {wrong[0]}", wrong[1])
+        raise context.error("items", f"{name!r} has the {wrong[0]}", wrong[1])
+    return items
+
+
+def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
+    personas, items = personas_of(spec, tables, context), items_of(spec, tables, context)
+    if "persona_id" in items.columns and _of_others(items, personas):
+        problem, fix = taken(["persona_id"]) or ("", "")
+        raise context.error("items", f"{spec.named[-1]!r} has the {problem}", fix)
+    if spec.model and personas.filter(pl.col("control").is_null())["text"].null_count():
+        problem = f"the people of {spec.as_!r} have no portraits, so no model can play them"
+        raise context.error("as", problem, "write `text:` in that `people` step")
     try:
         page = spec.template.read_text("utf-8") if spec.template is not None else None
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)

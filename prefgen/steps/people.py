@@ -1,0 +1,99 @@
+"""`people`: the persons whom rows speak of, as personas: one for every `persona_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field
+
+from prefgen.errors import one_of
+from prefgen.schemas import ITEMS, PERSONAS
+from prefgen.spec.fields import Name
+from prefgen.spec.pipeline import Grain
+from prefgen.steps.context import Context
+from prefgen.steps.step import Parts, Step
+from prefgen.steps.table.glue import kept
+from prefgen.steps.table.rendering import rendered
+from prefgen.store.table import PART_ROWS, Table
+
+_ID = "persona_id"
+_OF_ITEMS = ITEMS.names | {"response"}
+
+
+class People(Step):
+    """The persons of some rows, in the order in which they first appear.
+
+    ```yaml
+    voters: {people: votes, text: "You are {{ age }} and live in {{ town }}.", weight: design_weight}
+    ```
+
+    A column that is the same in all rows of each person is an attribute; the others are left out. A `judge` step with `given:`
+    and without `as:` writes this step itself, as `<its name>_people`.
+    """
+
+    kind: ClassVar[str] = "people"
+    grain: ClassVar[Grain | None] = "personas"
+
+    people: Name = Field(description="Step with rows that have a `persona_id`.")
+    text: str | None = Field(
+        None,
+        min_length=1,
+        description="Template of the portrait, over the attributes; without it no model can play them.",
+    )
+    weight: Name | None = Field(
+        None, description="Attribute with what a person counts, brought to mean 1; by default all count alike."
+    )
+
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        return (("people", self.people),)
+
+    def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
+        """The personas; a row without a `persona_id` speaks of nobody."""
+        rows = kept(tables[self.people])
+        if _ID not in rows.columns:
+            found = ", ".join(rows.columns)
+            raise context.error("people", f"{self.people!r} has no column `persona_id`", f"rename one of {found}")
+        people = _attributes(rows.filter(pl.col(_ID).is_not_null()))
+        made = people.select(
+            pl.col(_ID).cast(pl.String),
+            pl.lit(self.people).alias("population"),
+            pl.lit(None, dtype=pl.String).alias("control"),
+            self._weights(people, context),
+            self._portraits(people, context),
+            pl.exclude(*PERSONAS.names),
+        )
+        yield from made.iter_slices(PART_ROWS) if made.height else [made]
+        return {"population": self.people, "n": made.height}
+
+    def _weights(self, people: pl.DataFrame, context: Context) -> pl.Series:
+        if self.weight is None:
+            return pl.Series("weight", [1.0] * people.height, pl.Float64)
+        if self.weight not in people.columns or not people.schema[self.weight].is_numeric():
+            numbers = [name for name, kind in people.schema.items() if kind.is_numeric()]
+            fix = f"name {one_of(self.weight, numbers)}" if numbers else "leave `weight` out"
+            raise context.error("weight", f"{self.weight!r} is no number that every person has one of", fix)
+        weights = people[self.weight].cast(pl.Float64).fill_nan(None)
+        if weights.null_count() or (weights < 0).any() or not weights.sum() > 0:
+            raise context.error("weight", "some weights are missing or below 0", "give every person a weight")
+        return (weights / weights.sum() * people.height).alias("weight")
+
+    def _portraits(self, people: pl.DataFrame, context: Context) -> pl.Series:
+        if self.text is None:
+            return pl.Series("text", [None] * people.height, pl.String)
+        return rendered(people, self.text, ("text",), context).alias("text")
+
+
+def _attributes(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a person, in the order of appearance, with the columns that do not differ within any of them."""
+    others = [
+        name
+        for name, kind in rows.schema.items()
+        if not (name.endswith("_id") or name in _OF_ITEMS or kind.is_nested())
+    ]
+    if not rows.height:
+        return rows.select(_ID, *others)
+    same = rows.group_by(_ID).agg(pl.col(others).n_unique()).select(pl.col(others).max() == 1)
+    fixed = [name for name in others if same[name][0]]
+    return rows.select(_ID, *fixed).unique(_ID, keep="first", maintain_order=True)
