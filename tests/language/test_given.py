@@ -228,3 +228,57 @@ def test_students_marks_become_their_preferences_among_lecturers(whole: Run) -> 
     mean = dict(rows.group_by("response").agg(pl.col("stars").mean()).iter_rows())
     wins = sum(mean[better] > mean[worse] for _, better, worse in told.iter_rows())
     assert wins / told.height > 0.6
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "expected"),
+    [
+        ({"judge": "score", "range": "1..5"}, [4, 2.5, None], {"fit": [4.0, 2.5, None]}),
+        (
+            {"judge": "grade", "levels": ["poor", "fair", "good"]},
+            ["Good", "poor", ""],
+            {"fit": ["good", "poor", None], "fit_score": [3.0, 1.0, None]},
+        ),
+        (
+            {"judge": "grade", "levels": ["poor", "fair"]},
+            [2, 1, None],
+            {"fit": ["fair", "poor", None], "fit_score": [2.0, 1.0, None]},
+        ),
+        ({"judge": "check"}, [True, False, None], {"fit": [True, False, None], "fit_p": [1.0, 0.0, None]}),
+        ({"judge": "check"}, ["yes", "0", None], {"fit": [True, False, None], "fit_p": [1.0, 0.0, None]}),
+    ],
+)
+def test_ratings_of_people_come_onto_the_scale(
+    whole: Run, step: dict[str, Any], said: list[Any], expected: dict[str, list[Any]]
+) -> None:
+    texts = {"prompt": ["Tea?"] * 3, "response": list("abc"), "persona_id": ["p", "q", "p"]}
+    rows = pl.DataFrame(texts | {"said": pl.Series(said, strict=False)})
+    rating = {**step, "items": "rows", "given": "said", "criteria": {"fit": "it fits"}}
+    made = whole(
+        {
+            "steps": {"rows": {"table": "rows.parquet"}, "rated": rating},
+            "publish": {"exports": [{"rows": {"from": "rated"}}]},
+        },
+        rows__parquet=rows,
+    )
+    table = made.table("rated")
+    assert {name: table[name].to_list() for name in expected} == expected
+    assert table["reject_reason"].to_list() == [None, None, "unanswered"]
+    assert made.data("rows").height == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"given": "sad"}, "no column 'sad'"),
+        ({"range": "1..3"}, "4 is not on the scale"),
+        ({"model": "m"}, "nobody is asked"),
+        ({"criteria": {"a": "x", "b": "y"}}, "one criterion"),
+        ({"criteria": {"said": "x"}}, "there is a column 'said' already"),
+    ],
+)
+def test_a_wrong_rating_is_told(whole: Run, more: dict[str, Any], problem: str) -> None:
+    rows = [{"prompt": "Tea?", "response": "a", "said": 4}]
+    rating = {"judge": "score", "items": "rows", "given": "said", "criteria": {"fit": "it fits"}, **more}
+    with pytest.raises(SpecError, match=problem):
+        whole({"steps": {"rows": {"table": rows}, "rated": rating}, "publish": {"exports": []}})

@@ -85,6 +85,9 @@ _STEPS: dict[str, dict[str, Any]] = {
         "v": {"table": [one | {"persona_id": "ann"} for one in _RATED]},
         "x": {"judge": "pick", "items": "v", "given": "fit", "show": 2},
     },
+    "ratings of people": {
+        "x": {"judge": "score", "items": "rated", "given": "fit", "criteria": {"good": "x"}, "range": "0..5"}
+    },
     "texts apart": {
         "x": {"keep": "rated", "apart": {"column": "response", "within": ["item_id"], "below": 0.9, "most": 1}}
     },

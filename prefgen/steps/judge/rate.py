@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from prefgen.judging.prompts import MAX_TOKENS, as_sent
 from prefgen.judging.ratings import Scale, rating
@@ -20,15 +21,21 @@ from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
+from prefgen.steps.judge.rated import check_given, rated_by_people
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs, people_of
-from prefgen.steps.write.joined import joined
+from prefgen.steps.write.joined import Joined, joined
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
 _YES_NO = ("no", "yes")
+
+
+def _a_range(value: str) -> str:
+    Scale.of_range(value)
+    return value
 
 
 class Rate(Step):
@@ -58,11 +65,17 @@ class Rate(Step):
     as_: Name | None = Field(
         None, alias="as", description="Step with the personas that rate; else the model does as itself."
     )
-    model: Name = Field(description="The model that rates, under `models:`.")
+    given: Name | None = Field(
+        None,
+        description="Take the rating from this column instead: people's own, a number of the range, a level or its place from 1, or yes and no.",
+    )
+    model: str = Field("", validate_default=True, description="The model that rates, under `models:`; or give `given`.")
     criteria: dict[Name, Annotated[str, Field(min_length=1)]] = Field(
         min_length=1, description="What is rated, by the name of its column."
     )
-    range: str = Field("1..5", description="`score`: the numbers, e.g. 1..5 or -3..3.")
+    range: Annotated[str, AfterValidator(_a_range)] = Field(
+        "1..5", description="`score`: the numbers, e.g. 1..5 or -3..3."
+    )
     levels: list[str] = Field(default_factory=list, description="`grade`: the levels, the least first; 2 to 9.")
     page: str = Field(_PAGE, min_length=1, description="Template of what is rated, over the columns of the row.")
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
@@ -71,10 +84,11 @@ class Rate(Step):
         "logprobs", description="`logprobs`: one token and its alternatives; `text`."
     )
 
-    @field_validator("range")
+    @field_validator("model")
     @classmethod
-    def _range(cls, value: str) -> str:
-        Scale.of_range(value)
+    def _by_somebody(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("given") is None:
+            raise PydanticKnownError("missing")
         return value
 
     @model_validator(mode="after")
@@ -87,6 +101,8 @@ class Rate(Step):
             not 2 <= len(self.levels) <= 9 or len({*map(str.casefold, self.levels)}) < len(self.levels)
         ):
             raise ValueError("a grade has 2 to 9 different levels\nfix: shorten the list, or use `judge: score`")
+        if self.given is not None:
+            check_given(self)
         return self
 
     @cached_property
@@ -101,18 +117,22 @@ class Rate(Step):
         return (*(("items", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
 
     def asks(self) -> tuple[tuple[str, str], ...]:
-        return (("model", self.model),)
+        return (("model", self.model),) if self.model else ()
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows with their ratings, in order."""
+        if self.given is not None:
+            source = self._rows(tables, context)
+            _check_columns(self, source.schema, context)
+            return (yield from rated_by_people(self, source, self._schema(source.schema), context))
         jobs = self._jobs(tables, context)
-        self._check_columns(jobs.rows.schema, context)
+        _check_columns(self, jobs.rows.schema, context)
         ask = _Asking(self, context.ask.spec(self.model))
         requests = (request for job in jobs for request in ask.requests(job))
         context.ask.send(self.model, requests, planned=jobs.n * len(self.criteria) * self.repeats)
         statuses: Counter[str] = Counter()
-        source = iter(jobs)
-        while some := list(islice(source, PART_ROWS)):
+        each = iter(jobs)
+        while some := list(islice(each, PART_ROWS)):
             responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
             rows = []
             for job in some:
@@ -125,7 +145,7 @@ class Rate(Step):
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """Every rating once, whatever its row; of very many rows some are rendered."""
         jobs = self._jobs(tables, context)
-        self._check_columns(jobs.rows.schema, context)
+        _check_columns(self, jobs.rows.schema, context)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
         ask = _Asking(self, context.ask.spec(self.model))
         seen: set[int] = set()
@@ -147,14 +167,12 @@ class Rate(Step):
         bound: Bound = "exact" if some.n == jobs.n else "at most"
         return StepEstimate(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
 
+    def _rows(self, tables: Mapping[str, Table], context: Context) -> Joined:
+        named = [tables[name] for key, name in self.reads() if key == "items"]
+        return joined(named, None, context, key="items", most=context.limit if self.model else None)
+
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
-        rows = joined(
-            [tables[name] for key, name in self.reads() if key == "items"],
-            None,
-            context,
-            key="items",
-            most=context.limit,
-        )
+        rows = self._rows(tables, context)
         people = people_of(None if self.as_ is None else tables[self.as_], context)
         if self.page == _PAGE and "response" not in rows.schema:
             found = ", ".join(rows.schema)
@@ -173,24 +191,35 @@ class Rate(Step):
             prompt_key="page",
         )
 
-    def _check_columns(self, rows: pl.Schema, context: Context) -> None:
-        made = [name for criterion in self.criteria for name in self._made(criterion)]
-        taken = [name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1]
-        if taken:
-            fix = "name the criterion otherwise"
-            raise context.error("criteria", f"there is a column {taken[0]!r} already", fix)
-
-    def _made(self, criterion: str) -> dict[str, pl.DataType]:
+    def made(self, criterion: str) -> dict[str, pl.DataType]:
+        """The columns that a criterion makes, with their types."""
         if self.judge == "score":
             return {criterion: pl.Float64()}
         if self.judge == "grade":
             return {criterion: pl.String(), f"{criterion}_score": pl.Float64()}
         return {criterion: pl.Boolean(), f"{criterion}_p": pl.Float64()}
 
+    def told(self, criterion: str, mean: float | None, word: str | None) -> dict[str, Any]:
+        """The columns of one rating; nulls where there is none."""
+        if self.judge == "score":
+            return {criterion: mean}
+        if self.judge == "grade":
+            return {criterion: word, f"{criterion}_score": mean}
+        return {criterion: None if word is None else word == "yes", f"{criterion}_p": mean}
+
     def _schema(self, source: pl.Schema) -> pl.Schema:
         person = {"persona_id": pl.String()} if self.as_ is not None else {}
-        made = {name: kind for one in self.criteria for name, kind in self._made(one).items()}
+        made = {name: kind for one in self.criteria for name, kind in self.made(one).items()}
         return pl.Schema({**source, **person, **made, "reject_reason": pl.String()})
+
+
+def _check_columns(step: Rate, rows: pl.Schema, context: Context) -> None:
+    """What a step makes stands nowhere else."""
+    made = [name for criterion in step.criteria for name in step.made(criterion)]
+    taken = [name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1]
+    if taken:
+        fix = "name the criterion otherwise"
+        raise context.error("criteria", f"there is a column {taken[0]!r} already", fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +266,10 @@ class _Asking:
             ]
             found = rating(scale, readings)
             reason = reason or next((one.status for one in readings if one.symbol is None), None)
-            row |= self._told(criterion, None if found is None else found.mean, None if found is None else found.word)
+            row |= self.step.told(
+                criterion, None if found is None else found.mean, None if found is None else found.word
+            )
         return row | {"reject_reason": reason}
-
-    def _told(self, criterion: str, mean: float | None, word: str | None) -> dict[str, Any]:
-        if self.step.judge == "score":
-            return {criterion: mean}
-        if self.step.judge == "grade":
-            return {criterion: word, f"{criterion}_score": mean}
-        return {criterion: None if word is None else word == "yes", f"{criterion}_p": mean}
 
 
 def _by(responses: list[Any], size: int) -> Iterator[list[Any]]:
