@@ -23,6 +23,7 @@ from prefgen.store.manifest import (
     file_entries,
     fingerprints,
     gate_results,
+    leak_gate,
     new_manifest,
     pinned,
     write_audit,
@@ -101,13 +102,13 @@ def _make(
     ):
         tables = {name: making.once(name) for name in pipeline.steps}
     reporter.says("writing data and card")
-    configs = _export(pipeline, tables, making.grains, folder)
+    configs = _export(pipeline, tables, making.grains, folder, reporter)
     came = "unanswered" if any(map(unanswered, making.accounts)) else "finished"
     manifest = new_manifest(pipeline, prints[RUN], came, started) | {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - begun, 3),
         "steps": making.accounts,
-        "gates": gate_results(pipeline, making.accounts),
+        "gates": [*gate_results(pipeline, making.accounts), *leak_gate(pipeline, configs)],
         "configs": configs,
         "files": file_entries(
             folder, [*folder.data.rglob("*.parquet"), folder.pipeline_path, *write_audit(folder, making.accounts)]
@@ -132,12 +133,12 @@ def _plan(pipeline: Pipeline, folder: RunFolder, prints: Mapping[str, str]) -> P
 
 
 def _export(
-    pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str], folder: RunFolder
+    pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str], folder: RunFolder, reporter: Reporter
 ) -> list[dict[str, Any]]:
     """The data as presets; what the manifest says of each."""
     from prefgen.publish.exports.write import write_exports
 
-    return write_exports(pipeline, tables, grains, folder.data)
+    return write_exports(pipeline, tables, grains, folder.data, reporter.says)
 
 
 def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:

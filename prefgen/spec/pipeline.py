@@ -13,6 +13,9 @@ from prefgen.spec.document import Document, Key
 from prefgen.spec.fields import InputPath, Name, Spec
 from prefgen.spec.models import ModelSpec, ReplayModel
 
+LEAKS = "max_leaks"
+"""The gate under `expect:` that is no step's."""
+
 Grain = Literal["rows", "personas", "items", "candidates", "judgments", "pairs"]
 
 
@@ -83,6 +86,11 @@ class Gate(Spec):
         le=1,
         description="`split`: largest share of held-out questions that are nearly the same as one of `train`; needs `prefgen[dedup]`.",
     )
+    max_leaks: int | None = Field(
+        None,
+        ge=0,
+        description="Written as a step's name, `expect: {max_leaks: 0}`: most rows of all exports together in which a value of `publish: {hidden: ...}` stands.",
+    )
 
 
 class Publish(Spec):
@@ -97,6 +105,11 @@ class Publish(Spec):
     judgments: Name | None = Field(
         None,
         description="Step whose judgments card, report and `place` speak of, and exports are made from; by default the last.",
+    )
+    hidden: list[str] = Field(
+        default_factory=list,
+        description="Columns that leave in no export but one that names them under `labels` or `columns`. Every text that leaves is searched for their "
+        "values, word by word (numbers, common words and what has fewer than 4 characters aside); the card says how many rows have one.",
     )
     license: str = Field(
         "other",

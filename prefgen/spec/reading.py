@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from prefgen.errors import Complaint, SpecError, UsageError, one_of
 from prefgen.spec.document import Document, Key, document_of, dotted, read_document
 from prefgen.spec.models import ModelSpec
-from prefgen.spec.pipeline import Pipeline, StepSpec
+from prefgen.spec.pipeline import LEAKS, Pipeline, StepSpec
 from prefgen.spec.validation import problems_of, validated
 
 KindOf = Callable[[str], "type[StepSpec]"]
@@ -34,7 +34,8 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
     data["steps"], data["written"] = _unfolded(document, read, complaints)
     if isinstance(data.get("expect"), dict):
         data["expect"] = {
-            name: {"rows": gate} if isinstance(gate, int) else gate for name, gate in data["expect"].items()
+            name: {"max_leaks" if name == LEAKS else "rows": gate} if isinstance(gate, int) else gate
+            for name, gate in data["expect"].items()
         }
     elif data.get("expect") is None:
         data["expect"] = {}
@@ -145,10 +146,22 @@ def _not_above(pipeline: Pipeline, name: str, read: str, above: Sequence[str]) -
 
 
 def _about_gates(pipeline: Pipeline) -> Iterator[Complaint]:
-    for name in pipeline.expect:
-        if name not in pipeline.steps:
+    for name, gate in pipeline.expect.items():
+        if name == LEAKS or gate.max_leaks is not None:
+            yield from _about_leaks(pipeline, name)
+        elif name not in pipeline.steps:
             fix = f"name {one_of(name, list(pipeline.steps))}"
             yield pipeline.document.complaint(("expect", name), f"no step named {name!r}", fix)
+
+
+def _about_leaks(pipeline: Pipeline, name: str) -> Iterator[Complaint]:
+    """A gate on leaks is of the whole run, and needs something hidden."""
+    if name != LEAKS:
+        problem, fix = "exports leak, and steps do not", f"write `expect: {{{LEAKS}: 0}}`, beside the steps"
+        yield pipeline.document.complaint(("expect", name, LEAKS), problem, fix)
+    elif not pipeline.publish.hidden:
+        fix = "write `publish: {hidden: [columns]}`, or take the gate out"
+        yield pipeline.document.complaint(("expect", name), "nothing is hidden that could leak", fix)
 
 
 def _override(data: dict[str, Any], text: str, flags: dict[Key, str]) -> None:

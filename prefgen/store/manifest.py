@@ -16,7 +16,7 @@ import yaml
 from prefgen.errors import FileError
 from prefgen.ids import content_id, file_sha256
 from prefgen.spec.models import TRANSPORT
-from prefgen.spec.pipeline import Pipeline
+from prefgen.spec.pipeline import LEAKS, Pipeline
 from prefgen.store.files import write_aside, write_json
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
@@ -141,6 +141,16 @@ def gate_results(pipeline: Pipeline, accounts: Sequence[Account]) -> list[dict[s
                     {"step": account["name"], "gate": name, "wanted": wanted, "found": have, "passed": passed}
                 )
     return results
+
+
+def leak_gate(pipeline: Pipeline, configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The gate on rows of all exports in which a hidden value stands, where there is one."""
+    gate = pipeline.expect.get(LEAKS)
+    if gate is None or gate.max_leaks is None:
+        return []
+    found = sum(config["leaks"]["rows"] for config in configs)
+    passed = found <= gate.max_leaks
+    return [{"step": "publish", "gate": LEAKS, "wanted": gate.max_leaks, "found": found, "passed": passed}]
 
 
 def write_audit(folder: RunFolder, accounts: Sequence[Account]) -> list[Path]:

@@ -16,11 +16,13 @@ _NONE = type(None)
 _COUNTS = {ANY: int}
 _FILE = {"path": str, "bytes": int, "sha256": str, "rows": (int, _NONE)}
 _GATE = {"step": str, "gate": str, "wanted": _NUMBER, "found": (*_NUMBER, _NONE), "passed": bool}
-_CONFIG = {"name": str, "preset": str, "step": str, "steps": [str], "splits": _COUNTS}
+_LEAKS = {"rows": int, "by": _COUNTS, "searched": int, "unsearched": int}
+_CONFIG = {"name": str, "preset": str, "step": str, "steps": [str], "splits": _COUNTS, "leaks?": _LEAKS}
 _PUBLISH = {
     "license": str,
     "shard_mb": _NUMBER,
     "judgments?": (str, _NONE),
+    "hidden?": [str],
     "title?": (str, _NONE),
     "description?": (str, _NONE),
     "tags?": [str],

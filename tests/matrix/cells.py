@@ -200,6 +200,7 @@ _TOGETHER: dict[str, Change] = {
     "time and people": {
         "steps.parts": {"split": "pairs", "by": ["persona"], "test": 0.5, "time": {"column": "year", "test": 2}}
     },
+    "a hidden column": {"publish.hidden": ["area"], "expect.max_leaks": 1000},
     "no splits, no weights": {"steps.parts": None, "steps.weights": None},
     "lives": _LIVES,
     "lives, all keys": _LIVES

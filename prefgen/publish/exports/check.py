@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from prefgen.errors import first_words, one_of
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
+from prefgen.publish.exports.hidden import check_hidden
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import Lineage
@@ -20,6 +21,7 @@ _WORD = {"personas": "person", "items": "question"}
 
 def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str]) -> None:
     """SpecError for an export that cannot be made of these tables, or whose ids would mean two things."""
+    check_hidden(pipeline, tables)
     wanted = wanted_exports(pipeline, grains)
     together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
     for one in wanted:

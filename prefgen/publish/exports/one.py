@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from prefgen.errors import UsageError, one_of
 from prefgen.publish.exports.beside import beside
 from prefgen.publish.exports.chat import Render, chat_template
+from prefgen.publish.exports.hidden import Hidden
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.wanted import Wanted, want
 from prefgen.publish.exports.write import Config, check_out, swap, write_beside, write_export
@@ -70,14 +71,16 @@ def _written(
     """The files of one export."""
     lineage, shard_bytes = Lineage.of_manifest(manifest), int(manifest["publish"]["shard_mb"]) * 1_000_000
     tables = {step: folder.table(step) for step in lineage.steps}
+    hidden = Hidden.of(manifest["publish"].get("hidden", ()), tables.values())
     if wanted.preset_name in ALWAYS:
-        return write_beside(wanted.preset_name, beside(lineage, tables, [wanted]), out, shard_bytes)
+        return write_beside(wanted.preset_name, beside(lineage, tables, [wanted]), out, hidden, shard_bytes)
     published = [Wanted(one["name"], one["preset"], one["step"]) for one in manifest["configs"]]
     return write_export(
         wanted,
         tables[wanted.step],
         beside(lineage, tables, [*published, wanted]),
         out,
+        hidden,
         seed=manifest["seed"],
         shard_bytes=shard_bytes,
         render=render,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import polars as pl
 from prefgen.errors import FileError
 from prefgen.publish.exports.beside import Beside, beside
 from prefgen.publish.exports.chat import Render, as_text
+from prefgen.publish.exports.hidden import Hidden, Leaks
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.resampled import resampled, weighed
 from prefgen.publish.exports.rows import rows_beside, rows_of
@@ -36,6 +37,7 @@ class Config:
     steps    whose tables it was made from; several only for people and questions that exports of several share
     schema   of its files
     effective  of rows drawn by weight: the effective sample size of those that are trained on
+    leaks    rows in which a hidden value stands; None where nothing is hidden
     """
 
     name: str
@@ -44,6 +46,7 @@ class Config:
     schema: pl.Schema
     shards: tuple[ShardFile, ...]
     effective: float | None = None
+    leaks: Leaks | None = None
 
     @property
     def splits(self) -> dict[str, int]:
@@ -55,22 +58,30 @@ class Config:
 
     def entry(self) -> dict[str, Any]:
         """Its line in the manifest's `configs`."""
-        return {
+        told = {
             "name": self.name,
             "preset": self.preset,
             "grain": PRESETS[self.preset].unit,
             "step": self.steps[0],
             "steps": list(self.steps),
             "splits": self.splits,
-        } | ({} if self.effective is None else {"effective": round(self.effective, 1)})
+        }
+        drawn = {} if self.effective is None else {"effective": round(self.effective, 1)}
+        return told | drawn | ({} if self.leaks is None else {"leaks": self.leaks.told()})
 
 
 def write_exports(
-    pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str], data: Path
+    pipeline: Pipeline,
+    tables: Mapping[str, Table],
+    grains: Mapping[str, str],
+    data: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Write every export that the pipeline publishes, then `personas` and `items`, as `data/<name>/<split>-*.parquet`.
 
     grains    what one row of each step's table is
+
+    say       told what of the hidden was found, with examples
 
     Returns the manifest's `configs`, in the order written.
     Written beside `data` and renamed, so that `data` is there whole or not at all. Memory stays flat.
@@ -79,19 +90,25 @@ def write_exports(
     wanted = wanted_exports(pipeline, grains)
     together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
     aside = data.with_name(f".{data.name}.aside")
+    hidden = Hidden.of(pipeline.publish.hidden, tables.values())
+    seed, shard_bytes = pipeline.seed, pipeline.publish.shard_mb * 1_000_000
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        shard_bytes = pipeline.publish.shard_mb * 1_000_000
         configs = [
-            write_export(one, tables[one.step], together, aside / one.name, seed=pipeline.seed, shard_bytes=shard_bytes)
+            write_export(one, tables[one.step], together, aside / one.name, hidden, seed=seed, shard_bytes=shard_bytes)
             for one in wanted
             if one.preset_name not in ALWAYS
         ]
         configs += [
-            write_beside(what, together, aside / what, shard_bytes) for what in ALWAYS if getattr(together, what)
+            write_beside(what, together, aside / what, hidden, shard_bytes)
+            for what in ALWAYS
+            if getattr(together, what)
         ]
         swap(aside, data)
+    for config in configs:
+        if config.leaks is not None and config.leaks.rows:
+            say(f"{config.name}: {config.leaks.in_words()}")
     return [config.entry() for config in configs]
 
 
@@ -100,6 +117,7 @@ def write_export(
     table: Table,
     together: Beside,
     folder: Path,
+    hidden: Hidden,
     *,
     seed: int,
     shard_bytes: int,
@@ -115,8 +133,10 @@ def write_export(
         frames = resampled(partial(rows_of, wanted.preset, source), seed, wanted.name)
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)
+    leaks = hidden.leaks()
+    frames = hidden.searched(frames, wanted.preset, {*wanted.columns, *wanted.labels}, leaks)
     schema, shards = _written(frames, folder, shard_bytes)
-    return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards, effective)
+    return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards, effective, leaks)
 
 
 _OF_ROWS = ("candidate_id", "persona_id", "item_id", "user", "item", "prompt", "response", "time", "split")
@@ -131,10 +151,13 @@ def _columns(wanted: Wanted, table: Table) -> tuple[str, ...]:
     return (*(name for name in _OF_ROWS if name in table.schema and name not in wanted.labels), *wanted.labels)
 
 
-def write_beside(what: str, together: Beside, folder: Path, shard_bytes: int) -> Config:
+def write_beside(what: str, together: Beside, folder: Path, hidden: Hidden, shard_bytes: int) -> Config:
     """Write the config `personas` or `items` into `folder`."""
-    schema, shards = _written(rows_beside(what, together), folder, shard_bytes)
-    return Config(what, what, tuple(table.name for table in getattr(together, what)), schema, shards)
+    leaks = hidden.leaks()
+    frames = hidden.searched(rows_beside(what, together), PRESETS[what], (), leaks)
+    schema, shards = _written(frames, folder, shard_bytes)
+    steps = tuple(table.name for table in getattr(together, what))
+    return Config(what, what, steps, schema, shards, leaks=leaks)
 
 
 def _written(frames: Iterator[pl.DataFrame], folder: Path, shard_bytes: int) -> tuple[pl.Schema, tuple[ShardFile, ...]]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from prefgen.errors import FileError, first_words
 from prefgen.ids import file_sha256
+from prefgen.publish.exports.hidden import leaks_of_both
 from prefgen.publish.hub.pull import Published, pull_rows
 from prefgen.publish.hub.renamed import renamed, renamings
 from prefgen.publish.hub.sides import check_sides
@@ -105,12 +106,12 @@ def grown(there: Mapping[str, Any], added: Mapping[str, Any], growth: Growth, ve
         }
         for name, path in growth.files.items()
     ]
-    configs = []
+    configs, news = [], {config["name"]: config for config in added["configs"]}
     for config in there["configs"]:
         splits = dict(config["splits"])
         for split, rows in growth.splits.get(config["name"], {}).items():
             splits[split] = splits.get(split, 0) + rows
-        configs.append({**config, "splits": splits})
+        configs.append({**config, "splits": splits, **leaks_of_both(config, news.get(config["name"], {}))})
     new = {step["name"]: step for step in added["steps"]}
     steps = [_both(step, new.pop(step["name"])) if step["name"] in new else step for step in there["steps"]]
     one = {

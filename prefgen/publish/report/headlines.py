@@ -38,7 +38,7 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
         asked_otherwise.wordings,
         asked_otherwise.length,
     ]
-    said = [_dropped(manifest), _gates(manifest), _drawn(manifest), _calibration(findings)]
+    said = [_dropped(manifest), _gates(manifest), _leaks(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("matrix"):
         asked = (
             answered_by(manifest) == "model"
@@ -87,6 +87,21 @@ def _gates(manifest: Record) -> Headline | None:
         "grave",
         f"The run misses a gate: {names}.",
         "The data was made and does not reach what its pipeline asks for.",
+    )
+
+
+def _leaks(manifest: Record) -> Headline | None:
+    """Whether exported texts say what is hidden, where something is."""
+    searched = [config for config in manifest.get("configs", []) if "leaks" in config]
+    if not searched:
+        return None
+    found = {config["name"]: config["leaks"]["rows"] for config in searched if config["leaks"]["rows"]}
+    names = listed(manifest["publish"].get("hidden", []))
+    if not found:
+        return Headline("leaks", "good", f"No text that leaves says a value of {names}.", "All exports were searched.")
+    where = listed(f"{count(rows)} rows of {name}" for name, rows in found.items())
+    return Headline(
+        "leaks", "grave", f"What is hidden ({names}) stands in {where}.", "Drop those rows, or say it otherwise."
     )
 
 
