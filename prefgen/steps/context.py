@@ -68,6 +68,25 @@ class Asked:
     sample: tuple[str, ...]
 
 
+def together(asked: Iterable[Asked]) -> tuple[Asked, ...]:
+    """The same with what one model is asked for several ends in one."""
+    found: dict[str, Asked] = {}
+    for one in asked:
+        other = found.get(one.model)
+        found[one.model] = (
+            one
+            if other is None
+            else Asked(
+                one.model,
+                other.requests + one.requests,
+                other.prompt_chars + one.prompt_chars,
+                other.completion_tokens + one.completion_tokens,
+                (*other.sample, *one.sample),
+            )
+        )
+    return tuple(found.values())
+
+
 @dataclass(frozen=True, slots=True)
 class StepEstimate:
     """What a step that asks a model will make and ask, found without asking.

@@ -159,6 +159,23 @@ _STEPS: dict[str, dict[str, Any]] = {
             "where": {"long": "n < 1000"},
         },
     },
+    "texts read back": {
+        "prompts": {"table": [{"prompt": "Tea?", "words": ["tea", "jam"]}]},
+        "x": _FREE
+        | {
+            "tries": 2,
+            "reader": {
+                "unread": {
+                    "ask": "{{ response }}?",
+                    "options": "words",
+                    "want": "tea",
+                    "orders": "balanced",
+                    "least": 0.5,
+                },
+                "missing": {"ask": "{{ element }}?", "each": "words", "orders": "given", "repeats": 2, "model": "m"},
+            },
+        },
+    },
     "texts as people": {
         "prompts": {"table": [{"prompt": "Tea?"}]},
         "x": _FREE | {"as": "people", "per_row": 1, "prompt": "{{ persona.text }} {{ prompt }}"},

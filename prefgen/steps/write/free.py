@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar
 
+import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from prefgen.dialogues import Call, Dialogue, replayed
@@ -17,16 +19,18 @@ from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply import Reply, reply_of
-from prefgen.steps.context import Asked, Context, StepEstimate
+from prefgen.steps.context import Asked, Context, StepEstimate, together
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.outcome import Outcome, Written, heard
+from prefgen.steps.write.readers import Reader, Readers, asked_of, read_back
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
+_CHARS_PER_TOKEN = 4  # of a text that a reader will see
 _TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
 
 
@@ -82,6 +86,12 @@ class Free(Step):
     where: dict[str, str] = Field(
         default_factory=dict, description="SQL by the reason why a row for which it is not true is dropped."
     )
+    reader: dict[str, Reader] = Field(
+        default_factory=dict,
+        description="Questions to a model about what was written, by the reason why a row that is not read as meant is dropped: `ask` (template over the row), "
+        "`options` (yes/no, a list, a column with lists), `want` (an option, a column, or same), `each` (column with a list: about every `element`), "
+        "`orders` (given or balanced), `repeats`, `least` (share that must have the wanted answer), `model`.",
+    )
     tries: int = Field(1, ge=1, le=10, description="How often a row is asked until it passes.")
     again: str | None = Field(
         None,
@@ -107,6 +117,8 @@ class Free(Step):
             raise ValueError("`per_row` counts personas\nfix: name them with `as:`")
         if self.again is not None and self.tries == 1:
             raise ValueError("`again` is said before a second try\nfix: write e.g. `tries: 3`")
+        if both := set(self.reader) & set(self.where):
+            raise ValueError(f"{min(both)!r} stands under `where` and under `reader`\nfix: give each a name of its own")
         return self
 
     @cached_property
@@ -124,17 +136,22 @@ class Free(Step):
         return (*(("for", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
 
     def asks(self) -> tuple[tuple[str, str], ...]:
-        return tuple(("model", name) for name in self.models)
+        reading = (one.model for one in self.reader.values() if one.model is not None)
+        return (*(("model", name) for name in self.models), *(("reader", name) for name in dict.fromkeys(reading)))
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows, in the order of those written about."""
         jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
         statuses: Counter[str] = Counter()
 
-        def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
-            return (_written(self, job, outcome, context.ask.spec(job.model)) for job in jobs)
+        asked = dict.fromkeys(name for _, name in self.asks())
+        specs = {name: context.ask.spec(name) for name in asked}
+        readers = Readers.of(self.reader, outcome.rows([]).schema, context)
 
-        context.ask.drive(self.models, dialogues(), planned=jobs.n)
+        def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
+            return (_written(self, job, outcome, readers, specs) for job in jobs)
+
+        context.ask.drive([*asked], dialogues(), planned=jobs.n)
         replies = replayed(dialogues(), context.ask.read)
         while some := list(islice(replies, PART_ROWS)):
             frame = outcome.rows(some)
@@ -151,12 +168,13 @@ class Free(Step):
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
         asked, n_some = tuple(_asked(some, self.models, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
+        readers = Readers.of(self.reader, outcome.rows([]).schema, context)
         return StepEstimate(
             rows=jobs.n * per_row,
-            asked=asked,
+            asked=together([*asked, *_read(readers, few, self.models, tokens // per_row, jobs.n / max(1, n_some))]),
             empty=few,
             notes=tuple(self._notes(context, jobs.n)),
-            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n else "at most",
+            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n and not self.reader else "at most",
             usable="at most" if not self.reply.many or self.count else "unknown",
         )
 
@@ -215,18 +233,31 @@ def _asked(jobs: Jobs, models: Sequence[str], tokens: int, scale: float) -> Iter
         yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
 
 
-def _written(step: Free, job: Job, outcome: Outcome, model: ModelSpec) -> Dialogue[tuple[Job, Written]]:
-    """One job: asked, read, checked, and asked again where that is needed and allowed."""
+def _read(readers: Readers, rows: pl.DataFrame, writers: Sequence[str], tokens: int, scale: float) -> Iterator[Asked]:
+    """What each model is asked about what was written, as if all of it were there and different."""
+    for model, n, chars, page in asked_of(readers, rows.iter_rows(named=True), writers):
+        pages = round(n * scale)
+        yield Asked(model, pages, round(chars * scale) + pages * tokens * _CHARS_PER_TOKEN, 2 * pages, (page,))
+
+
+def _written(
+    step: Free, job: Job, outcome: Outcome, readers: Readers, models: Mapping[str, ModelSpec]
+) -> Dialogue[tuple[Job, Written]]:
+    """One job: asked, read, checked, read back, and asked again where that is needed and allowed."""
     messages: Sequence[tuple[str, str]] = job.messages
     written = Written()
     for number in range(step.tries):
-        (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, model)),)
+        (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, models[job.model])),)
         written = heard(answer, step.reply, step.count)
         if step.tries > 1:
             written = outcome.checked(job, written)
-        if written.reason is None:
+        if written.reason is None and step.reader:
+            rows = outcome.rows([(job, written)]).to_dicts()
+            written = replace(written, faults=(yield from read_back(readers, rows, job.model, models)))
+        why = written.reason or next(iter(written.faults.values()), None)
+        if why is None:
             break
-        messages = job.again(messages, answer.text, written.reason)
+        messages = job.again(messages, answer.text, why)
     return job, written
 
 

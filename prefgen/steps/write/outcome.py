@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -32,11 +32,13 @@ class Written:
 
     rows       what it holds; empty where nothing could be read
     reason     why it is dropped, or None: `failed`, `refusal`, `unparsed`, or one of `where`
+    faults     why single rows of it are, by their place: the readers that they did not pass
     """
 
     rows: Sequence[Mapping[str, Any]] = ()
     reason: str | None = None
     request_id: str = ""
+    faults: Mapping[int, str] = field(default_factory=dict)
 
 
 def heard(response: Response, reply: Reply, count: int | None = None) -> Written:
@@ -147,7 +149,12 @@ class Outcome:
         for job, one in written:
             before = {new: job.row[name] for name, new in kept.items()}
             for place, values in enumerate(one.rows or [nothing]):
-                told.append(before | self._own(job, one, place) | dict(values) | {"reject_reason": one.reason})
+                told.append(
+                    before
+                    | self._own(job, one, place)
+                    | dict(values)
+                    | {"reject_reason": one.reason or one.faults.get(place)}
+                )
         schema = {**self.schema, "reject_reason": pl.String()}
         frame = pl.DataFrame(told, schema=schema, orient="row")
         frame = frame.with_columns(measure.of_rows(frame).alias(name) for name, measure in self.measures.items())
