@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefgen.records import Reading
@@ -46,6 +46,12 @@ class Scale:
             )
         return cls(tuple(words), tuple(words), tuple(float(place) for place in range(len(words))))
 
+    @classmethod
+    def of_marks(cls, marks: Mapping[str, str]) -> Scale:
+        """Names with what they mean, or '' for nothing more than they say: answered by letter, in no order, worth nothing."""
+        told = tuple(f"{name}: {means}" if means else name for name, means in marks.items())
+        return cls(tuple(LETTERS[: len(told)]), told, (0.0,) * len(told))
+
     @property
     def of_one_token(self) -> bool:
         """Whether one token tells the answers apart: of `1` and `10`, or with a sign, it does not."""
@@ -67,6 +73,9 @@ class Scale:
                 f"to {self.symbols[-1]} (entirely) and nothing else."
             )
         levels = "\n".join(f"{symbol}) {word}" for symbol, word in zip(self.symbols, self.words, strict=True))
+        if not any(self.values):
+            you = "As this person would: which of these is it?" if person else "Which of these is it?"
+            return f"{f'{you} {criterion}'.strip()}\n\n{levels}\n\nReply with one of {', '.join(self.symbols)} and nothing else."
         return f"{you} far does this hold? {criterion}\n\n{levels}\n\nReply with one of {', '.join(self.symbols)} and nothing else."
 
 
@@ -74,12 +83,14 @@ class Scale:
 class Rating:
     """What several readings come to.
 
-    mean    of the values, weighed by their probabilities
-    word    the likeliest answer; the lesser of two that are equally likely
+    mean      of the values, weighed by their probabilities
+    word      the likeliest answer; the lesser, or earlier, of two that are equally likely
+    shares    the probability of every answer, in the order of the scale
     """
 
     mean: float
     word: str
+    shares: tuple[float, ...] = ()
 
 
 def rating(scale: Scale, readings: Sequence[Reading]) -> Rating | None:
@@ -88,4 +99,4 @@ def rating(scale: Scale, readings: Sequence[Reading]) -> Rating | None:
         return None
     shares = [sum(p) / len(readings) for p in zip(*(one.p or () for one in readings), strict=True)]
     mean = sum(share * value for share, value in zip(shares, scale.values, strict=True))
-    return Rating(mean, scale.words[shares.index(max(shares))])
+    return Rating(mean, scale.words[shares.index(max(shares))], tuple(shares))

@@ -210,3 +210,61 @@ def test_a_query_sees_its_tables_and_nothing_else(whole: Run, sql: str) -> None:
     steps = {"prompts": {"table": "prompts.jsonl"}, "asked": {"table": "prompts", "sql": sql}}
     with pytest.raises(SpecError, match=r"sql"):
         whole({"steps": steps, "publish": {"exports": ["rows"]}}, prompts__jsonl=PROMPTS)
+
+
+def of_marks(whole: Run, rule: object = None, **more: object) -> pl.DataFrame:
+    questions = [
+        {"prompt": f"Is {what}?", "options": ["yes", "no"], "kind": kind}
+        for what, kind in (("it tea", "fact"), ("tea nice", "taste"))
+    ]
+    step = {
+        "judge": "mark",
+        "items": "questions",
+        "marks": {"fact": "it can be looked up", "taste": "people differ"},
+        "model": "m",
+        **more,
+    }
+    pipeline = {
+        "models": {"m": {}},
+        "steps": {"questions": {"table": questions}, "kinds": step},
+        "publish": {"exports": []},
+    }
+    return whole(pipeline, rule).table("kinds")  # type: ignore[arg-type]
+
+
+def test_marks_are_the_probabilities_that_the_judge_has(whole: Run) -> None:
+    def rule(system: str, page: str) -> dict[str, float]:
+        assert "A) fact: it can be looked up\nB) taste: people differ" in page
+        assert "- yes\n- no" in page
+        return {"A": 0.25, "B": 0.75} if "nice" in page else {"A": 0.9, "B": 0.1}
+
+    table = of_marks(whole, rule)
+    assert table["mark"].to_list() == table["kind"].to_list() == ["fact", "taste"]
+    assert table["mark_fact"].to_list() == pytest.approx([0.9, 0.25])
+    assert table["mark_taste"].to_list() == pytest.approx([0.1, 0.75])
+
+
+def test_marks_by_several_criteria_and_those_that_people_gave(whole: Run) -> None:
+    two = of_marks(
+        whole,
+        lambda system, page: "B" if "today" in page else "A",
+        criteria={"now": "today", "then": "once"},
+        marks=["fact", "taste"],
+    )
+    assert two.select("now", "then", "now_taste", "then_fact").unique().row(0) == ("taste", "fact", 1.0, 1.0)
+    given = of_marks(whole, None, given="kind", model="", criteria={"known": "by people"})
+    assert given["known"].to_list() == ["fact", "taste"]
+    assert given["known_taste"].to_list() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"marks": ["fact"]}, "2 to 26"),
+        ({"marks": []}, "a mark needs them"),
+        ({"judge": "check", "marks": []}, "criteria: missing"),
+    ],
+)
+def test_marks_that_are_none_are_told(whole: Run, more: dict[str, object], problem: str) -> None:
+    with pytest.raises(SpecError, match=problem):
+        of_marks(whole, lambda system, page: "A", **more)

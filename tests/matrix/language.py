@@ -85,6 +85,7 @@ _STEPS: dict[str, dict[str, Any]] = {
         "v": {"table": [one | {"persona_id": "ann"} for one in _RATED]},
         "x": {"judge": "pick", "items": "v", "given": "fit", "show": 2},
     },
+    "marks": {"x": {"judge": "mark", "items": "rated", "marks": ["fact", "taste"], "model": "m"}},
     "ratings of people": {
         "x": {"judge": "score", "items": "rated", "given": "fit", "criteria": {"good": "x"}, "range": "0..5"}
     },

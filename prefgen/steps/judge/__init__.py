@@ -50,8 +50,8 @@ class Judge(Step):
 
     @classmethod
     def preset(cls, said: object) -> type[StepSpec]:
-        """Scales without slots are another step: `score`, `grade` and `check`."""
-        if said in ("score", "grade", "check"):
+        """Scales without slots are another step: `score`, `grade`, `check` and `mark`."""
+        if said in ("score", "grade", "check", "mark"):
             found: type[StepSpec] = importlib.import_module(f"{__name__}.rate").Rate
             return found
         return cls

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,23 +12,25 @@ import polars as pl
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
-from prefgen.judging.prompts import MAX_TOKENS, as_sent
-from prefgen.judging.ratings import Scale, rating
-from prefgen.judging.readout import read
-from prefgen.records import Readout, Request
+from prefgen.judging.ratings import Scale
+from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
-from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.judge.rated import check_given, rated_by_people
+from prefgen.steps.judge.rating import Asking, columns_of
 from prefgen.steps.step import Parts, Step
-from prefgen.steps.write.jobs import Job, Jobs, people_of
+from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
+_MARKED = (
+    "{{ prompt }}{% if options is defined %}\n\n{% for option in options %}- {{ option }}\n{% endfor %}{% endif %}"
+    "{% if response is defined %}\n\nAnswer:\n\n{{ response }}{% endif %}"
+)
 _YES_NO = ("no", "yes")
 
 
@@ -44,20 +45,22 @@ class Rate(Step):
     ```yaml
     scored:  {judge: score, items: drafts, criteria: {quality: "a clear, correct and complete answer"}, range: 1..5, model: judge}
     graded:  {judge: grade, items: drafts, as: people, criteria: {fit: "how well it suits you"}, levels: [not at all, partly, well], model: judge}
-    checked: {judge: check, items: drafts, criteria: {names a source: "it names where its facts come from"}, model: judge}
+    checked: {judge: check, items: drafts, criteria: {source: "it names where its facts come from"}, model: judge}
+    marked:  {judge: mark, items: questions, marks: {fact: "it can be looked up", taste: "people differ"}, model: judge}
     ```
 
     The rows keep their columns. Of a score, `<criterion>` is the mean of the numbers over their probabilities (with `logprobs`; up
     to nine numbers) and repeats; of a grade the likeliest level, and `<criterion>_score` its place from 1, weighed likewise; of a check
-    true or false, and `<criterion>_p` the probability of yes. `as` personas adds `persona_id`: a row each, and a row with a
+    true or false, and `<criterion>_p` the probability of yes; of a mark the likeliest, and `<criterion>_<mark>` the probability of
+    each. `as` personas adds `persona_id`: a row each, and a row with a
     `persona_id` is rated by that persona alone. A row of which a rating was not read has its reason in `reject_reason`.
     """
 
     kind: ClassVar[str] = "judge"
     grain: ClassVar[Grain | None] = "rows"
 
-    judge: Literal["score", "grade", "check"] = Field(
-        description="`score`: a number of `range`; `grade`: one of `levels`, in order; `check`: yes or no."
+    judge: Literal["score", "grade", "check", "mark"] = Field(
+        description="`score`: a number of `range`; `grade`: one of `levels`, in order; `check`: yes or no; `mark`: one of `marks`, in no order."
     )
     items: Name | list[Name] = Field(
         description="Step with candidates, or any rows with a page of your own; further steps are looked up by the ids that both have."
@@ -71,12 +74,18 @@ class Rate(Step):
     )
     model: str = Field("", validate_default=True, description="The model that rates, under `models:`; or give `given`.")
     criteria: dict[Name, Annotated[str, Field(min_length=1)]] = Field(
-        min_length=1, description="What is rated, by the name of its column."
+        default_factory=dict,
+        validate_default=True,
+        description="What is rated, by the name of its column; `mark` needs none, and then makes the column `mark`.",
     )
     range: Annotated[str, AfterValidator(_a_range)] = Field(
         "1..5", description="`score`: the numbers, e.g. 1..5 or -3..3."
     )
     levels: list[str] = Field(default_factory=list, description="`grade`: the levels, the least first; 2 to 9.")
+    marks: list[Name] | dict[Name, str] = Field(
+        default_factory=list,
+        description="`mark`: the marks, or what each means by its name; 2 to 26. Each has a column `<criterion>_<mark>` with its probability.",
+    )
     page: str = Field(_PAGE, min_length=1, description="Template of what is rated, over the columns of the row.")
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each rating.")
@@ -84,15 +93,23 @@ class Rate(Step):
         "logprobs", description="`logprobs`: one token and its alternatives; `text`."
     )
 
-    @field_validator("model")
+    @field_validator("model", "criteria")
     @classmethod
-    def _by_somebody(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.data.get("given") is None:
+    def _there(cls, value: Any, info: ValidationInfo) -> Any:
+        """Somebody rates, and something is rated: answers that people gave need no model, and marks no criterion."""
+        needless = (
+            info.data.get("given") is not None if info.field_name == "model" else info.data.get("judge") == "mark"
+        )
+        if not value and not needless:
             raise PydanticKnownError("missing")
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Rate:
+        if (self.judge == "mark") != bool(self.marks):
+            raise ValueError("`marks` belong to a mark, and a mark needs them\nfix: write e.g. `marks: [fact, taste]`")
+        if self.marks and not 2 <= len(set(self.marks)) == len(self.marks) <= len(LETTERS):
+            raise ValueError("there are 2 to 26 different marks\nfix: correct the list")
         if (self.judge == "grade") != bool(self.levels):
             raise ValueError(
                 "`levels` belong to a grade, and a grade needs them\nfix: write e.g. `levels: [poor, fair, good]`"
@@ -110,7 +127,14 @@ class Rate(Step):
         """What an answer may be, and what it is worth."""
         if self.judge == "score":
             return Scale.of_range(self.range)
+        if self.judge == "mark":
+            return Scale.of_marks(self.marks if isinstance(self.marks, dict) else dict.fromkeys(self.marks, ""))
         return Scale.of_words(self.levels) if self.judge == "grade" else Scale.of_words(_YES_NO, as_letters=False)
+
+    @property
+    def rated(self) -> dict[str, str]:
+        """What is asked, by its column."""
+        return dict(self.criteria) or {"mark": ""}
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         names = [self.items] if isinstance(self.items, str) else self.items
@@ -127,16 +151,16 @@ class Rate(Step):
             return (yield from rated_by_people(self, source, self._schema(source.schema), context))
         jobs = self._jobs(tables, context)
         _check_columns(self, jobs.rows.schema, context)
-        ask = _Asking(self, context.ask.spec(self.model))
+        ask = Asking(self, context.ask.spec(self.model))
         requests = (request for job in jobs for request in ask.requests(job))
-        context.ask.send(self.model, requests, planned=jobs.n * len(self.criteria) * self.repeats)
+        context.ask.send(self.model, requests, planned=jobs.n * len(self.rated) * self.repeats)
         statuses: Counter[str] = Counter()
         each = iter(jobs)
         while some := list(islice(each, PART_ROWS)):
             responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
             rows = []
             for job in some:
-                told = ask.row(job, list(islice(responses, len(self.criteria) * self.repeats)))
+                told = ask.row(job, list(islice(responses, len(self.rated) * self.repeats)))
                 statuses[told["reject_reason"] or "ok"] += 1
                 rows.append(told)
             yield pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
@@ -147,7 +171,7 @@ class Rate(Step):
         jobs = self._jobs(tables, context)
         _check_columns(self, jobs.rows.schema, context)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
-        ask = _Asking(self, context.ask.spec(self.model))
+        ask = Asking(self, context.ask.spec(self.model))
         seen: set[int] = set()
         chars, sample, rows = 0, [], []
         each = max(1, some.n // _SAMPLE)
@@ -174,10 +198,11 @@ class Rate(Step):
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
         people = people_of(None if self.as_ is None else tables[self.as_], context)
-        if self.page == _PAGE and "response" not in rows.schema:
+        needed = "prompt" if self.judge == "mark" else "response"
+        if self.page == _PAGE and needed not in rows.schema:
             found = ", ".join(rows.schema)
             raise context.error(
-                "items", f"its rows have no `response`, only {found}", "write a `page:` over these columns"
+                "items", f"its rows have no `{needed}`, only {found}", "write a `page:` over these columns"
             )
         return Jobs.of(
             rows,
@@ -186,92 +211,21 @@ class Rate(Step):
             repeats=1,
             per_row=self.per_row,
             system=None,
-            prompt=self.page,
+            prompt=_MARKED if self.judge == "mark" and self.page == _PAGE else self.page,
             context=context,
             prompt_key="page",
         )
 
-    def made(self, criterion: str) -> dict[str, pl.DataType]:
-        """The columns that a criterion makes, with their types."""
-        if self.judge == "score":
-            return {criterion: pl.Float64()}
-        if self.judge == "grade":
-            return {criterion: pl.String(), f"{criterion}_score": pl.Float64()}
-        return {criterion: pl.Boolean(), f"{criterion}_p": pl.Float64()}
-
-    def told(self, criterion: str, mean: float | None, word: str | None) -> dict[str, Any]:
-        """The columns of one rating; nulls where there is none."""
-        if self.judge == "score":
-            return {criterion: mean}
-        if self.judge == "grade":
-            return {criterion: word, f"{criterion}_score": mean}
-        return {criterion: None if word is None else word == "yes", f"{criterion}_p": mean}
-
     def _schema(self, source: pl.Schema) -> pl.Schema:
         person = {"persona_id": pl.String()} if self.as_ is not None else {}
-        made = {name: kind for one in self.criteria for name, kind in self.made(one).items()}
+        made = {name: kind for one in self.rated for name, kind in columns_of(self, one).items()}
         return pl.Schema({**source, **person, **made, "reject_reason": pl.String()})
 
 
 def _check_columns(step: Rate, rows: pl.Schema, context: Context) -> None:
     """What a step makes stands nowhere else."""
-    made = [name for criterion in step.criteria for name in step.made(criterion)]
+    made = [name for criterion in step.rated for name in columns_of(step, criterion)]
     taken = [name for name in made if name in {*rows, "persona_id", "reject_reason"} or made.count(name) > 1]
     if taken:
         fix = "name the criterion otherwise"
         raise context.error("criteria", f"there is a column {taken[0]!r} already", fix)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """The requests of a job, and its row when they are answered."""
-
-    step: Rate
-    model: ModelSpec
-
-    def requests(self, job: Job) -> Iterator[Request]:
-        """One for every criterion and repeat."""
-        *before, (_, page) = job.messages
-        for criterion in self.step.criteria.values():
-            asked = f"{page}\n\n{self.step.scale.asked(criterion, person=job.persona is not None)}"
-            messages = (*before, ("user", asked), ("assistant", "Answer:"))
-            for repeat in range(self.step.repeats):
-                yield self._request(messages, repeat)
-
-    def _request(self, messages: tuple[tuple[str, str], ...], repeat: int) -> Request:
-        readout: Readout = self.step.readout if self.step.scale.of_one_token else "text"
-        return Request(
-            model=self.model.model,
-            revision=self.model.identity,
-            messages=as_sent(messages, prefill=self.model.prefill, system_role=self.model.system_role),
-            readout=readout,
-            choices=self.step.scale.symbols,
-            temperature=self.model.temperature,
-            top_p=self.model.top_p,
-            max_tokens=self.model.max_tokens or MAX_TOKENS[readout],
-            seed=self.model.seed,
-            repeat=repeat,
-        )
-
-    def row(self, job: Job, responses: list[Any]) -> dict[str, Any]:
-        """The row with its ratings; the first status that is no answer is its reason."""
-        row = dict(job.row)
-        if self.step.as_ is not None:
-            row["persona_id"] = job.persona
-        scale, reason = self.step.scale, None
-        for criterion, requests in zip(self.step.criteria, _by(responses, self.step.repeats), strict=True):
-            readings = [
-                read(one, scale.symbols, "logprobs" if self.step.readout == "logprobs" else "text", scale.texts)
-                for one in requests
-            ]
-            found = rating(scale, readings)
-            reason = reason or next((one.status for one in readings if one.symbol is None), None)
-            row |= self.step.told(
-                criterion, None if found is None else found.mean, None if found is None else found.word
-            )
-        return row | {"reject_reason": reason}
-
-
-def _by(responses: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(responses), size):
-        yield responses[start : start + size]
