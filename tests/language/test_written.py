@@ -252,7 +252,7 @@ def test_marks_by_several_criteria_and_those_that_people_gave(whole: Run) -> Non
         marks=["fact", "taste"],
     )
     assert two.select("now", "then", "now_taste", "then_fact").unique().row(0) == ("taste", "fact", 1.0, 1.0)
-    given = of_marks(whole, None, given="kind", model="", criteria={"known": "by people"})
+    given = of_marks(whole, lambda system, page: "", given="kind", model="", criteria={"known": "by people"})
     assert given["known"].to_list() == ["fact", "taste"]
     assert given["known_taste"].to_list() == [0.0, 1.0]
 
