@@ -70,7 +70,8 @@ def read_matrix(sources: Finished, *, seed: int) -> ResponseMatrix | None:
     ]
     # To a model those with one portrait are one respondent; people who answered themselves are not.
     asked = "text" in sources.personas.schema and sources.answered_by != "people"
-    portrait = [pl.col("text").hash().alias("portrait")] if asked else []
+    told = pl.when(pl.col("text") != "").then(pl.col("text").hash())  # models as themselves have none, and are several
+    portrait = [told.alias("portrait")] if asked else []
     personas = sources.personas.scan().select(*wanted, *portrait).collect()
     parts = (part.select(_wanted(part.collect_schema())).collect() for part in sources.judgments.parts)
     return matrix_of(parts, item_facts(sources.items.scan()), personas, seed=seed)

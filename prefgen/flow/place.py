@@ -86,20 +86,12 @@ def _answers(
     """The judgments of one model, as the control `none`."""
     spec = pipeline.steps[step]
     assert isinstance(spec, Judge)
-    items = spec.named[-1]
-    if not spec.model:  # people answered, or a utility: the model is asked what they were
-        asking = {
-            "model": candidate.name,
-            "items": items,
-            "given": None,
-            "utility": None,
-            "standardize": False,
-            "noise": 0.0,
-        }
-        spec = spec.model_copy(update=asking)
+    items, model = spec.named[-1], candidate.name
+    # Where people answered, or a utility, a model is asked what they were.
+    asking = {"model": model, "items": items, "given": None, "utility": None, "standardize": False, "noise": 0.0}
     tables = {items: folder.table(items), spec.as_: Table.of(spec.as_, [NOBODY])}
     ask = Dispatcher(
-        store, {spec.model: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
+        store, {model: candidate.model}, price_of=price_of, watch=lambda meter: watch(candidate.name, meter)
     )
     with closing(ask):
-        return list(spec.make(tables, context_of(pipeline, step, ask)))
+        return list(spec.model_copy(update=asking).make(tables, context_of(pipeline, step, ask)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import polars as pl
 from pydantic import Field
@@ -18,6 +18,9 @@ from prefgen.steps.table.glue import kept
 from prefgen.steps.table.rendering import rendered
 from prefgen.store.table import PART_ROWS, Table
 
+MODELS = "models"
+"""The population of models that answer as themselves."""
+
 _ID = "persona_id"
 _OF_ITEMS = ITEMS.names | {"response"}
 
@@ -29,14 +32,16 @@ class People(Step):
     voters: {people: votes, text: "You are {{ age }} and live in {{ town }}.", weight: design_weight}
     ```
 
-    A column that is the same in all rows of each person is an attribute; the others are left out. A `judge` step with `given:`
-    and without `as:` writes this step itself, as `<its name>_people`.
+    A column that is the same in all rows of each person is an attribute; the others are left out. A `judge` step without `as:`
+    writes this step itself, as `<its name>_people`.
     """
 
     kind: ClassVar[str] = "people"
     grain: ClassVar[Grain | None] = "personas"
 
-    people: Name = Field(description="Step with rows that have a `persona_id`.")
+    people: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Step with rows that have a `persona_id`; or a list of models, each as itself: a persona without a portrait."
+    )
     text: str | None = Field(
         None,
         min_length=1,
@@ -47,10 +52,13 @@ class People(Step):
     )
 
     def reads(self) -> tuple[tuple[str, str], ...]:
-        return (("people", self.people),)
+        return (("people", self.people),) if isinstance(self.people, str) else ()
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The personas; a row without a `persona_id` speaks of nobody."""
+        if not isinstance(self.people, str):
+            yield models_as_people(self.people)
+            return {"population": MODELS, "n": len(self.people)}
         rows = kept(tables[self.people])
         if _ID not in rows.columns:
             found = ", ".join(rows.columns)
@@ -83,6 +91,24 @@ class People(Step):
         if self.text is None:
             return pl.Series("text", [None] * people.height, pl.String)
         return rendered(people, self.text, ("text",), context).alias("text")
+
+
+def models_as_people(models: Sequence[str]) -> pl.DataFrame:
+    """Each model as a persona of its own name, with an empty portrait."""
+    names = pl.Series(_ID, list(models), pl.String)
+    empty = pl.lit(None, dtype=pl.String).alias("control")
+    return pl.DataFrame([names]).with_columns(
+        pl.lit(MODELS).alias("population"), empty, pl.lit(1.0).alias("weight"), pl.lit("").alias("text")
+    )
+
+
+def are_models(people: pl.DataFrame) -> bool:
+    """Whether personas are models as themselves."""
+    return (
+        people.height > 0
+        and "population" in people.columns
+        and bool(((people["population"] == MODELS) & (people["text"] == "")).all())
+    )
 
 
 def _attributes(rows: pl.DataFrame) -> pl.DataFrame:

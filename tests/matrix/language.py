@@ -38,6 +38,7 @@ _STEPS: dict[str, dict[str, Any]] = {
     "picks of all, within": {"x": _PICK | {"show": "all", "within": ["item_id"], "model": "m"}},
     "picks by weights": {"x": _PICK | {"show": "all", "utility": "weights", "standardize": True, "noise": 0.5}},
     "picks by a utility": {"x": _PICK | {"show": 2, "utility": "people.fit * items.fit", "standardize": False}},
+    "picks of models as themselves": {"x": {"judge": "pick", "items": "rated", "show": 2, "model": ["m"]}},
     "picks of some": {
         "x": _PICK | {"show": 2, "model": "m", "per_persona": 1, "where": "items.prompt <> '' and people.vote <> ''"}
     },

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -27,6 +27,8 @@ from prefgen.steps.context import Context, StepEstimate
 from prefgen.steps.judge.asking import SaidOrders, each_once, questionnaire_of, to_request
 from prefgen.steps.judge.estimate import asked_of, notes_on
 from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
+from prefgen.steps.judge.selves import PEOPLE, by_model, check_selves
+from prefgen.steps.people import People
 from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
@@ -77,7 +79,7 @@ class Judge(Step):
         "",
         alias="as",
         validate_default=True,
-        description="Name of the step with the personas; of `given` answers by default the people who gave them.",
+        description="Name of the step with the personas. Without it the model answers as itself, and of `given` answers the people are those who gave them.",
     )
     where: str | None = Field(
         None,
@@ -89,10 +91,10 @@ class Judge(Step):
         description="Compute the choice instead: SQL over `people.<column>` and `items.<column>` (of the options: `option_speed` is `items.speed`), "
         "or `weights`: the sum of a persona's columns times the option's of the same names.",
     )
-    model: str = Field(
+    model: str | list[Name] = Field(
         "",
         validate_default=True,
-        description="Name of the model that answers, under `models:`; or give `utility` or `given`.",
+        description="Name of the model that answers, under `models:`; or give `utility` or `given`. Of several, without `as`, each is a judge of its own.",
     )
     standardize: bool = Field(
         False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
@@ -123,16 +125,9 @@ class Judge(Step):
 
     grain: ClassVar[Grain | None] = "judgments"
 
-    @field_validator("as_")
-    @classmethod
-    def _by_somebody(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.data.get("given") is None:
-            raise PydanticKnownError("missing")
-        return value
-
     @field_validator("model")
     @classmethod
-    def _asked_or_computed(cls, value: str, info: ValidationInfo) -> str:
+    def _asked_or_computed(cls, value: Any, info: ValidationInfo) -> Any:
         if not value and info.data.get("utility") is None and info.data.get("given") is None:
             raise PydanticKnownError("missing")
         if value and info.data.get("utility") is not None:
@@ -147,7 +142,14 @@ class Judge(Step):
             check_given(self)
         elif len(self.named) > 1:
             raise ValueError("`items` names several steps\nfix: name one, or bring answers with `given:`")
+        elif not self.as_:
+            check_selves(self)
         return self
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that are asked."""
+        return [self.model] * bool(self.model) if isinstance(self.model, str) else list(self.model)
 
     @property
     def named(self) -> list[str]:
@@ -155,10 +157,13 @@ class Judge(Step):
         return [self.items] if isinstance(self.items, str) else list(self.items)
 
     def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
-        """Over candidates, a `show` step goes before it."""
-        del above
+        """Over candidates, a `show` step goes before it, and without personas one with the models as themselves."""
         if self.given is not None:
             return unfolded_given(self, name)
+        if not self.as_:
+            who = f"{name}_{PEOPLE}"
+            told = self.model_copy(update={"as_": who})
+            return {who: People(people=self.models), **told.unfolded(name, above)}
         if self.within is None and self.show is None:
             return {name: self}
         shown = f"{name}_shown"
@@ -172,7 +177,7 @@ class Judge(Step):
         return (self.template,) if self.template is not None else ()
 
     def asks(self) -> tuple[tuple[str, str], ...]:
-        return (("model", self.model),) if self.model else ()
+        return tuple(("model", name) for name in self.models)
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """Asks what is not stored yet, then reads every answer in order: the judgments, with their measures."""
@@ -180,54 +185,63 @@ class Judge(Step):
             return (yield from given_by_people(self, tables, context))
         asked = questionnaire_of(self, tables, context)
         if self.utility is not None:
-            return (yield from self._compute(asked, context))
-        model = context.ask.spec(self.model)
-        request_of = partial(to_request, spec=self, model=model)
-        context.ask.send(self.model, map(request_of, asked.presentations()), planned=asked.n_presentations)
-        priors = _priors(asked, self, context) if asked.orders.prior_share is not None else None
-        tally, example = Tally(asked.items), None
-        for batch in whole_groups(asked.presentations(), PART_ROWS):
-            frame = measured(_read(asked, batch, self, context), priors)
-            tally.add(frame)
-            example = example or next((request_of(one).messages for one in batch if one.system), None)
-            yield frame
-        return tally.summary() | {"example": example}
-
-    def _compute(self, asked: Questionnaire, context: Context) -> Parts:
-        """What a utility makes of the items."""
-        tally = Tally(asked.items)
-        utility = Utility(self.utility or "", self.standardize)
-        try:
-            for frame in chosen_by(utility, asked, noise=self.noise, part_rows=PART_ROWS):
-                made = measured(frame)
-                tally.add(made)
-                yield made
-        except ConditionError as error:
-            raise context.error("utility", error.problem, error.fix) from None
-        return tally.summary()
+            return (yield from _computing(self, asked, context))
+        return (yield from _asking(self, by_model(self, asked), context))
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
         asked = questionnaire_of(self, tables, context)
-        model = context.ask.spec(self.model)
+        parts = by_model(self, asked)
+        models = [context.ask.spec(name) for name in parts]
         return StepEstimate(
             rows=asked.n_presentations,
-            asked=(asked_of(self, asked, context),),
-            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=model.name)),
-            notes=tuple(notes_on(self, asked, model)),
+            asked=tuple(asked_of(self, part, name, context) for name, part in parts.items()),
+            empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=models[0].name)),
+            notes=tuple(dict.fromkeys(note for model in models for note in notes_on(self, asked, model))),
         )
 
 
-def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, context: Context) -> pl.DataFrame:
-    model = context.ask.spec(spec.model)
+def _asking(spec: Judge, parts: Mapping[str, Questionnaire], context: Context) -> Parts:
+    """What models answer, one after the other."""
+    for name, asked in parts.items():
+        request_of = partial(to_request, spec=spec, model=context.ask.spec(name))
+        context.ask.send(name, map(request_of, asked.presentations()), planned=asked.n_presentations)
+    tally, example = Tally(next(iter(parts.values())).items), None
+    for name, asked in parts.items():
+        request_of = partial(to_request, spec=spec, model=context.ask.spec(name))
+        priors = _priors(asked, spec, name, context) if asked.orders.prior_share is not None else None
+        for batch in whole_groups(asked.presentations(), PART_ROWS):
+            frame = measured(_read(asked, batch, spec, name, context), priors)
+            tally.add(frame)
+            example = example or next((request_of(one).messages for one in batch if one.system), None)
+            yield frame
+    return tally.summary() | {"example": example}
+
+
+def _computing(spec: Judge, asked: Questionnaire, context: Context) -> Parts:
+    """What a utility makes of the items."""
+    tally = Tally(asked.items)
+    utility = Utility(spec.utility or "", spec.standardize)
+    try:
+        for frame in chosen_by(utility, asked, noise=spec.noise, part_rows=PART_ROWS):
+            made = measured(frame)
+            tally.add(made)
+            yield made
+    except ConditionError as error:
+        raise context.error("utility", error.problem, error.fix) from None
+    return tally.summary()
+
+
+def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, name: str, context: Context) -> pl.DataFrame:
+    model = context.ask.spec(name)
     requests = [to_request(one, spec=spec, model=model) for one in batch]
     responses = context.ask.read([request.request_id for request in requests])
     return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.name)
 
 
-def _priors(asked: Questionnaire, spec: Judge, context: Context) -> SlotPriors:
+def _priors(asked: Questionnaire, spec: Judge, name: str, context: Context) -> SlotPriors:
     """What the items shown in all rotations say of the slots."""
     in_full = [asked.orders.in_full(name) for name in asked.items["item_id"]]
     some = replace(asked, items=asked.items.filter(pl.Series(in_full, dtype=pl.Boolean)))
     groups = whole_groups(some.presentations(), PART_ROWS)
-    return learnt(_read(some, batch, spec, context) for batch in groups if batch)
+    return learnt(_read(some, batch, spec, name, context) for batch in groups if batch)

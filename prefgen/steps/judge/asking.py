@@ -19,6 +19,7 @@ from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.context import Context
+from prefgen.steps.people import are_models
 from prefgen.store.table import Table
 
 if TYPE_CHECKING:
@@ -81,10 +82,14 @@ def items_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.D
 
 def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
     personas, items = personas_of(spec, tables, context), items_of(spec, tables, context)
+    if are_models(personas):
+        items = items.drop("persona_id", strict=False)  # whose an item is says nothing of models
+    elif len(spec.models) > 1:
+        raise context.error("as", "several models play one cast", "write a step for each model, or leave `as` out")
     if "persona_id" in items.columns and _of_others(items, personas):
         problem, fix = taken(["persona_id"]) or ("", "")
         raise context.error("items", f"{spec.named[-1]!r} has the {problem}", fix)
-    if spec.model and personas.filter(pl.col("control").is_null())["text"].null_count():
+    if spec.models and personas.filter(pl.col("control").is_null())["text"].null_count():
         problem = f"the people of {spec.as_!r} have no portraits, so no model can play them"
         raise context.error("as", problem, "write `text:` in that `people` step")
     try:

@@ -22,9 +22,9 @@ _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 _LEAST_TAUGHT = 10  # items below which a slot prior is a guess
 
 
-def asked_of(step: Judge, asked: Questionnaire, context: Context) -> Asked:
-    """The distinct requests of a questionnaire."""
-    model = context.ask.spec(step.model)
+def asked_of(step: Judge, asked: Questionnaire, name: str, context: Context) -> Asked:
+    """The distinct requests of a questionnaire to one model."""
+    model = context.ask.spec(name)
     systems = {system for system, _ in asked.systems()}
     pages = _seen(asked, context)
     system_chars = sum(len(text) for system in systems for _, text in system)
@@ -32,7 +32,7 @@ def asked_of(step: Judge, asked: Questionnaire, context: Context) -> Asked:
     n_requests = min(len(systems) * pages.n * step.repeats, asked.n_presentations)
     chars = system_chars / max(len(systems), 1) + pages.chars / max(pages.n, 1)
     tokens = n_requests * _expected_tokens(step, model)
-    return Asked(step.model, n_requests, round(n_requests * chars), tokens, (*some, *pages.some))
+    return Asked(name, n_requests, round(n_requests * chars), tokens, (*some, *pages.some))
 
 
 def notes_on(spec: Judge, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
