@@ -74,6 +74,11 @@ class SlotCount:
         )
         self._totals[:, counted["every"].to_numpy()] += counted.drop("every").to_numpy().T
 
+    @property
+    def units(self) -> Units:
+        """All items, asked or not."""
+        return Units.over(self._unit_of, self._items, sampled_coordinates(self._items, coordinates_of(self._items)))
+
     def slots(self) -> Slots:
         """Of the items that anybody was asked."""
         asked = np.flatnonzero(self._totals[0] > 0)

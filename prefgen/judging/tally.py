@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from prefgen.judging.item_facts import item_facts
 from prefgen.judging.slots import SlotCount
@@ -19,6 +21,7 @@ class Tally:
     def __init__(self, items: pl.DataFrame) -> None:
         self._slots = SlotCount(item_facts(items.lazy()))
         self._judgments = 0
+        self._choices: dict[str, NDArray[np.float64]] = {}
         self._counts: dict[str, dict[str, int]] = {"status": {}, "readout": {}}
         self._sums = dict.fromkeys(_MEANS, 0.0)
         self._known = dict.fromkeys(_MEANS, 0)
@@ -34,7 +37,13 @@ class Tally:
             known = (once if name.endswith("agreement") else frame)[name].drop_nulls()
             self._sums[name] += float(known.sum())
             self._known[name] += known.len()
-        self._slots.add(frame.join(self._slots.at, on="item_id", how="left", maintain_order="left"))
+        placed = frame.join(self._slots.at, on="item_id", how="left", maintain_order="left")
+        self._slots.add(placed)
+        people = placed.filter(pl.col("control").is_null(), pl.col("item_choice").is_not_null())
+        chosen = people.unique(["persona_id", "item_id"], keep="first")
+        for (letter,), rows in chosen.group_by("item_choice"):
+            counts = self._choices.setdefault(str(letter), np.zeros(self._slots.at.height))
+            np.add.at(counts, rows["every"].to_numpy(), 1.0)
 
     def summary(self) -> dict[str, Any]:
         """For the manifest: counts by status and readout, the mean of each measure (None = never measured), and the bias of the slots."""
@@ -50,4 +59,11 @@ class Tally:
             "repeat_agreement": means["repeat_agreement"],
             "p_read": means["p_read"],
             "certainty_mean": means["certainty"],
+            "choices": self._shares(),
         }
+
+    def _shares(self) -> list[dict[str, Any]]:
+        """Of every option the share of person x item, controls left out, that chose it, of those with a choice, with its interval over items."""
+        of = np.sum([*self._choices.values()], axis=0)
+        chosen = sorted(self._choices.items())
+        return [{"answer": letter, **asdict(self._slots.units.share(won, of))} for letter, won in chosen]

@@ -11,7 +11,18 @@ _NONE = type(None)
 _COUNTS = {ANY: int}
 _MEASURE = (Within(-1e6, 1e6), _NONE)
 _ESTIMATE = (*_MEASURE, {"value": _MEASURE, "low": _MEASURE, "high": _MEASURE, "n": int})
+_SHARED = {"answer": str, "value": _MEASURE, "low": _MEASURE, "high": _MEASURE, "n": int}
+_RATING = {
+    "criterion": str,
+    "rows": int,
+    "read": _ESTIMATE[-1],
+    "answers": [_SHARED],
+    "mean": (_NONE, _ESTIMATE[-1]),
+    "repeats_agree": (_NONE, _ESTIMATE[-1]),
+}
 _SUMMARY: Mapping[str, Any] = {
+    "choices?": [_SHARED],
+    "ratings?": [_RATING],
     "notes?": [str],
     "statuses?": _COUNTS,
     "readouts?": _COUNTS,

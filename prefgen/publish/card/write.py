@@ -15,6 +15,7 @@ from prefgen.publish.card.markdown import fenced, percent, plain
 from prefgen.publish.card.metadata import front_matter
 from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
+from prefgen.publish.judged import judged_steps
 from prefgen.publish.public import shown_manifest
 from prefgen.store.files import write_aside
 from prefgen.store.finished import Lineage, answered_by
@@ -40,6 +41,7 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
         answered_by=answered_by(manifest),
         draws=[step for step in manifest["steps"] if step["kind"] in ("draw", "people")],
         judged=[step for step in manifest["steps"] if step["name"] in Lineage.of_manifest(manifest).judges],
+        judged_steps=judged_steps(manifest),
         models=_models(manifest),
         configs=[_config(config, facts, manifest) for config in manifest["configs"]],
         year=str(manifest.get("finished") or manifest.get("started") or "")[:4],

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from prefgen.errors import FileError, first_words
 from prefgen.ids import file_sha256
 from prefgen.publish.exports.hidden import leaks_of_both
+from prefgen.publish.hub.pooled import added_up
 from prefgen.publish.hub.pull import Published, pull_rows
 from prefgen.publish.hub.renamed import renamed, renamings
 from prefgen.publish.hub.sides import check_sides
@@ -141,40 +142,10 @@ def _both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     }
     summed = {key: old[key] + new[key] for key in ("rows_in", "rows", "kept", "seconds")}
     summary = {
-        key: _added(old["summary"].get(key), new["summary"].get(key), weights, key)
+        key: added_up(old["summary"].get(key), new["summary"].get(key), weights, key)
         for key in {**old["summary"], **new["summary"]}
     }
     return {**old, **summed, "dropped": dict(sorted(dropped.items())), "summary": summary}
-
-
-_COUNTED = ("statuses", "readouts", "facts")
-"""Mappings of a summary that count rows; all others are of one run each, but for estimates."""
-
-
-def _added(old: Any, new: Any, weights: tuple[int, int], key: str) -> Any:
-    if isinstance(old, dict) and isinstance(new, dict):
-        if key in _COUNTED:
-            return {name: old.get(name, 0) + new.get(name, 0) for name in {**old, **new}}
-        return _pooled(old, new) if {"value", "low", "high", "n"} <= {*old} & {*new} else new
-    if key in ("n", "judgments", "effective_n") and _is_number(old) and _is_number(new):
-        return old + new
-    if isinstance(old, float) and isinstance(new, float) and (weights[0] + weights[1]):
-        return (old * weights[0] + new * weights[1]) / (weights[0] + weights[1])
-    return old if new is None else new
-
-
-def _pooled(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Two estimates as one, its ends weighted as its value is: they are of the same questions, and chance does not cancel."""
-    if old["value"] is None or new["value"] is None:
-        return dict(old if new["value"] is None else new)
-    n = old["n"] + new["n"]  # of questions, of which both have the same
-    known = [key for key in ("value", "low", "high") if old[key] is not None and new[key] is not None]
-    means = {key: (old[key] * old["n"] + new[key] * new["n"]) / n if n else new[key] for key in known}
-    return {"low": None, "high": None, **means, "n": max(old["n"], new["n"])}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from prefgen.publish.judged import judged_steps
 from prefgen.publish.report.calibrating import KEY, calibration_lines
 from prefgen.publish.report.canvas import Print
 from prefgen.publish.report.drawn import KEYS
@@ -70,6 +71,7 @@ def _words(manifest: Record, findings: Record) -> dict[str, Any]:
         "gates": [{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
         "calibration_lines": calibration_lines(findings),
         "n_judgments": count((judged(manifest) or {"rows": 0})["rows"]),
+        "judged_steps": judged_steps(manifest),
         "limits": limits_of(findings, answered_by(manifest)),
         "provenance": _provenance(manifest),
         "models": _models(manifest),
@@ -166,6 +168,7 @@ def _sections(
     wanted = [
         ("know", "What to know", bool(headlines(manifest, findings))),
         ("flow", "Made and dropped", True),
+        ("judged", "Steps that judged", bool(judged_steps(manifest))),
         ("figures", "Figures", bool(figures["prints"])),
         ("calibration", "Calibration", bool(figures["calibrated"])),
         ("people", "Personas", bool(people)),

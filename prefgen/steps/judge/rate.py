@@ -18,7 +18,7 @@ from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.judge.rated import check_given, rated_by_people
-from prefgen.steps.judge.rating import Asking, columns_of
+from prefgen.steps.judge.rating import Asking, columns_of, tally_of
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
@@ -155,16 +155,16 @@ class Rate(Step):
         requests = (request for job in jobs for request in ask.requests(job))
         context.ask.send(self.model, requests, planned=jobs.n * len(self.rated) * self.repeats)
         statuses: Counter[str] = Counter()
-        each = iter(jobs)
+        tally, each = tally_of(self), iter(jobs)
         while some := list(islice(each, PART_ROWS)):
             responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
             rows = []
             for job in some:
-                told = ask.row(job, list(islice(responses, len(self.rated) * self.repeats)))
+                told = ask.row(job, list(islice(responses, len(self.rated) * self.repeats)), tally)
                 statuses[told["reject_reason"] or "ok"] += 1
                 rows.append(told)
             yield pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
-        return {"statuses": dict(sorted(statuses.items()))}
+        return {"statuses": dict(sorted(statuses.items())), "ratings": tally.summary()}
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """Every rating once, whatever its row; of very many rows some are rendered."""

@@ -12,7 +12,7 @@ import polars as pl
 from prefgen.errors import one_of
 from prefgen.judging.ratings import Rating, Scale
 from prefgen.steps.context import Context
-from prefgen.steps.judge.rating import told
+from prefgen.steps.judge.rating import question_of, tally_of, told
 from prefgen.steps.step import Parts
 from prefgen.steps.write.joined import Joined
 
@@ -41,16 +41,18 @@ def rated_by_people(step: Rate, rows: Joined, schema: pl.Schema, context: Contex
     column, (criterion,) = step.given or "", step.rated
     if column not in rows.schema:
         raise context.error("given", f"no column {column!r}", f"name {one_of(column, list(rows.schema))}")
-    scale, statuses = step.scale, Counter[str]()
+    scale, statuses, tally = step.scale, Counter[str](), tally_of(step)
     for frame in rows.frames():
         made: list[dict[str, Any]] = []
         for row in frame.iter_rows(named=True):
             found = _rating(row[column], scale, [*step.marks] or scale.words, context)
             reason = UNANSWERED if found is None else None
             statuses[reason or "ok"] += 1
+            tally.add(criterion, question_of(row), found)
             made.append(row | told(step, criterion, found) | {"reject_reason": reason})
         yield pl.DataFrame(made, schema=schema, orient="row")
-    return {"statuses": dict(sorted(statuses.items())), "readouts": {"given": sum(statuses.values())}}
+    counts = {"statuses": dict(sorted(statuses.items())), "readouts": {"given": sum(statuses.values())}}
+    return counts | {"ratings": tally.summary()}
 
 
 def _rating(said: Any, scale: Scale, names: Sequence[str], context: Context) -> Rating | None:

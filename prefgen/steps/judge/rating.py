@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from prefgen.ids import content_id
 from prefgen.judging.prompts import MAX_TOKENS, as_sent
+from prefgen.judging.rating_tally import RatingTally
 from prefgen.judging.ratings import Rating, rating
 from prefgen.judging.readout import read
 from prefgen.records import Readout, Request
@@ -44,6 +46,17 @@ def told(step: Rate, criterion: str, found: Rating | None) -> dict[str, Any]:
     return {criterion: likeliest, **dict(zip([*columns_of(step, criterion)][1:], found.shares, strict=True))}
 
 
+def tally_of(step: Rate) -> RatingTally:
+    """Nothing counted yet."""
+    return RatingTally(step.scale, [*step.marks] or step.scale.words, [*step.rated])
+
+
+def question_of(row: Mapping[str, Any]) -> str:
+    """What rows share that are about one question; each row its own where they have no ids."""
+    ids = (row[name] for name in ("item_id", "candidate_id") if row.get(name) is not None)
+    return str(next(ids, None) or content_id("row", [str(value) for value in row.values()]))
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """The requests of a job, and its row when they are answered."""
@@ -75,8 +88,8 @@ class Asking:
             repeat=repeat,
         )
 
-    def row(self, job: Job, responses: list[Any]) -> dict[str, Any]:
-        """The row with its ratings; the first status that is no answer is its reason."""
+    def row(self, job: Job, responses: list[Any], tally: RatingTally) -> dict[str, Any]:
+        """The row with its ratings, counted in `tally`; the first status that is no answer is its reason."""
         row = dict(job.row)
         if self.step.as_ is not None:
             row["persona_id"] = job.persona
@@ -89,6 +102,7 @@ class Asking:
             found = rating(scale, readings)
             reason = reason or next((one.status for one in readings if one.symbol is None), None)
             row |= told(self.step, criterion, found)
+            tally.add(criterion, question_of(job.row), found, readings)
         return row | {"reject_reason": reason}
 
 
