@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
+from prefgen.seeds import rng_for
 from prefgen.spec.condition import ConditionError, condition_over
 from prefgen.spec.document import Key
 from prefgen.spec.fields import InputPath, Name
@@ -21,6 +25,8 @@ from prefgen.store.rows import read_rows_with_notes
 from prefgen.store.table import Table
 
 MAX_ROWS = 20_000_000
+MOST_DRAWN_FROM = 2**62
+"""Combinations of which some can be drawn: places are numbers of 64 bits."""
 
 
 class Tree(SpecPart):
@@ -57,6 +63,7 @@ class Product(Step):
         group: [women, men]
         topic: {by: [theme], tree: {fair rewards: [wages, bonuses]}}
         dimension: [{dimension: care, first: "...", second: "..."}]
+    some: {product: {persona_id: {step: people}, item_id: {step: problems}}, draw: 1000}
     ```
     """
 
@@ -70,6 +77,12 @@ class Product(Step):
     where: str | None = Field(
         None, description="polars SQL expression over the columns; only rows for which it is true are made."
     )
+    draw: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ROWS,
+        description="Only so many of the combinations, drawn evenly at random and in their order.",
+    )
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         return tuple(("product", axis.step) for axis in self.product.values() if isinstance(axis, FromStep))
@@ -80,24 +93,44 @@ class Product(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """One row per combination: the columns of every axis."""
         frames = {name: _axis(name, axis, tables, context) for name, axis in self.product.items()}
-        n_rows = 1
-        for frame in frames.values():
-            n_rows *= frame.height
-        if n_rows > MAX_ROWS:
-            raise context.error("product", f"{n_rows:,} combinations, at most {MAX_ROWS:,}", "shorten an axis")
-        rows: pl.DataFrame | None = None
-        for name, frame in frames.items():
-            twice = sorted(set(frame.columns) & set(rows.columns)) if rows is not None else []
-            if twice:
-                raise context.error(
-                    ("product", name), f"column {twice[0]!r} stands on two axes", "rename it on one of them"
-                )
-            rows = frame if rows is None else rows.join(frame, how="cross", maintain_order="left_right")
-        assert rows is not None
+        _check_columns(frames, context)
+        n_rows = math.prod(frame.height for frame in frames.values())
+        straight = self.draw is not None and self.where is None  # so only those drawn have to be made
+        if n_rows > (MOST_DRAWN_FROM if straight else MAX_ROWS):
+            most = f"at most {MOST_DRAWN_FROM if straight else MAX_ROWS:,}"
+            raise context.error("product", f"{n_rows:,} combinations, {most}", "shorten an axis")
+        rows = _combined([*frames.values()], self._drawn(n_rows, context) if straight else np.arange(n_rows))
         if self.where is not None:
             rows = filtered(rows, self.where, "where", context)
-        yield rows
+        yield rows if straight else rows[self._drawn(rows.height, context)]
         return None
+
+    def _drawn(self, n: int, context: Context) -> NDArray[np.int64]:
+        """Places of those drawn of n, in order; of all where no number is given, or as many."""
+        if self.draw is None or self.draw >= n:
+            return np.arange(n)
+        return np.sort(rng_for(context.seed, "product", context.step).choice(n, size=self.draw, replace=False))
+
+
+def _check_columns(frames: Mapping[str, pl.DataFrame], context: Context) -> None:
+    """No column stands on two axes."""
+    known: set[str] = set()
+    for name, frame in frames.items():
+        twice = sorted(set(frame.columns) & known)
+        if twice:
+            raise context.error(
+                ("product", name), f"column {twice[0]!r} stands on two axes", "rename it on one of them"
+            )
+        known |= set(frame.columns)
+
+
+def _combined(axes: Sequence[pl.DataFrame], places: NDArray[np.int64]) -> pl.DataFrame:
+    """The combinations at some places, the last axis changing fastest."""
+    parts: list[pl.DataFrame] = []
+    for frame in reversed(axes):
+        parts.append(frame[places % frame.height])
+        places = places // frame.height
+    return pl.concat(parts[::-1], how="horizontal")
 
 
 def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:

@@ -95,6 +95,7 @@ _VALUES: dict[str, list[Any]] = {
         {"area": {"by": ["theme"], "tree": {"free": ["parks"], "paved": ["roads", "lanes"]}}, "year": [1]},
         {"area": {"file": "areas.csv"}, "year": [1]},
     ],
+    "steps.cells.draw": [2, 100],
     "steps.items.limit": [1, 3],
     "steps.items.drop": [["year"], []],
     "steps.items.set": [{"where": "{{ area }}!"}, {}],

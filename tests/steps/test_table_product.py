@@ -29,6 +29,38 @@ def test_a_product_has_every_combination_once_the_last_axis_fastest() -> None:
     ]
 
 
+AXES = {"a": list(range(7)), "b": ["x", "y", "z"], "c": [True, False]}
+
+
+def test_some_are_drawn_evenly_and_keep_their_order() -> None:
+    every = made(Product, {"product": AXES}).rows()
+    some = made(Product, {"product": AXES, "draw": 20}).rows()
+    assert len(set(some)) == 20
+    assert sorted(some, key=every.index) == some
+    assert some == made(Product, {"product": AXES, "draw": 20}).rows()
+    assert (
+        made(Product, {"product": AXES, "draw": 42}).rows()
+        == every
+        == made(Product, {"product": AXES, "draw": 99}).rows()
+    )
+    filtered = made(Product, {"product": AXES, "draw": 5, "where": "a > 3"}).rows()
+    assert len(filtered) == 5
+    assert {row[0] for row in filtered} <= {4, 5, 6}
+
+
+def test_of_very_many_combinations_only_those_drawn_are_made() -> None:
+    axes = {name: list(range(1000)) for name in "abcd"}
+    rows = made(Product, {"product": axes, "draw": 3000})
+    assert rows.height == 3000
+    assert rows.is_unique().all()
+    for name in axes:  # evenly: the standard error is 5.3
+        assert abs(rows[name].mean() - 499.5) < 30  # type: ignore[operator]
+    with pytest.raises(SpecError, match=r"1,000,000,000,000 combinations, at most 20,000,000"):
+        made(Product, {"product": axes})
+    with pytest.raises(SpecError, match="combinations, at most"):
+        made(Product, {"product": {name: list(range(1000)) for name in "abcdefg"}, "draw": 3})
+
+
 def test_an_axis_of_rows_brings_its_columns_along() -> None:
     rows = made(
         Product,
