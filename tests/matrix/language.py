@@ -142,6 +142,23 @@ _STEPS: dict[str, dict[str, Any]] = {
             "take": {"widest": "chosen.fit - rejected.fit"},
         },
     },
+    "weights of attributes": {
+        "j": _PICK | {"show": 2, "utility": "people.fit * items.fit", "noise": 1.0},
+        "p": {"pair": "chosen_vs_other", "from": "j"},
+        "x": {
+            "weigh": "fit",
+            "from": "p",
+            "of": ["fit", "cost"],
+            "by": ["persona_id"],
+            "ridge": 1.0,
+            "standardize": True,
+        },
+    },
+    "weights of attributes, all together": {
+        "j": _PICK | {"show": 2, "utility": "weights", "noise": 1.0},
+        "p": {"pair": "chosen_vs_other", "from": "j"},
+        "x": {"weigh": "fit", "from": "p", "of": ["fit"], "by": [], "standardize": False},
+    },
     "sets of all": {"x": {"show": "rated", "size": "all"}},
     "texts": {
         "prompts": {"table": [{"prompt": "Tea?"}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from prefgen.errors import one_of
 from prefgen.judging.aggregate import preference_columns, preferences
-from prefgen.spec.pipeline import Grain
+from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
@@ -42,6 +43,15 @@ class Weigh(Step):
     """
 
     kind: ClassVar[str] = "weigh"
+    presets: ClassVar[tuple[str, ...]] = ("tier", "fit")
+
+    @classmethod
+    def preset(cls, said: object) -> type[StepSpec]:
+        """`fit` has keys of its own."""
+        if said != "fit":
+            return cls
+        found: type[StepSpec] = importlib.import_module(f"{__name__}.fit").WeighFit
+        return found
 
     weigh: Literal["tier", "divergence", "vote", "margin"] = Field(description="How a preference is weighed.")
     from_: str = Field(alias="from", description="Name of a step whose rows are judgments.")
