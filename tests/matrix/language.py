@@ -159,6 +159,11 @@ _STEPS: dict[str, dict[str, Any]] = {
         "p": {"pair": "chosen_vs_other", "from": "j"},
         "x": {"weigh": "fit", "from": "p", "of": ["fit"], "by": [], "standardize": False},
     },
+    "ranks": {
+        "j": _PICK | {"show": 2, "utility": "weights", "noise": 1.0},
+        "p": {"pair": "chosen_vs_other", "from": "j"},
+        "x": {"weigh": "rank", "from": "p", "of": "candidate_id", "by": ["prompt_id"], "ridge": 0.5},
+    },
     "sets of all": {"x": {"show": "rated", "size": "all"}},
     "texts": {
         "prompts": {"table": [{"prompt": "Tea?"}]},

@@ -43,14 +43,14 @@ class Weigh(Step):
     """
 
     kind: ClassVar[str] = "weigh"
-    presets: ClassVar[tuple[str, ...]] = ("tier", "fit")
+    presets: ClassVar[tuple[str, ...]] = ("tier", "fit", "rank")
 
     @classmethod
     def preset(cls, said: object) -> type[StepSpec]:
-        """`fit` has keys of its own."""
-        if said != "fit":
+        """`fit` and `rank` have keys of their own."""
+        if said not in ("fit", "rank"):
             return cls
-        found: type[StepSpec] = importlib.import_module(f"{__name__}.fit").WeighFit
+        found: type[StepSpec] = getattr(importlib.import_module(f"{__name__}.{said}"), f"Weigh{str(said).capitalize()}")
         return found
 
     weigh: Literal["tier", "divergence", "vote", "margin"] = Field(description="How a preference is weighed.")

@@ -93,27 +93,28 @@ class WeighFit(Step):
         """What every attribute is divided by."""
         if not self.standardize:
             return np.ones(len(self.of))
-        both = [np.r_[_numbers(rows, f"chosen_{name}"), _numbers(rows, f"rejected_{name}")] for name in self.of]
+        both = [np.r_[numbers(rows, f"chosen_{name}"), numbers(rows, f"rejected_{name}")] for name in self.of]
         return np.array([float(values.std()) or 1.0 if len(values) else 1.0 for values in both])
 
     def _fitted(self, key: tuple[object, ...], rows: pl.DataFrame, scale: Floats) -> Iterator[tuple[object, ...]]:
         sides = [
-            np.column_stack([_numbers(rows, f"{side}_{name}") for name in self.of]) for side in ("chosen", "rejected")
+            np.column_stack([numbers(rows, f"{side}_{name}") for name in self.of]) for side in ("chosen", "rejected")
         ]
-        counts = _numbers(rows, "weight") if "weight" in rows.columns else np.ones(rows.height)
-        found = fit_weights((sides[0] - sides[1]) / scale, _shares(rows), counts, self.ridge)
+        counts = numbers(rows, "weight") if "weight" in rows.columns else np.ones(rows.height)
+        found = fit_weights((sides[0] - sides[1]) / scale, preferred_by(rows), counts, self.ridge)
         for name, weight, error in zip(self.of, found.weight, found.error, strict=True):
             yield (*key, name, float(weight), float(error), rows.height)
 
 
-def _numbers(rows: pl.DataFrame, name: str) -> Floats:
+def numbers(rows: pl.DataFrame, name: str) -> Floats:
+    """A column as numbers."""
     return rows[name].cast(pl.Float64).to_numpy()
 
 
-def _shares(rows: pl.DataFrame) -> Floats:
+def preferred_by(rows: pl.DataFrame) -> Floats:
     """How far the chosen one was preferred to the rejected one: its share of what both have, 1 where no probability is known."""
     if not {"p_chosen", "p_margin"} <= set(rows.columns):
         return np.ones(rows.height)
-    chosen, margin = _numbers(rows, "p_chosen"), _numbers(rows, "p_margin")
+    chosen, margin = numbers(rows, "p_chosen"), numbers(rows, "p_margin")
     both = 2 * chosen - margin
     return np.divide(chosen, both, out=np.ones(rows.height), where=both > 0)
