@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 
 from prefgen.ids import content_id
 
-Readout = Literal["logprobs", "text", "certainty", "reason", "prose"]
-"""How the answer is wanted. `prose` is free text; the others end in one of `choices`."""
+Readout = Literal["logprobs", "text", "certainty", "reason", "prose", "likelihood"]
+"""How the answer is wanted. `prose` is free text; of a `likelihood` the choices are texts, each of which is scored as the answer; the
+others end in one of `choices`."""
 
 LEAST_P = 1e-12
 """What a probability of 0 is taken for, so that its log-odds stay finite."""
@@ -31,7 +32,7 @@ class Request:
     revision: str | None = None
     messages: tuple[tuple[str, str], ...] = ()  # (role, content); a last one of the assistant is the begun answer
     readout: Readout = "prose"
-    choices: tuple[str, ...] = ()  # the symbols an answer may be; empty for prose
+    choices: tuple[str, ...] = ()  # the symbols an answer may be, the texts of a likelihood; empty for prose
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 16
@@ -73,10 +74,11 @@ def _identity(kind: Hashable) -> tuple[tuple[str, Any], ...]:
 class Response:
     """What came back for one request; a failure is a response too.
 
-    text            what the model said, verbatim; '' for a failure, and for thoughts that the server keeps apart
+    text            what the model said, verbatim; '' for a failure, and for thoughts that the server keeps apart; for a likelihood
+                    the log-probability of every token of every choice, in order, as JSON: [[-1.2, -0.3], [-2.5]]
     alternatives    (token, natural-log probability) of the likeliest tokens at the answer's place, each text once, the
                     token that was taken first; None where there are fewer than two, so that nothing is certain by default
-    method          how the answer was obtained: `logprobs` (there are alternatives) or `text`, then what held it to its
+    method          how the answer was obtained: `likelihood`, `logprobs` (there are alternatives) or `text`, then what held it to its
                     choices and `prefill` where its beginning was given, e.g. `logprobs+grammar+prefill`, `text+json_schema`; `token_ids`: it is one of the choices' tokens,
                     whatever other token was likelier
     finish          `stop`, `length` (cut off), `content_filter` or `refusal`, else the server's own word

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -15,11 +16,12 @@ from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.capabilities import Capabilities, ErrorBody, Facts
 from prefgen.engines.endpoints import Endpoint
 from prefgen.engines.engine import Meter
+from prefgen.engines.likelihood import NoPromptLogprobsError, Scored, prompt_logprobs, prompt_payload, scored_response
 from prefgen.engines.post import HttpClient
 from prefgen.engines.refusals import Refusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import PassingError
-from prefgen.engines.wire import form_of_request, to_body, to_payload
+from prefgen.engines.wire import PLAIN, Form, form_of_request, to_body, to_payload
 from prefgen.engines.words import loads, words_of
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
@@ -30,6 +32,10 @@ _PILOT_S = 15.0
 _FILTERED = ("content_filter", "content_policy_violation", "prompt_blocked")
 _NO_SYSTEM_ROLE = re.compile(
     r"system role|system message|system instruction|developer instruction|roles must alternate", re.I
+)
+_NOT_SCORED = re.compile(
+    r"prompt_logprobs|continue_final|add_generation|(?:last|final) message|assistant|prefill|unknown|unsupported|extra",
+    re.I,
 )
 _PROOFS = 3  # first answers that say nothing of log-probabilities, after which nobody waits for proof any more
 
@@ -44,33 +50,33 @@ class Asking:
         self._meter = meter
         self._refusals = Refusals(spec, key)
 
-    async def ask(self, request: Request, request_id: str, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
+    async def ask(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
         """The response to one request, asked by `task` (the current one)."""
         known = endpoint.known
         if request.readout not in known.proven:
             async with _first(endpoint.pilot):
                 if request.readout not in known.proven:
-                    return await self._pilot(request, request_id, endpoint, task)
+                    return await self._pilot(request, endpoint, task)
         features = known.features
         assert features is not None
         try:
-            return await self._once(request, request_id, endpoint, features, task)
+            return await self._once(request, endpoint, features, task)
         except NoLogprobsError as none:
             # This endpoint gave them before: only this row is read from its text.
             self._note(f"{known.base_url}: some answers are read from their text alone: {none}")
             plain = replace(features, top_logprobs=0)
-            return await self._once(request, request_id, endpoint, plain, task)
+            return await self._once(request, endpoint, plain, task)
         except StillThinkingError:
-            return await self._once(request, request_id, endpoint, replace(features, thinks=True), task)
+            return await self._once(request, endpoint, replace(features, thinks=True), task)
 
-    async def _pilot(self, request: Request, request_id: str, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
+    async def _pilot(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
         """The first request of its readout: what the endpoint refuses is left out, until it answers."""
         known = endpoint.known
         features = known.features or await self._first_features(endpoint)
         asked = features  # may differ from what is learnt: for this request only
         while True:
             try:
-                response = await self._once(request, request_id, endpoint, asked, task)
+                response = await self._once(request, endpoint, asked, task)
             except NoLogprobsError as none:
                 asked = replace(asked, top_logprobs=0)
                 features = self._less_logprobs(features, none, endpoint)
@@ -132,6 +138,8 @@ class Asking:
         """The features without the one refused. RefusedError where the refusal is about this prompt."""
         lesser = found.without(features, refused.words, refused.payload)
         said = self._refusals.discreet(refused.words.message, request)
+        if "prompt_logprobs" in refused.payload and _NOT_SCORED.search(f"{refused.words.param} {said}"):
+            raise no_likelihood(endpoint.known.base_url, said)
         if request.messages[0][0] == "system" and _NO_SYSTEM_ROLE.search(refused.words.message):
             raise _not_there(endpoint, "system_role: true", said, "system_role: false")
         if lesser is None or lesser == features:
@@ -156,10 +164,39 @@ class Asking:
                 self._facts.remember(key, fact)
 
     async def _once(
-        self, request: Request, request_id: str, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
+        self, request: Request, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
     ) -> Response:
-        form, base_url = form_of_request(request, features), endpoint.known.base_url
+        if request.readout == "likelihood":
+            return await self._scored(request, endpoint, features, task)
+        form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
+        response, _ = await self._exchange(request, payload, form, endpoint, task)
+        return response
+
+    async def _scored(
+        self, request: Request, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
+    ) -> Response:
+        """How probable each choice is as the answer: a prompt for each, and one without, which says where they begin."""
+        ask = partial(prompt_payload, request, features, model=self._spec.model, extra=self._spec.extra_body)
+        alone, _ = await self._exchange(request, ask(None), PLAIN, endpoint, task)
+        scored: list[Scored] = []
+        for choice in request.choices:
+            told, raw = await self._exchange(request, ask(choice), PLAIN, endpoint, task)
+            try:
+                logprobs = prompt_logprobs(raw, alone.prompt_tokens)
+            except NoPromptLogprobsError:
+                raise no_likelihood(endpoint.known.base_url, "its answer has no `prompt_logprobs`") from None
+            except UnreadableError as unreadable:
+                raise PassingError(str(unreadable)) from None
+            scored.append(Scored(logprobs, told.prompt_tokens, told.cached_tokens, told.completion_tokens))
+        without = Scored((), alone.prompt_tokens, alone.cached_tokens, alone.completion_tokens)
+        return scored_response(request, scored, "prompt_logprobs", besides=[without])
+
+    async def _exchange(
+        self, request: Request, payload: dict[str, Any], form: Form, endpoint: Endpoint, task: asyncio.Task[Any]
+    ) -> tuple[Response, bytes]:
+        """One answer, and the reply that it was in."""
+        base_url, request_id = endpoint.known.base_url, request.request_id
         try:
             reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
         except PassingError as trouble:
@@ -167,7 +204,7 @@ class Asking:
             raise
         try:
             if reply.status == HTTPStatus.OK:
-                return to_response(request, request_id, reply.raw, form)
+                return to_response(request, request_id, reply.raw, form), reply.raw
             status, words, head = reply.status, words_of(reply.raw), f"HTTP {reply.status}"
         except UnreadableError as unreadable:
             raise PassingError(self._refusals.discreet(str(unreadable), request)) from None
@@ -175,7 +212,7 @@ class Asking:
             status, words, head = failed.status, failed.words, failed.head
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
             said = self._refusals.discreet(words.message, request)
-            return Response(request_id, said, method="text", finish="content_filter")
+            return Response(request_id, said, method="text", finish="content_filter"), reply.raw
         if status == HTTPStatus.NOT_FOUND:
             names = found.names_of(await self._models(endpoint))
             raise self._refusals.no_such_model(head, words, request, base_url, names)
@@ -212,6 +249,13 @@ class _RefusedCapabilityError(Exception):
         self.head = head
         self.words = words
         self.payload = payload
+
+
+def no_likelihood(base_url: str, said: str) -> EngineError:
+    return EngineError(
+        f"{base_url}: `readout: likelihood` was asked for, but: {said}",
+        fix="write `readout: logprobs`, or ask a model with `engine: embedded`, `engine: vllm` or a server of vLLM",
+    )
 
 
 def _not_there(endpoint: Endpoint, asked: str, said: str, instead: str) -> EngineError:

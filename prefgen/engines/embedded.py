@@ -18,6 +18,8 @@ import orjson
 
 from prefgen.engines.alternatives import named_by
 from prefgen.engines.engine import Engine, Meter
+from prefgen.engines.forced import SplitError, forcing, token_ids
+from prefgen.engines.likelihood import Scored, scored_response
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.weights import load_server
 from prefgen.records import Request, Response
@@ -87,9 +89,13 @@ class _Refused(Exception):  # noqa: N818 - llama.cpp's no to one prompt, in its 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One completion: the text after what was begun, and the likeliest tokens at its first place."""
+    """One completion: the text after what was begun, and the likeliest tokens at its first place.
+
+    logprobs    of every token that was said
+    """
 
     text: str
+    logprobs: tuple[float, ...]
     chosen: tuple[str, float] | None
     likeliest: tuple[tuple[str, float], ...]
     finish: str
@@ -103,6 +109,8 @@ def _answer(server: Any, request: Request) -> Response:
         return _by_logprobs(server, request)
     if request.readout == "reason":
         return _by_reason(server, request)
+    if request.readout == "likelihood":
+        return scored_response(request, [_forced(server, request, choice) for choice in request.choices], "forced")
     grammar = None
     if request.readout == "text":
         grammar = _choice_grammar(request.choices)
@@ -135,6 +143,21 @@ def _by_reason(server: Any, request: Request) -> Response:
     chosen = _complete(server, request, max_tokens=_LAST_WORDS, grammar=_choice_grammar(request.choices), begun=begun)
     answer = _response(request, chosen, text=f"{begun} {chosen.text}", method="reason+grammar")
     return replace(answer, completion_tokens=answer.completion_tokens + reason.completion_tokens)
+
+
+def _forced(server: Any, request: Request, choice: str) -> Scored:
+    """A choice said token by token under a grammar that leaves nothing else; the log-probabilities are those before it."""
+    try:
+        tokens = token_ids(server, choice)
+    except SplitError:
+        raise _Refused(
+            "an option has a character that this model writes in several tokens, which llama.cpp cannot be led through",
+            final=True,
+        ) from None
+    said = _complete(server, request, max_tokens=len(tokens), grammar=forcing(tokens), likeliest=1)
+    if len(said.logprobs) != len(tokens):
+        raise _Refused(f"llama.cpp said {len(said.logprobs)} of an option's {len(tokens)} tokens", final=True)
+    return Scored(said.logprobs, said.prompt_tokens, said.cached_tokens, said.completion_tokens)
 
 
 def _response(
@@ -246,9 +269,11 @@ def _said(reply: dict[str, Any], last: dict[str, str]) -> _Said:
     text = str(choice["message"].get("content") or "")
     if last["role"] == "assistant":
         text = text.removeprefix(last["content"])  # llama.cpp says again what the answer was begun with
-    first: dict[str, Any] = ((choice.get("logprobs") or {}).get("content") or [{}])[0]
+    places: list[dict[str, Any]] = (choice.get("logprobs") or {}).get("content") or []
+    first = places[0] if places else {}
     return _Said(
         text=text.strip(),
+        logprobs=tuple(float(place["logprob"]) for place in places),
         chosen=(first["token"], float(first["logprob"])) if first else None,
         likeliest=tuple((one["token"], float(one["logprob"])) for one in first.get("top_logprobs", ())),
         finish=str(choice["finish_reason"]),

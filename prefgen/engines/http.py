@@ -90,7 +90,7 @@ class HttpSession:
         while True:
             started = self._now()
             try:
-                response = await self._asking.ask(request, request.request_id, endpoint, task)
+                response = await self._asking.ask(request, endpoint, task)
             except PassingError as trouble:
                 attempts = attempts or Attempts()
                 again = await self._after(trouble, attempts, endpoint, self._now() - started)

@@ -12,15 +12,24 @@ import multiprocessing
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from prefgen.engines.engine import Engine, Meter, RefusedError
+from prefgen.engines.likelihood import scored_response
 from prefgen.engines.store import ResponseStore
 from prefgen.engines.vllm_start import failure, load
-from prefgen.engines.vllm_wire import Output, Ranks, Template, response_of, settings_of, tokens_of
+from prefgen.engines.vllm_wire import (
+    Ranks,
+    Template,
+    output_of,
+    response_of,
+    scored_of,
+    settings_of,
+    tokens_of,
+)
 from prefgen.engines.words import discreet
 from prefgen.errors import EngineError
 from prefgen.records import Request, Response
@@ -137,14 +146,8 @@ class _Running:
         """The response to one request. RefusedError for what vLLM does not take, EngineError when it has stopped."""
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        tokens = self._tokens_of(request.choices) if request.readout == "logprobs" and self._tells_ids else None
-        settings = settings_of(request, tokens)
-        if (held := settings.pop("structured_outputs", None)) is not None:
-            settings["structured_outputs"] = self._structured(**held)
         try:
-            prompt = {"type": "token", "prompt_token_ids": self._template.tokens(request)}
-            params = self._params(**settings, output_kind=self._final)
-            output = await self._generate(prompt, params, request)
+            return await (self._scored(request) if request.readout == "likelihood" else self._said(request))
         except EngineDeadError as dead:
             self._died = self._died or failure(f"{self._spec.model}: vLLM stopped", dead, self._log, self._begun)
             raise EngineError(self._died.problem, fix=self._died.fix) from None
@@ -153,27 +156,37 @@ class _Running:
             return Response(request.request_id, failure=f"vLLM: {said}", final=False)
         except Exception as error:  # its own errors of validation have had several parents
             raise RefusedError(f"vLLM: {discreet(str(error), key=None, prompt=_prompt(request))}") from None
-        return response_of(request, output, tokens)
 
-    async def _generate(self, prompt: Mapping[str, Any], params: Any, request: Request) -> Output:
+    async def _said(self, request: Request) -> Response:
+        tokens = self._tokens_of(request.choices) if request.readout == "logprobs" and self._tells_ids else None
+        settings = settings_of(request, tokens)
+        if (held := settings.pop("structured_outputs", None)) is not None:
+            settings["structured_outputs"] = self._structured(**held)
+        last = await self._generate(request, self._template.tokens(request), settings)
+        return response_of(request, output_of(last), tokens)
+
+    async def _scored(self, request: Request) -> Response:
+        """Every choice as the end of a prompt of its own; vLLM computes these whole, without its prefix cache."""
+        prompt = self._template.tokens(request)
+        texts = [self._tokenizer.encode(choice, add_special_tokens=False) for choice in request.choices]
+        settings = {"temperature": 0.0, "max_tokens": 1, "detokenize": False, "prompt_logprobs": 0}
+        asked = [self._generate(request, [*prompt, *text], settings, f"-{number}") for number, text in enumerate(texts)]
+        scored = [scored_of(last, begins=len(prompt)) for last in await asyncio.gather(*asked)]
+        return scored_response(request, scored, "prompt_logprobs")
+
+    async def _generate(
+        self, request: Request, tokens: Sequence[int], settings: Mapping[str, Any], part: str = ""
+    ) -> Any:
+        """vLLM's output for a prompt; `part` tells several of one request apart."""
+        prompt = {"type": "token", "prompt_token_ids": tokens}
+        params = self._params(**settings, output_kind=self._final)
         rank = self._ranks.take(request)
         where = {"data_parallel_rank": rank} if self._spec.data_parallel > 1 else {}
         try:  # only the final output comes
-            (last,) = [one async for one in self._llm.generate(prompt, params, request.request_id, **where)]
+            (last,) = [one async for one in self._llm.generate(prompt, params, f"{request.request_id}{part}", **where)]
         finally:
             self._ranks.done(rank)
-        said = last.outputs[0]
-        return Output(
-            text=said.text,
-            finish=str(said.finish_reason or "stop"),
-            logprobs=[
-                {token: (one.decoded_token or "", float(one.logprob)) for token, one in place.items()}
-                for place in said.logprobs or ()
-            ],
-            prompt_tokens=len(last.prompt_token_ids),
-            cached_tokens=int(last.num_cached_tokens or 0),
-            completion_tokens=len(said.token_ids),
-        )
+        return last
 
     def _tokens_of(self, choices: tuple[str, ...]) -> Mapping[int, str] | None:
         if choices not in self._tokens:

@@ -12,6 +12,7 @@ import orjson
 
 from prefgen.engines.alternatives import NoLogprobsError, named_by
 from prefgen.engines.capabilities import TOP_LOGPROBS, Capabilities
+from prefgen.engines.likelihood import Scored
 from prefgen.engines.reply import to_response
 from prefgen.engines.wire import Form, form_of_request, to_payload
 from prefgen.errors import EngineError, first_words
@@ -180,6 +181,31 @@ class Output:
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+
+
+def output_of(last: Any) -> Output:
+    """The last output of a request of vLLM's."""
+    said = last.outputs[0]
+    return Output(
+        text=said.text,
+        finish=str(said.finish_reason or "stop"),
+        logprobs=[
+            {token: (one.decoded_token or "", float(one.logprob)) for token, one in place.items()}
+            for place in said.logprobs or ()
+        ],
+        prompt_tokens=len(last.prompt_token_ids),
+        cached_tokens=int(last.num_cached_tokens or 0),
+        completion_tokens=len(said.token_ids),
+    )
+
+
+def scored_of(last: Any, *, begins: int) -> Scored:
+    """The tokens of a prompt from `begins` on, each with its log-probability after those before it."""
+    places = zip(last.prompt_token_ids[begins:], last.prompt_logprobs[begins:], strict=True)
+    logprobs = [float(place[token].logprob) for token, place in places]
+    return Scored(
+        logprobs, len(last.prompt_token_ids), int(last.num_cached_tokens or 0), len(last.outputs[0].token_ids)
+    )
 
 
 def response_of(request: Request, output: Output, tokens: Mapping[int, str] | None) -> Response:

@@ -48,6 +48,10 @@ class Form:
         return replace(self, logprobs=0)
 
 
+PLAIN = Form(0, "none")
+"""Whatever is said is the answer."""
+
+
 @lru_cache(maxsize=256)
 def form_of(readout: Readout, features: Capabilities, *, begun: bool = False) -> Form:
     """The form of a readout at an endpoint with these features.

@@ -42,7 +42,7 @@ def measured(judgments: pl.DataFrame, priors: SlotPriors | None = None) -> pl.Da
     p_choice           the largest of those of the options
     item_choice        the option that has it; null when tie or na is as likely, two options share it, or p is null
     debiased           whether p_<answer> is from log-odds over balanced orders, has a slot prior taken out, or was computed
-                       without slots; null without p
+                       without slots, or scored as a likelihood, which has none; null without p
     order_agreement    whether every order has the same likeliest answer; null with one order, or one unread
     repeat_agreement   share of repeats naming their order's most frequent choice, mean over orders; null with one repeat
     position_bias      (share of answers that name the first slot - 1/k) / (1 - 1/k), mean over orders: 1 always the first slot,
@@ -73,7 +73,7 @@ def _presentations(judgments: pl.DataFrame, answers: list[str]) -> pl.DataFrame:
         "neither",
         (pl.col("slot") == "A").alias("_first"),
         pl.col("readout").str.starts_with("logprobs").alias("_odds"),
-        (pl.col("readout") == "utility").alias("_slotless"),
+        pl.col("readout").str.contains("^(?:utility$|likelihood)").alias("_slotless"),
         _n_options(letters_of(judgments.schema)).alias("_k"),
         pl.lit(False).alias("_taken_out"),
         *(pl.col("p").struct.field(name).alias(f"p_{name}") for name in answers),

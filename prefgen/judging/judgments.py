@@ -25,16 +25,18 @@ def to_rows(
     *,
     readout: Readout,
     model: str,
+    readings: Sequence[Reading] | None = None,
 ) -> pl.DataFrame:
     """The judgments of whole persona x item groups: one row per presentation, in order, without measures.
+
+    readings    of the responses, where they are not `read` one by one; their symbols are options, and no slots
 
     `reject_reason` is the status of rows that are no answer (`failed`, `unparsed`, `refusal`), else null.
     """
     names = p_fields(asked.letters, asked.prompts.extra)
     facts = _Facts.of(asked, readout, names)
-    rows = [
-        _row(one, request, response, facts) for one, request, response in zip(batch, requests, responses, strict=True)
-    ]
+    readings = facts.read(batch, requests, responses) if readings is None else readings
+    rows = [_row(*one, facts) for one in zip(batch, requests, responses, readings, strict=True)]
     frame = pl.DataFrame(rows, schema=row_schema(names), orient="row")
     persona, item = (pl.Series([getattr(one, of) for one in batch], dtype=pl.UInt32) for of in ("persona", "item"))
     return assembled(asked.personas, asked.items, persona, item, frame.with_columns(pl.lit(model).alias("model")))
@@ -112,18 +114,26 @@ class _Facts:
             items["neither"].to_list(),
         )
 
+    def read(self, batch: list[Presentation], requests: list[Request], responses: list[Response]) -> Sequence[Reading]:
+        """Each response by itself, with the option beside each slot."""
+        readings = []
+        for one, request, response in zip(batch, requests, responses, strict=True):
+            options = self.options[one.item]
+            places = shown(one.order, len(options), self.neither[one.item])
+            readings.append(read(response, request.choices, self.readout, [options[place] for place in places]))
+        return readings
 
-def _row(one: Presentation, request: Request, response: Response, facts: _Facts) -> tuple[Any, ...]:
-    """One response as a row: what was read in a slot becomes the option that stood there."""
-    options, neither = facts.options[one.item], facts.neither[one.item]
-    k = len(options)
+
+def _row(one: Presentation, request: Request, response: Response, reading: Reading, facts: _Facts) -> tuple[Any, ...]:
+    """One reading as a row: what was read in a slot becomes the option that stood there."""
+    neither, k = facts.neither[one.item], len(facts.options[one.item])
     places = shown(one.order, k, neither)
-    reading = read(response, request.choices, facts.readout, [options[place] for place in places])
     choice = slot = None
     status = reading.status
     if reading.symbol is not None and reading.symbol in LETTERS:
         option = places[LETTERS.index(reading.symbol)]
-        slot, choice = reading.symbol, LETTERS[option]
+        choice = LETTERS[option]
+        slot = reading.symbol if facts.readout != "likelihood" else None
         status = "na" if option == neither else status
     p = None
     if reading.p is not None:

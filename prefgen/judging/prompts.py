@@ -18,7 +18,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 Messages = tuple[tuple[str, str], ...]
 
-MAX_TOKENS: Mapping[Readout, int] = {"logprobs": 16, "text": 16, "certainty": 32, "reason": 300, "prose": 600}
+MAX_TOKENS: Mapping[Readout, int] = {
+    "logprobs": 16,
+    "text": 16,
+    "certainty": 32,
+    "reason": 300,
+    "prose": 600,
+    "likelihood": 1,
+}
 """Tokens an answer may have, unless the model's spec says otherwise; one is enough where it is held to its choices."""
 
 
@@ -79,7 +86,10 @@ class Prompts:
         options: list[str] = item["options"]
         places = shown(order, len(options), item["neither"])
         slots = [(LETTERS[slot], options[option]) for slot, option in enumerate(places)]
-        choices = (*(slot for slot, _ in slots), *self.extra)
+        scored = (
+            self.readout == "likelihood"
+        )  # the options are no part of the page: what stands on it would have a place
+        choices = tuple(options) if scored else (*(slot for slot, _ in slots), *self.extra)
         facts = {
             "item": item,
             "options": slots,

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
@@ -60,3 +61,17 @@ def as_json(value: Any) -> Any:
     raise ValueError(
         f"{value!r} cannot be sent as JSON\nfix: write text (in quotes), a number, true or false, a list or a mapping"
     )
+
+
+def check_address(url: str) -> None:
+    """ValueError for what is no address of a server, or holds what belongs to the key."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an address\nfix: write e.g. http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise ValueError("it holds a name or password\nfix: put the key into the variable that api_key_env names")
+    if parts.query or parts.fragment:
+        raise ValueError(
+            "an address ends before `?` and `#`\nfix: put a key into the variable that api_key_env names, "
+            "and leave the rest out"
+        )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefgen.ids import content_id
-from prefgen.spec.fields import InputPath, Spec, as_json, beside_its_file
+from prefgen.spec.fields import InputPath, Spec, as_json, beside_its_file, check_address
 
 Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
+Telling = Literal["", "forced", "by prompt"]
 
 _NOT_EXTRA = {
     "model": "use `model`",
@@ -24,10 +24,12 @@ _NOT_EXTRA = {
 class ModelBase(Spec):
     """What every engine takes; together with the prompt this is what decides an answer.
 
-    module    of `prefgen/engines/`, with `engine_of`; a model without one is answered by nobody
+    module              of `prefgen/engines/`, with `engine_of`; a model without one is answered by nobody
+    tells_likelihood    how it says how probable given words are: token by token, as prompts of their own, or not at all
     """
 
     module: ClassVar[str] = ""
+    tells_likelihood: ClassVar[Telling] = "by prompt"
 
     model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
     revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
@@ -62,6 +64,7 @@ class EmbeddedModel(ModelBase):
     """llama.cpp in this process: no key, no GPU, no network."""
 
     module: ClassVar[str] = "embedded"
+    tells_likelihood: ClassVar[Telling] = "forced"
 
     engine: Literal["embedded"]
     model: str = Field("smollm2-135m-instruct", min_length=1, description="Name written into the rows.")
@@ -120,18 +123,7 @@ class _HttpModel(ModelBase):
     @classmethod
     def _an_address(cls, value: str | list[str] | None) -> str | list[str] | None:
         for url in [value] if isinstance(value, str) else value or []:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"{url!r} is not an address\nfix: write e.g. http://127.0.0.1:8000/v1")
-            if parts.username or parts.password:
-                raise ValueError(
-                    "it holds a name or password\nfix: put the key into the variable that api_key_env names"
-                )
-            if parts.query or parts.fragment:
-                raise ValueError(
-                    "an address ends before `?` and `#`\nfix: put a key into the variable that api_key_env names, "
-                    "and leave the rest out"
-                )
+            check_address(url)
         if value == []:
             raise ValueError("an empty list\nfix: name at least one address, or leave the key out")
         return value
@@ -168,6 +160,7 @@ class BatchModel(_HttpModel):
     """A provider's Batch API: submit, leave, collect; half the price, hours instead of minutes. Or a folder of files."""
 
     module: ClassVar[str] = "batch"
+    tells_likelihood: ClassVar[Telling] = ""
 
     engine: Literal["batch"]
     folder: InputPath | None = Field(

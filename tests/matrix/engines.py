@@ -75,6 +75,9 @@ def holds() -> Iterator[tuple[str, Cell]]:
     """Every way of holding an answer, at every kind of server that has it."""
     yield from _held(_OPENAI)
     yield from _each(_OPENAI, {"api_key_env": ["KEY_OF_THE_MATRIX"], "logprobs": [True]})
+    for score in ("sum", "mean", "gain"):
+        scored = {"steps.answers.readout": "likelihood", "steps.answers.likelihood": score}
+        yield f"openai vllm likelihood={score}", Cell({"models.m": _OPENAI} | scored, "vllm")
 
 
 def embedded() -> Iterator[tuple[str, Cell]]:
@@ -83,7 +86,7 @@ def embedded() -> Iterator[tuple[str, Cell]]:
     keys = _COMMON | {"model": ["mine"], "gguf": ["HERE"], "context": [1024, 4096], "threads": [1]}
     for name, cell in _each(_EMBEDDED, keys):
         yield name, Cell(dict(cell.change) | few)
-    for readout in _READOUTS:
+    for readout in (*_READOUTS, "likelihood"):
         yield f"embedded readout={readout}", Cell({"models.m": _EMBEDDED, "steps.answers.readout": readout} | few)
 
 

@@ -240,7 +240,8 @@ def completion(body: dict[str, Any], script: Script, digest: str) -> dict[str, A
     if body.get("logprobs") and script.personality != "plain" and "logprobs" not in script.ignores:
         top = body.get("top_logprobs") or 0
         choice["logprobs"] = {"content": [_token(token, p, script, held, top) for token in tokens]}
-    prompt_tokens = sum(len(str(message.get("content") or "")) for message in messages) // 4 + 4
+    told = _prompt_logprobs(messages) if script.personality == "vllm" and "prompt_logprobs" in body else None
+    prompt_tokens = _prompt_tokens(messages) if told is None else len(told)
     usage: dict[str, Any] = {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": len(tokens),
@@ -255,7 +256,26 @@ def completion(body: dict[str, Any], script: Script, digest: str) -> dict[str, A
         "model": body["model"],
         "choices": [choice],
         "usage": usage,
+        **({} if told is None else {"prompt_logprobs": told}),
     }
+
+
+def _prompt_tokens(messages: list[dict[str, Any]]) -> int:
+    return sum(len(str(message.get("content") or "")) for message in messages) // 4 + 4
+
+
+def _prompt_logprobs(messages: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    """Of every token of a prompt that ends with a begun answer, whose tokens are its words; by taste, as everything."""
+    *before, last = messages
+    told = [{"1": {"logprob": -1.0, "rank": 1, "decoded_token": "x"}}] * (_prompt_tokens(before) - 1)
+    return [None, *told, *({"2": {"logprob": one, "rank": 2}} for one in likelihood(before, last["content"]))]
+
+
+def likelihood(messages: list[dict[str, Any]], text: str) -> list[float]:
+    """The log-probability of every word of a text as the answer to a conversation."""
+    key = "\x1e".join(str(message.get("content") or "") for message in messages)
+    words = re.findall(r"\s*\S+", text)
+    return [-_SHARPNESS * _unit(key, "".join(words[: place + 1])) for place in range(len(words))]
 
 
 def _token(token: str, p: dict[str, float], script: Script, held: bool, top: int) -> dict[str, Any]:

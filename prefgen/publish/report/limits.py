@@ -44,7 +44,8 @@ def _of_asked(findings: Record, matrix: Record) -> Iterator[str]:
         yield (
             f"{count(matrix['twins'])} personas have the portrait of another: to the judge they are one respondent, and the figures count them as one."
         )
-    if findings["position_bias"]["position_bias"]["value"] is None:
+    bias = findings["position_bias"]
+    if bias["position_bias"]["value"] is None and bias["first_slot"]["value"] is not None:
         yield (
             "Items were not shown in orders that balance: what is content and what is position cannot be told apart."
         )

@@ -20,13 +20,15 @@ from prefgen.judging.priors import SlotPriors, learnt
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
 from prefgen.judging.tally import Tally
 from prefgen.judging.utility import Utility
+from prefgen.records import Reading
 from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, StepEstimate
-from prefgen.steps.judge.asking import SaidOrders, each_once, questionnaire_of, to_request
+from prefgen.steps.judge.asking import SaidOrders, each_once, model_of, questionnaire_of, to_request
 from prefgen.steps.judge.estimate import asked_of, notes_on
 from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
+from prefgen.steps.judge.likelihood import all_requests, check_likelihood, plain_ids, read_all
 from prefgen.steps.judge.selves import PEOPLE, by_model, check_selves
 from prefgen.steps.people import People
 from prefgen.steps.show import Show
@@ -110,10 +112,16 @@ class Judge(Step):
         "the options reversed, one marked neither keeps its place; `cyclic`: all rotations, as `balanced`.",
     )
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each presentation.")
-    readout: Literal["logprobs", "text", "certainty", "reason"] = Field(
+    readout: Literal["logprobs", "text", "certainty", "reason", "likelihood"] = Field(
         "logprobs",
         description="`logprobs`: one token and the probability of every option; `text`: the option alone; "
-        "`certainty`: with the judge's own 1-100; `reason`: a reason first.",
+        "`certainty`: with the judge's own 1-100; `reason`: a reason first; `likelihood`: the page without options, and how "
+        "probable each option's words are as its answer (`embedded`, `vllm`, and servers of vLLM).",
+    )
+    likelihood: Literal["sum", "mean", "gain"] = Field(
+        "sum",
+        description="What an option scores there, p being the softmax of it: the `sum` of its tokens' log-probabilities, their `mean` "
+        "(options of unlike length), or the `gain` of the sum over that without a persona.",
     )
     also: Annotated[list[Literal["tie", "na"]], AfterValidator(each_once)] = Field(
         default_factory=list, description="Answers offered besides the options: no difference, does not apply."
@@ -136,6 +144,7 @@ class Judge(Step):
 
     @model_validator(mode="after")
     def _fits(self) -> Judge:
+        check_likelihood(self)
         if self.utility is None and (self.standardize or self.noise):
             raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
         if self.given is not None:
@@ -192,7 +201,7 @@ class Judge(Step):
         """What `make` will ask, without asking: exact rows and requests, and an empty table of the right columns."""
         asked = questionnaire_of(self, tables, context)
         parts = by_model(self, asked)
-        models = [context.ask.spec(name) for name in parts]
+        models = [model_of(name, self, context) for name in parts]
         return StepEstimate(
             rows=asked.n_presentations,
             asked=tuple(asked_of(self, part, name, context) for name, part in parts.items()),
@@ -204,8 +213,8 @@ class Judge(Step):
 def _asking(spec: Judge, parts: Mapping[str, Questionnaire], context: Context) -> Parts:
     """What models answer, one after the other."""
     for name, asked in parts.items():
-        request_of = partial(to_request, spec=spec, model=context.ask.spec(name))
-        context.ask.send(name, map(request_of, asked.presentations()), planned=asked.n_presentations)
+        model = model_of(name, spec, context)
+        context.ask.send(name, all_requests(asked, spec, model), planned=asked.n_presentations)
     tally, example = Tally(next(iter(parts.values())).items), None
     for name, asked in parts.items():
         request_of = partial(to_request, spec=spec, model=context.ask.spec(name))
@@ -236,7 +245,12 @@ def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, name: st
     model = context.ask.spec(name)
     requests = [to_request(one, spec=spec, model=model) for one in batch]
     responses = context.ask.read([request.request_id for request in requests])
-    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.name)
+    readings: list[Reading] | None = None
+    if spec.readout == "likelihood":
+        ids = plain_ids(batch, spec, model) if spec.likelihood == "gain" else {}
+        plain = dict(zip(ids, context.ask.read(list(ids.values())), strict=True))
+        responses, readings = read_all(batch, requests, responses, score=spec.likelihood, plain=plain)
+    return to_rows(asked, batch, requests, responses, readout=spec.readout, model=model.name, readings=readings)
 
 
 def _priors(asked: Questionnaire, spec: Judge, name: str, context: Context) -> SlotPriors:

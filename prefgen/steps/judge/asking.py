@@ -113,12 +113,29 @@ def _of_others(items: pl.DataFrame, personas: pl.DataFrame) -> bool:
 
 
 def _orders(spec: Judge, seed: int) -> Orders:
+    if spec.readout == "likelihood":
+        return Orders(("given",))
     if isinstance(spec.orders, SlotPrior):
         return Orders(prior_share=spec.orders.prior, seed=seed)
     return Orders(("balanced",) if spec.orders == "balanced" else tuple(spec.orders))
 
 
+def model_of(name: str, spec: Judge, context: Context) -> ModelSpec:
+    """A model that is asked. SpecError where it cannot be asked for this readout."""
+    model = context.ask.spec(name)
+    if spec.readout == "likelihood" and not model.tells_likelihood:
+        raise context.error(
+            "readout",
+            f"the engine `{model.engine}` gives no log-probabilities of given words",
+            "write `readout: logprobs`, or ask a model with `engine: embedded`, `engine: vllm` or a server of vLLM",
+        )
+    return model
+
+
 def to_request(one: Presentation, *, spec: Judge, model: ModelSpec) -> Request:
+    if spec.readout == "likelihood":  # nothing is drawn, so no setting of drawing is part of it
+        messages = as_sent((*one.system, *one.page.messages), prefill=False, system_role=model.system_role)
+        return Request(model.model, model.identity, messages, "likelihood", one.page.choices)
     return Request(
         model=model.model,
         revision=model.identity,

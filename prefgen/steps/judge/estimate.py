@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prefgen.steps.judge import Judge
 
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
+_CHARS_PER_TOKEN = 4
 _LEAST_TAUGHT = 10  # items below which a slot prior is a guess
 
 
@@ -27,10 +28,17 @@ def asked_of(step: Judge, asked: Questionnaire, name: str, context: Context) -> 
     model = context.ask.spec(name)
     systems = {system for system, _ in asked.systems()}
     pages = _seen(asked, context)
+    at_most = asked.n_presentations
+    if step.readout == "likelihood" and step.likelihood == "gain":
+        systems, at_most = systems | {()}, at_most + pages.n
     system_chars = sum(len(text) for system in systems for _, text in system)
     some = [system[0][1] for system in sorted(systems) if system][:8]
-    n_requests = min(len(systems) * pages.n * step.repeats, asked.n_presentations)
+    n_requests = min(len(systems) * pages.n * step.repeats, at_most)
     chars = system_chars / max(len(systems), 1) + pages.chars / max(pages.n, 1)
+    if step.readout == "likelihood":
+        passes = pages.choices / max(pages.n, 1) if model.tells_likelihood == "by prompt" else 1.0
+        tokens = round(n_requests * pages.choice_chars / max(pages.n, 1) / _CHARS_PER_TOKEN)
+        return Asked(name, n_requests, round(n_requests * chars * passes), tokens, (*some, *pages.some))
     tokens = n_requests * _expected_tokens(step, model)
     return Asked(name, n_requests, round(n_requests * chars), tokens, (*some, *pages.some))
 
@@ -63,24 +71,29 @@ class _Seen:
     n: int
     chars: int
     some: tuple[str, ...]
+    choices: int = 0  # of a likelihood: the options of all pages together, and their characters
+    choice_chars: int = 0
 
 
 def _seen(asked: Questionnaire, context: Context) -> _Seen:
     # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
     known: set[int] = set()
     chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
+    choices = choice_chars = 0
     try:
         for row, _, page in asked.pages():
             name = hash(page)
             if name not in known:
                 known.add(name)
                 chars += sum([len(text) for _, text in page.messages])
+                choices += len(page.choices)
+                choice_chars += sum(map(len, page.choices))
                 if row % each == 0:
                     some.append(page.messages[0][1])
     except Exception as error:  # a stranger's template may raise anything
         columns = ", ".join(asked.items.columns)
         raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
-    return _Seen(len(known), chars, tuple(some[:_SAMPLE]))
+    return _Seen(len(known), chars, tuple(some[:_SAMPLE]), choices, choice_chars)
 
 
 def _expected_tokens(spec: Judge, model: ModelSpec) -> int:
