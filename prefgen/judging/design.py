@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prefgen.seeds import rng_for
 from prefgen.spec.condition import condition_over
 
-_QUALIFIED = re.compile(r"\b(items|people)\.([^\W\d]\w*)")
+_QUALIFIED = re.compile(r"""'(?:[^']|'')*'|\b(items|people)\.(?:"((?:[^"]|"")+)"|([^\W\d]\w*))""")
 
 Rows = NDArray[np.int64]
 
@@ -82,12 +82,12 @@ def qualified(items: pl.DataFrame, persona: Mapping[str, object]) -> pl.DataFram
 
 
 def unqualified_names(sql: str) -> str:
-    """`people.x` as the column of that name.
+    """`people.x`, and `people."x"`, as the column of that name; what stands in single quotes is text and stays.
 
     >>> unqualified_names("items.axis = people.axis")
     '"items.axis" = "people.axis"'
     """
-    return _QUALIFIED.sub(r'"\1.\2"', sql)
+    return _QUALIFIED.sub(lambda found: f'"{found[1]}.{found[2] or found[3]}"' if found[1] else found[0], sql)
 
 
 def _drawn(rows: Rows, most: int | None, seed: int, persona: str) -> Rows:

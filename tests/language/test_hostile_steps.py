@@ -100,6 +100,15 @@ def run(whole: Run, rows: list[dict[str, Any]] = ANSWERS, **steps: dict[str, Any
     return whole({"steps": first | steps, "publish": {"exports": []}}, a__jsonl=jsonl(rows), u__yaml=PEOPLE)
 
 
+def test_columns_may_be_quoted_and_text_is_no_column(whole: Run) -> None:
+    told = [row | {"group": "items.kind"} for row in ANSWERS]
+    sql = """CASE items."group" WHEN 'items.kind' THEN items.kind ELSE 0 END"""
+    quoted = run(whole, told, x=PICK | {"show": 2, "utility": sql})
+    plain = run(whole, told, x=PICK | {"show": 2, "utility": "items.kind"})
+    assert quoted.table("x")["choice"].to_list() == plain.table("x")["choice"].to_list()
+    assert quoted.table("x")["status"].unique().to_list() == ["ok"]
+
+
 def test_a_utility_that_is_no_number_is_no_choice(whole: Run) -> None:
     rows = [row | {"kind": None if row["t"] == 1 else row["kind"]} for row in ANSWERS]
     done = run(

@@ -1,0 +1,80 @@
+"""How near a model's answers are to each persona's, on questions that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from prefgen.training.data import Aligning
+from prefgen.training.models import Trainable
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """One model, one way of asking it, held against everybody.
+
+    divergence    by persona: Jensen-Shannon divergence (bits, 0 to 1) of its answers from the persona's, mean over questions
+    accuracy      share of the target's held-out pairs in which it finds the chosen text likelier, ties half
+    """
+
+    divergence: Mapping[str, float]
+    accuracy: float
+
+    def of_target(self, target: str) -> float:
+        """Divergence from the target."""
+        return self.divergence[target]
+
+    def of_others(self, target: str) -> float:
+        """Mean divergence from everybody else."""
+        return float(np.mean([value for name, value in self.divergence.items() if name != target]))
+
+
+def nearness(model: Trainable, aligning: Aligning, *, portrait: str | None = None) -> Nearness:
+    """A model's answers as probabilities: softmax of the log-likelihoods of the options' texts, which stand in no slots, so no order sways them.
+
+    portrait    text that opens the conversation as the system's, for role-play; None asks the model as it is
+    """
+    opening = [] if portrait is None else [{"role": "system", "content": portrait}]
+    asked = [(question, option) for question in aligning.questions for option in question.options]
+    prompts = [[*opening, {"role": "user", "content": question.prompt}] for question, _ in asked]
+    likely = iter(model.log_likelihoods(prompts, [option for _, option in asked]))
+    apart: dict[str, list[float]] = {name: [] for name in aligning.personas}
+    scores: dict[tuple[str, str], float] = {}
+    for question in aligning.questions:
+        logs = np.array([next(likely) for _ in question.options])
+        scores |= {(question.item_id, text): value for text, value in zip(question.options, logs, strict=True)}
+        answer = np.exp(logs - logs.max())
+        for name, shares in question.p.items():
+            apart[name].append(jensen_shannon(answer / answer.sum(), shares))
+    divergence = {name: float(np.mean(values)) for name, values in apart.items() if values}
+    return Nearness(divergence, _accuracy(aligning.test, scores))
+
+
+def _accuracy(pairs: pl.DataFrame, scores: Mapping[tuple[str, str], float]) -> float:
+    """Of pairs whose texts are options of the questions."""
+    ahead = [
+        scores[item, chosen[-1]["content"]] - scores[item, rejected[-1]["content"]]
+        for item, chosen, rejected in pairs.select("item_id", "chosen", "rejected").iter_rows()
+    ]
+    return float(np.mean(np.sign(ahead) / 2 + 0.5))
+
+
+def jensen_shannon(p: Floats, q: Floats) -> float:
+    """Jensen-Shannon divergence of two distributions, in bits.
+
+    >>> jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    1.0
+    """
+    middle = (p + q) / 2
+    return float((_entropy(middle) - (_entropy(p) + _entropy(q)) / 2).clip(0.0, 1.0))
+
+
+def _entropy(p: Floats) -> np.float64:
+    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    return np.float64(-(p * logs).sum())
