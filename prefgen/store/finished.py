@@ -181,3 +181,10 @@ def _table(folder: RunFolder, step: str | None) -> Table | None:
         return None
     table = folder.table(step)
     return table if table.parts else None
+
+
+def are_models(manifest: Mapping[str, Any]) -> bool:
+    """Whether those who judged in a run are models as themselves, and nobody was played."""
+    name = Lineage.of_manifest(manifest).personas
+    people = [one for one in manifest["steps"] if one["name"] == name and one["kind"] == "people"]
+    return bool(people) and people[0]["summary"].get("population") == "models"

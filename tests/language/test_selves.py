@@ -65,6 +65,7 @@ def test_of_several_models_each_is_a_judge(whole: Run, orders: Any) -> None:
     pairs = done.table("pairs")
     assert set(pairs.select("persona_id", "chosen_text").iter_rows()) == {("one", "brief"), ("two", "long")}
     assert done.data("personas")["persona_id"].to_list() == ["one", "two"]
+    assert "No-persona control" not in (done.folder / "README.md").read_text()
 
 
 def test_candidates_of_somebody_are_shown_to_models_too(whole: Run) -> None:

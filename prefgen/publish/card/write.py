@@ -18,7 +18,7 @@ from prefgen.publish.exports.presets import PRESETS
 from prefgen.publish.judged import judged_steps
 from prefgen.publish.public import shown_manifest
 from prefgen.store.files import write_aside
-from prefgen.store.finished import Lineage, answered_by
+from prefgen.store.finished import Lineage, answered_by, are_models
 from prefgen.store.folder import RunFolder
 
 
@@ -39,6 +39,7 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
         ],
         speaks=_speaks(manifest),
         answered_by=answered_by(manifest),
+        as_models=are_models(manifest),
         draws=[step for step in manifest["steps"] if step["kind"] in ("draw", "people")],
         judged=[step for step in manifest["steps"] if step["name"] in Lineage.of_manifest(manifest).judges],
         judged_steps=judged_steps(manifest),

@@ -20,7 +20,7 @@ from prefgen.publish.report.words import (
     short,
     signed,
 )
-from prefgen.store.finished import Lineage, answered_by
+from prefgen.store.finished import Lineage, answered_by, are_models
 
 _LEAKS = 0.55
 """Share of people closer to the fitted half of a survey from which single respondents show; a bootstrap of rows has .62."""
@@ -40,10 +40,10 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     ]
     said = [_dropped(manifest), _gates(manifest), _leaks(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("matrix"):
-        asked = (
-            answered_by(manifest) == "model"
-        )  # only a page has slots, and only a model is somebody besides the persona
-        said += [speaker(findings) for speaker in speakers if asked or speaker not in (_position, _control)]
+        # Only a page has slots, and only where a model plays somebody is there something that the persona adds.
+        asked = answered_by(manifest) == "model"
+        mute = (_position, _control) if not asked else (_control,) if are_models(manifest) else ()
+        said += [speaker(findings) for speaker in speakers if speaker not in mute]
     order = {"grave": 0, "plain": 1, "good": 2}
     return sorted((one for one in said if one is not None), key=lambda one: order[one.weight])
 

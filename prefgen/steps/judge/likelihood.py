@@ -31,7 +31,7 @@ _NO_ROOM = {
 def check_likelihood(spec: Judge) -> None:
     """ValueError for keys that say nothing of a likelihood, or only of one."""
     if spec.readout != "likelihood":
-        if "likelihood" in spec.model_fields_set:
+        if spec.likelihood != type(spec).model_fields["likelihood"].default:  # a resolved pipeline says every default
             raise ValueError("`likelihood` belongs to `readout: likelihood`\nfix: write that too, or leave it out")
         return
     for name, without in (("orders", "balanced"), ("repeats", 1), ("also", [])):
