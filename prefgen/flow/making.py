@@ -13,6 +13,7 @@ from prefgen.dialogues import Dialogue
 from prefgen.dispatch.dispatcher import Dispatcher
 from prefgen.dispatch.prices import price_of
 from prefgen.engines.engine import Meter
+from prefgen.engines.open import Place, opener_on
 from prefgen.engines.store import ResponseStore
 from prefgen.errors import EngineError, GateError
 from prefgen.flow.pipeline import context_of, grain_of, lineage_of, step_of
@@ -64,6 +65,7 @@ class Making:
     log: RunLog
     budget_usd: float | None
     retry_failed: bool
+    on: Place
     tables: dict[str, Table] = field(default_factory=dict)
     grains: dict[str, str] = field(default_factory=dict)
     accounts: list[Account] = field(default_factory=list)
@@ -75,7 +77,9 @@ class Making:
 
     def __post_init__(self) -> None:
         models, budget = self.pipeline.models, self.budget_usd
-        self._ask = Dispatcher(self.store, models, budget_usd=budget, price_of=price_of, watch=self._look)
+        self._ask = Dispatcher(
+            self.store, models, budget_usd=budget, price_of=price_of, watch=self._look, open_engine=opener_on(self.on)
+        )
 
     def close(self) -> None:
         """Nothing more is made: the engines let go of their weights and processes."""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prefgen.engines.open import Place
 from prefgen.engines.store import ResponseStore
 from prefgen.flow.making import Making, Reporter, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
@@ -40,18 +41,18 @@ def run(
     budget_usd: float | None = None,
     retry_failed: bool = False,
     report: bool = True,
+    on: Place = "local",
 ) -> Outcome:
     """Make the dataset in the folder `out`, going on wherever an earlier run of the same pipeline stopped.
 
     retry_failed    ask again what failed for a reason that may have passed (a server that was down, say)
     report          also make the report page and its figures: some seconds, whatever the size of the run
 
-    Raises SpecError before anything is asked; EngineError, FileError and NotFinished with everything answered so
-    far stored; GateError when the finished data misses what `expect:` asks for.
+    Raises SpecError before anything is asked; EngineError, FileError and NotFinished with all answers so far stored; GateError
+    when the finished data misses what `expect:` asks for.
     """
     folder = RunFolder(out)
-    pipeline = pinned(pipeline, folder)
-    prints = fingerprints(pipeline)
+    prints = fingerprints(pipeline := pinned(pipeline, folder))
     check_same_dataset(folder, pipeline)
     stands = None if retry_failed else _finished_before(folder, prints[RUN], with_report=report)
     if stands is not None:
@@ -63,7 +64,7 @@ def run(
         log.event("run", name=pipeline.name, fingerprint=prints[RUN], planned_requests=plan.requests)
         reporter.planned(plan, folder.path)
         try:
-            manifest = _make(pipeline, folder, prints, plan, reporter, log, budget_usd, retry_failed)
+            manifest = _make(pipeline, folder, prints, plan, reporter, log, budget_usd, retry_failed, on)
         except BaseException as error:
             log.event("stopped", why=type(error).__name__)
             raise
@@ -91,6 +92,7 @@ def _make(
     log: RunLog,
     budget_usd: float | None,
     retry_failed: bool,
+    on: Place,
 ) -> dict[str, Any]:
     """All tables, the data and its card, in the order in which they come to be; returns the manifest."""
     begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
@@ -98,7 +100,7 @@ def _make(
     folder.write_manifest(new_manifest(pipeline, prints[RUN], "unfinished", started))
     with (
         ResponseStore(folder.responses_path) as store,
-        closing(Making(pipeline, folder, store, prints, plan, reporter, log, budget_usd, retry_failed)) as making,
+        closing(Making(pipeline, folder, store, prints, plan, reporter, log, budget_usd, retry_failed, on)) as making,
     ):
         tables = {name: making.once(name) for name in pipeline.steps}
     reporter.says("writing data and card")

@@ -60,6 +60,21 @@ class ModelBase(Spec):
         return self.revision
 
 
+class Actors(Spec):
+    """Actors of a Ray cluster that answer for a model under `prefgen run --on ray`; elsewhere it says nothing."""
+
+    actors: int | None = Field(
+        None, ge=1, le=10_000, description="How many; by default as many as the cluster has room for when it is asked."
+    )
+    num_gpus: float | None = Field(
+        None, ge=0, description="GPUs of each; by default those of its copies for `vllm`, none for others."
+    )
+    num_cpus: float | None = Field(None, ge=0, description="CPUs of each; by default `threads` for `embedded`, else 1.")
+
+
+OnRay = Annotated[Actors, Field(description="How `--on ray` spreads the model over a cluster, see Actors.")]
+
+
 class EmbeddedModel(ModelBase):
     """llama.cpp in this process: no key, no GPU, no network."""
 
@@ -76,6 +91,7 @@ class EmbeddedModel(ModelBase):
     prefill: bool = Field(
         True, description="Whether the answer is begun with `Answer:`, so that a small model says the letter first."
     )
+    ray: OnRay = Actors()
 
     @property
     def identity(self) -> str | None:
@@ -149,6 +165,7 @@ class OpenAIModel(_HttpModel):
     max_attempts: int = Field(
         6, ge=1, le=50, description="Tries for one request before it becomes a row with a reason."
     )
+    ray: OnRay = Actors()
 
     @property
     def at_once(self) -> int:
@@ -210,6 +227,7 @@ class VllmModel(ModelBase):
         default_factory=lambda: {"enable_thinking": False},
         description="What the model's chat template is told besides the messages; part of every request's identity.",
     )
+    ray: OnRay = Actors()
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
         description="Any other engine argument of vLLM, e.g. `{gpu_memory_utilization: 0.8}`; part of every request's "
@@ -265,27 +283,3 @@ class ReplayModel(ModelBase):
 
 
 ModelSpec = Annotated[EmbeddedModel | VllmModel | OpenAIModel | BatchModel | ReplayModel, Field(discriminator="engine")]
-
-TRANSPORT = frozenset(
-    [
-        "engine",
-        "base_url",
-        "api_key_env",
-        "concurrency",
-        "timeout_s",
-        "max_attempts",
-        "batch_size",
-        "batch_bytes",
-        "folder",
-        "threads",
-        "context",
-        "tensor_parallel",
-        "data_parallel",
-        "max_model_len",
-        "responses",
-        "gguf",
-        "constrain",
-        "logprobs",
-    ]
-)
-"""Keys that say how an answer travels, not what it is: they may differ between runs that share answers."""

@@ -15,7 +15,6 @@ import yaml
 
 from prefgen.errors import FileError
 from prefgen.ids import content_id, file_sha256
-from prefgen.spec.models import TRANSPORT
 from prefgen.spec.pipeline import LEAKS, Pipeline
 from prefgen.store.files import write_aside, write_json
 from prefgen.store.folder import RunFolder
@@ -25,6 +24,32 @@ from prefgen.version import __version__
 
 RUN = ""
 """Key of the whole run among the fingerprints; no step is named so."""
+
+
+_TRANSPORT = frozenset(
+    [
+        "engine",
+        "base_url",
+        "api_key_env",
+        "concurrency",
+        "timeout_s",
+        "max_attempts",
+        "batch_size",
+        "batch_bytes",
+        "folder",
+        "threads",
+        "context",
+        "tensor_parallel",
+        "data_parallel",
+        "max_model_len",
+        "responses",
+        "gguf",
+        "ray",
+        "constrain",
+        "logprobs",
+    ]
+)
+"""Keys that say how an answer travels, not what it is: they may differ between runs that share answers."""
 
 
 def pinned(pipeline: Pipeline, folder: RunFolder) -> Pipeline:
@@ -68,7 +93,7 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
 
 def _said_model(pipeline: Pipeline, name: str) -> dict[str, Any]:
     model = pipeline.models[name]
-    said = model.model_dump(mode="json", exclude=set(TRANSPORT))
+    said = model.model_dump(mode="json", exclude=set(_TRANSPORT))
     return {"model": said["model"], "identity": model.identity} | {
         key: said[key] for key in ("temperature", "top_p", "max_tokens", "seed", "prefill", "system_role")
     }

@@ -75,6 +75,7 @@ def holds() -> Iterator[tuple[str, Cell]]:
     """Every way of holding an answer, at every kind of server that has it."""
     yield from _held(_OPENAI)
     yield from _each(_OPENAI, {"api_key_env": ["KEY_OF_THE_MATRIX"], "logprobs": [True]})
+    yield from _each(_OPENAI, {"ray": [{"actors": 2}, {"num_gpus": 0.5, "num_cpus": 0}]})
     for score in ("sum", "mean", "gain"):
         scored = {"steps.answers.readout": "likelihood", "steps.answers.likelihood": score}
         yield f"openai vllm likelihood={score}", Cell({"models.m": _OPENAI} | scored, "vllm")
@@ -83,7 +84,13 @@ def holds() -> Iterator[tuple[str, Cell]]:
 def embedded() -> Iterator[tuple[str, Cell]]:
     """Every key of the model in this process, `gguf: HERE` being its own weights."""
     few = {"limit": 2, "steps.people.n": 2}
-    keys = _COMMON | {"model": ["mine"], "gguf": ["HERE"], "context": [1024, 4096], "threads": [1]}
+    keys = _COMMON | {
+        "model": ["mine"],
+        "gguf": ["HERE"],
+        "context": [1024, 4096],
+        "threads": [1],
+        "ray": [{"actors": 2}],
+    }
     for name, cell in _each(_EMBEDDED, keys):
         yield name, Cell(dict(cell.change) | few)
     for readout in (*_READOUTS, "likelihood"):
