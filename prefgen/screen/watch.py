@@ -246,7 +246,7 @@ def _leakage_lines(summary: dict[str, Any]) -> Iterator[str]:
     leakage = Leakage.of_summary(summary)
     if leakage is None:
         yield f"  near-duplicates across the split were not counted: {INSTALL}"
-    else:
+    elif leakage.held_out:
         yield (
             f"  {leakage.near:,} of {leakage.held_out:,} questions held out are nearly the same as one of train ({leakage.share:.1%})"
         )

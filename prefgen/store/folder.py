@@ -133,6 +133,8 @@ def read_of_run(path: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | Non
     from prefgen.store.findings import odd_findings  # a run that begins reads none
 
     odd = odd_findings(path.name, content)
+    if odd is not None and SEAL not in content:
+        return None  # an earlier version, which sealed nothing, measured otherwise
     if odd is not None:
         raise FileError(f"{path}: {odd}", fix=fix)
     return {key: value for key, value in content.items() if key != SEAL}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import datasets
@@ -13,6 +13,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefgen.estimates import NOTHING
 from prefgen.flow.outcome import Outcome
 from prefgen.publish.card import card_of, write_card
 from prefgen.publish.card.facts import Parted, gather
@@ -289,10 +290,16 @@ def test_calibration_is_said_where_it_was_made_for_this_run(run: RunFolder, tmp_
     copy = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, copy.path)
     manifest = copy.read_manifest()
-    figures = {"verdict": "above the floor", "said": ["Personas are 0.210 from people"]}
+    nothing = asdict(NOTHING)
+    measured = ("total_variation", "floor", "excess", "gain", "gain_over_no_persona", "spread_floor", "coherence_floor")
+    figures = dict.fromkeys(measured, nothing) | {"spread": None, "coherence": None}
+    figures |= {"verdict": "above the floor", "said": ["Personas are 0.210 from people"]}
+    weights = {"personas": 2, "effective_n": 2.0, "largest": 1.0, "share_distance": None, "reweighted": None}
+    tables: dict[str, object] = {"cells": [], "summary": [], "subgroups": [], "certainty": [], "notes": []}
+    found = tables | {"judgments": None, "figures": figures, "poststratification": weights}
     assert "were not held against those of real people" in card_of(manifest, gather(copy, manifest))
     for fingerprint, said in ((manifest["fingerprint"], True), ("run-of-yesterday", False)):
-        write_json(copy.path / "calibration.json", {"figures": figures, "fingerprint": fingerprint})
+        write_json(copy.path / "calibration.json", found | {"fingerprint": fingerprint})
         assert (
             "verdict is: above the floor.\nPersonas are 0.210 from people.\n\n"
             in card_of(manifest, gather(copy, manifest))

@@ -87,6 +87,9 @@ def test_people_of_a_run(tmp_path: Path) -> None:
     spec = {"name": "votes", "steps": steps, "publish": {"exports": [{"dpo": {"context": "none"}}]}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     run = prefgen.run(tmp_path / "p.yaml", out=tmp_path / "run", report=False, progress=False).path
+    card = (run / "README.md").read_text()
+    assert "No question is held out" in card
+    assert "0 questions that are held out" not in card
     train, test = read_choices(run, ["town"])
     assert len(train.who) + len(test.who) == 60
     _, nobody, person = compare(train, test, seed=0)
