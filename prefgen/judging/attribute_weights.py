@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 
 _STEPS = 100
 _ENOUGH = 1e-10  # gain of a step, in log-likelihood per choice, below which it is the last
+_LARGEST = 1e100  # difference of an attribute, or one that is no number, with which nothing can be computed
 _FARTHEST = 50.0  # log-odds that one choice may come to: beyond, nothing in the data holds the weights back
 
 
@@ -34,8 +35,10 @@ def fit_weights(differences: Floats, shares: Floats, counts: Floats, ridge: floa
     """
     n, k = differences.shape
     weight = np.zeros(k)
+    if not n or not np.abs(differences).max() < _LARGEST:
+        return Weights(np.full(k, np.nan), np.full(k, np.nan))
     now = _likelihood(differences, shares, counts, ridge, weight)
-    for _ in range(_STEPS if n else 0):
+    for _ in range(_STEPS):
         p = _logistic(differences @ weight)
         slope = differences.T @ (counts * (shares - p)) - ridge * weight
         step = np.linalg.pinv(_curvature(differences, p, counts, ridge), hermitian=True) @ slope
@@ -52,7 +55,7 @@ def fit_weights(differences: Floats, shares: Floats, counts: Floats, ridge: floa
 def _with_errors(differences: Floats, counts: Floats, ridge: float, weight: Floats) -> Weights:
     nothing = np.full(len(weight), np.nan)
     odds = differences @ weight
-    if not len(odds) or np.abs(odds).max() > _FARTHEST:
+    if np.abs(odds).max() > _FARTHEST:
         return Weights(nothing, nothing)
     curvature = _curvature(differences, _logistic(odds), counts, ridge)
     values, vectors = np.linalg.eigh(curvature)

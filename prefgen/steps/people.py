@@ -63,6 +63,8 @@ class People(Step):
         if _ID not in rows.columns:
             found = ", ".join(rows.columns)
             raise context.error("people", f"{self.people!r} has no column `persona_id`", f"rename one of {found}")
+        if rows.schema[_ID].is_nested():
+            raise context.error("people", f"`persona_id` is of type {rows.schema[_ID]}", "an id is a text or a number")
         people = _attributes(rows.filter(pl.col(_ID).is_not_null()))
         made = people.select(
             pl.col(_ID).cast(pl.String),

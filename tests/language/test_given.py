@@ -282,3 +282,28 @@ def test_a_wrong_rating_is_told(whole: Run, more: dict[str, Any], problem: str) 
     rating = {"judge": "score", "items": "rows", "given": "said", "criteria": {"fit": "it fits"}, **more}
     with pytest.raises(SpecError, match=problem):
         whole({"steps": {"rows": {"table": rows}, "rated": rating}, "publish": {"exports": []}})
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"persona_id": ["x"]}, "'persona_id' is of type List"),
+        ({"said": ["tea"]}, "'said' is of type List"),
+        ({"_item": 5, "_row": 1, "_persona": 9}, None),
+    ],
+)
+def test_odd_columns_are_told_or_left_alone(whole: Run, row: dict[str, Any], problem: str | None) -> None:
+    cast = pl.DataFrame([{"persona_id": "p", "item_id": "tea", "said": "tea", **row}])
+    if problem is None:
+        assert whole(of_votes(**{"as": "crowd"}) | _crowd(), votes__parquet=cast).table("human")[
+            "choice"
+        ].to_list() == ["A"]
+        return
+    with pytest.raises(SpecError, match=problem):
+        whole(of_votes(**{"as": "crowd"}) | _crowd(), votes__parquet=cast)
+
+
+def _crowd() -> dict[str, Any]:
+    """The steps of `of_votes`, asked of one person whom the votes need not name."""
+    steps = of_votes(**{"as": "crowd"})["steps"]
+    return {"steps": {"one": {"table": [{"persona_id": "p"}]}, "crowd": {"people": "one"}, **steps}}

@@ -99,3 +99,11 @@ def test_a_wrong_rank_is_told(whole: Run, more: dict[str, Any], problem: str) ->
     steps = {"pairs": {"table": "pairs.parquet"}, "ranks": {"weigh": "rank", "from": "pairs", "of": "writer", **more}}
     with pytest.raises(SpecError, match=problem):
         whole({"steps": steps, "publish": {"exports": []}}, pairs__parquet=compared(20))
+
+
+def test_pairs_of_one_value_rank_nothing_and_a_weight_is_a_number(whole: Run) -> None:
+    same = pl.DataFrame({"chosen_writer": ["ada"], "rejected_writer": ["ada"]})
+    steps = {"pairs": {"table": "pairs.parquet"}, "ranks": {"weigh": "rank", "from": "pairs", "of": "writer"}}
+    assert whole({"steps": steps, "publish": {"exports": []}}, pairs__parquet=same).table("ranks").is_empty()
+    with pytest.raises(SpecError, match="its `weight` is of type String"):
+        whole({"steps": steps, "publish": {"exports": []}}, pairs__parquet=same.with_columns(weight=pl.lit("z")))

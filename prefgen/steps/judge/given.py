@@ -104,6 +104,11 @@ def _known(
         if name not in rows.columns:
             has = ", ".join(rows.columns)
             raise context.error("items", f"{step.named[0]!r} has no column {name!r}", f"rename one of {has}")
+        if rows.schema[name].is_nested():
+            raise context.error(
+                "items", f"{name!r} is of type {rows.schema[name]}; an id is a text or a whole number", "quote it"
+            )
+    rows = rows.drop("_row", "_persona", "_item", strict=False)  # names that are used here
     rows = rows.with_columns(pl.col(name).cast(pl.String) for name in _IDS)
     for name, place, others in (("persona_id", "_persona", personas), ("item_id", "_item", items)):
         known = others.select(name).with_row_index(place)

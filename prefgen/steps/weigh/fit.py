@@ -58,6 +58,7 @@ class WeighFit(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The weights, group by group in the order in which they first appear."""
         rows = kept(tables[self.from_])
+        check_counts(rows, context)
         self._check(rows, context)
         numbers = [f"{side}_{name}" for name in self.of for side in ("chosen", "rejected")]
         told = rows.drop_nulls(numbers)
@@ -100,10 +101,26 @@ class WeighFit(Step):
         sides = [
             np.column_stack([numbers(rows, f"{side}_{name}") for name in self.of]) for side in ("chosen", "rejected")
         ]
-        counts = numbers(rows, "weight") if "weight" in rows.columns else np.ones(rows.height)
+        counts = counts_of(rows)
         found = fit_weights((sides[0] - sides[1]) / scale, preferred_by(rows), counts, self.ridge)
         for name, weight, error in zip(self.of, found.weight, found.error, strict=True):
             yield (*key, name, float(weight), float(error), rows.height)
+
+
+def check_counts(rows: pl.DataFrame, context: Context) -> None:
+    """A complaint where pairs have a `weight` that is no number."""
+    if "weight" in rows.columns and not (rows.schema["weight"].is_numeric() or rows.schema["weight"] == pl.Null):
+        raise context.error(
+            "from", f"its `weight` is of type {rows.schema['weight']}", "bring numbers, or rename the column"
+        )
+
+
+def counts_of(rows: pl.DataFrame) -> Floats:
+    """What each pair counts: its weight, 0 where that is missing or below 0; 1 where pairs have none."""
+    if "weight" not in rows.columns:
+        return np.ones(rows.height)
+    found: Floats = np.nan_to_num(np.clip(rows["weight"].cast(pl.Float64).fill_null(0.0).to_numpy(), 0.0, 1e9))
+    return found
 
 
 def numbers(rows: pl.DataFrame, name: str) -> Floats:

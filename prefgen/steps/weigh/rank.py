@@ -16,7 +16,7 @@ from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.table.glue import kept
-from prefgen.steps.weigh.fit import numbers, preferred_by
+from prefgen.steps.weigh.fit import check_counts, counts_of, preferred_by
 from prefgen.store.table import Table
 
 _MOST = 2_000  # values that compete in one group: the strengths of all are solved for at once
@@ -58,12 +58,13 @@ class WeighRank(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The strengths, group by group, the strongest first."""
         rows = kept(tables[self.from_])
+        check_counts(rows, context)
         self._check(rows, context)
         chosen, rejected = f"chosen_{self.of}", f"rejected_{self.of}"
         told = rows.drop_nulls([chosen, rejected]).filter(pl.col(chosen) != pl.col(rejected))
         schema = {name: rows.schema[name] for name in self.by} | {self.of: rows.schema[chosen]}
         schema |= {"strength": pl.Float64(), "error": pl.Float64(), "place": pl.Int64(), "n_pairs": pl.Int64()}
-        groups = told.group_by(self.by, maintain_order=True) if self.by else [((), told)]
+        groups = told.group_by(self.by, maintain_order=True) if self.by else [((), told)] * bool(told.height)
         ranked = [row for key, some in groups for row in self._ranked(key, some, context)]
         yield pl.DataFrame(ranked, schema=schema, orient="row")
         return {"pairs_ranked": told.height}
@@ -88,8 +89,7 @@ class WeighRank(Step):
             raise context.error("of", said, "rank them apart with `by:`, or another column")
         place = {value: at for at, value in enumerate(values)}
         first, second = (np.array([place[value] for value in side], dtype=np.int64) for side in sides)
-        counts = numbers(rows, "weight") if "weight" in rows.columns else np.ones(rows.height)
-        share = preferred_by(rows)
+        counts, share = counts_of(rows), preferred_by(rows)
         wins = np.zeros((len(values), len(values)))
         np.add.at(wins, (first, second), counts * share)
         np.add.at(wins, (second, first), counts * (1 - share))
