@@ -7,7 +7,7 @@ import pytest
 
 from prefgen.errors import SpecError
 from prefgen.records import Request, Response
-from prefgen.steps.write import backstory
+from prefgen.steps.write import Write, backstory
 from prefgen.store.table import Table
 from tests.steps.asking import Answering, context, summary_of
 
@@ -25,6 +25,11 @@ PEOPLE = pl.DataFrame(
     schema_overrides={"control": pl.String, "control_of": pl.String},
 )
 TABLES = {"people": Table.of("people", [PEOPLE])}
+
+
+def test_its_name_of_before_is_read_too() -> None:
+    assert Write.preset("life") is backstory.Backstory
+    assert backstory.Backstory.model_validate({"write": "life", "as": "people", "model": "m"}).write == "backstory"
 
 
 def spec(**facts: object) -> backstory.Backstory:

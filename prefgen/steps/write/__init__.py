@@ -113,7 +113,8 @@ class Write(Step):
 
     @classmethod
     def preset(cls, said: object) -> type[StepSpec]:
-        """The spec class of the preset named `said`."""
+        """The spec class of the preset named `said`; `life` is what `backstory` was called."""
+        said = "backstory" if said == "life" else said
         if said not in PRESETS:
             near = difflib.get_close_matches(str(said), PRESETS, n=1, cutoff=0.75)
             if near:

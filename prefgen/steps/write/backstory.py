@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from prefgen.judging.prompts import Messages
 from prefgen.personas.backstory import (
@@ -28,6 +28,10 @@ from prefgen.steps.write import Question, Tried, Write
 from prefgen.store.table import Table
 
 
+def _renamed(said: object) -> object:
+    return "backstory" if said == "life" else said
+
+
 class Backstory(Write):
     """The same personas, portrayed by a model; where it does not keep the facts they keep the text they had.
 
@@ -38,7 +42,9 @@ class Backstory(Write):
 
     grain: ClassVar[Grain | None] = "personas"
 
-    write: Literal["backstory"] = Field(description="`backstory`: a short life of each persona.")
+    write: Annotated[Literal["backstory"], BeforeValidator(_renamed)] = Field(
+        description="`backstory`: a short life of each persona."
+    )
     as_: str = Field(alias="as", description="Name of the step with the personas.")
     facts: list[str] | None = Field(None, min_length=1, description="Attributes that must be kept; by default all.")
     voice: Literal["second", "first"] = Field("second", description="`second`: You ...; `first`: I ...")
