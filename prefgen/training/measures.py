@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from prefgen.analysis.distance import jensen_shannon
 from prefgen.training.data import Aligning
 from prefgen.training.models import Trainable
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def nearness(model: Trainable, aligning: Aligning, *, portrait: str | None = Non
         scores |= {(question.item_id, text): value for text, value in zip(question.options, logs, strict=True)}
         answer = np.exp(logs - logs.max())
         for name, shares in question.p.items():
-            apart[name].append(jensen_shannon(answer / answer.sum(), shares))
+            apart[name].append(float(jensen_shannon(answer / answer.sum(), shares)))
     divergence = {name: float(np.mean(values)) for name, values in apart.items() if values}
     return Nearness(divergence, _accuracy(aligning.test, scores))
 
@@ -63,18 +61,3 @@ def _accuracy(pairs: pl.DataFrame, scores: Mapping[tuple[str, str], float]) -> f
         for item, chosen, rejected in pairs.select("item_id", "chosen", "rejected").iter_rows()
     ]
     return float(np.mean(np.sign(ahead) / 2 + 0.5))
-
-
-def jensen_shannon(p: Floats, q: Floats) -> float:
-    """Jensen-Shannon divergence of two distributions, in bits.
-
-    >>> jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
-    1.0
-    """
-    middle = (p + q) / 2
-    return float((_entropy(middle) - (_entropy(p) + _entropy(q)) / 2).clip(0.0, 1.0))
-
-
-def _entropy(p: Floats) -> np.float64:
-    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
-    return np.float64(-(p * logs).sum())

@@ -126,12 +126,15 @@ def compare(train: Choices, test: Choices, *, seed: int) -> tuple[Tested, ...]:
 
 def _majority(train: Choices, test: Choices) -> Floats:
     """Of each question the share of `train` that chose the same, one added to both sides."""
-    first = np.array([int(np.flatnonzero(row)[0]) for row in train.z])
-    chosen = train.z.argmax(axis=1) == first
+    chosen = _chose_first(train)
     total, of_first = (np.bincount(train.item, w, minlength=test.item.max() + 1) for w in (None, chosen.astype(float)))
     share = (of_first + 1) / (total + 2)
-    same = test.z.argmax(axis=1) == np.array([int(np.flatnonzero(row)[0]) for row in test.z])
-    return np.where(same, share[test.item], 1 - share[test.item])
+    return np.where(_chose_first(test), share[test.item], 1 - share[test.item])
+
+
+def _chose_first(choices: Choices) -> NDArray[np.bool_]:
+    """Whether it was the one of the two options that comes first among all."""
+    return np.asarray(choices.z.argmax(axis=1) == (choices.z != 0).argmax(axis=1))
 
 
 def read_choices(run: str | Path, by: Sequence[str], *, export: str = "dpo") -> tuple[Choices, Choices]:

@@ -12,6 +12,7 @@ import pytest
 
 from prefgen.store.folder import RunFolder
 from tests.publish import made
+from tests.training import tiny
 
 GEMMA = (
     "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
@@ -45,27 +46,10 @@ def rows(run: RunFolder, name: str) -> Any:
 
 def tokenizer(run: RunFolder) -> Any:
     """A tokenizer of the dataset's own words, with a chat template, made without a download."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     texts = [text for row in rows(run, "items") for text in [row["prompt"], *row["options"]]]
     texts += [row["text"] for row in rows(run, "personas")]
     words = sorted({word for text in texts for word in text.replace("?", " ? ").split()})
-    special = ["<pad>", "<unk>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>"]
-    inner = Tokenizer(models.WordLevel({word: k for k, word in enumerate([*special, *words])}, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    made_here = PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token="<pad>",
-        unk_token="<unk>",
-        eos_token="<eos>",
-        additional_special_tokens=special[3:],
-    )
-    made_here.chat_template = (
-        "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} {% if m['role'] == 'assistant' %}<eos> {% endif %}"
-        "{% endfor %}{% if add_generation_prompt %}<|assistant|> {% endif %}"
-    )
-    return made_here
+    return tiny.tokenizer(words)
 
 
 def model(words: Any, kind: str, folder: Path) -> Any:

@@ -35,7 +35,7 @@ def test_the_likelihood_of_a_text_is_the_product_over_its_tokens(tmp_path: Path)
 def test_jensen_shannon_is_scipys() -> None:
     from scipy.spatial.distance import jensenshannon
 
-    from prefgen.training.measures import jensen_shannon
+    from prefgen.analysis.distance import jensen_shannon
 
     rng = np.random.default_rng(0)
     for _ in range(50):
