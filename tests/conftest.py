@@ -26,6 +26,10 @@ if threading.current_thread() is threading.main_thread():
         if signal.getsignal(_signal) is signal.SIG_IGN:
             signal.signal(_signal, _usual)
 
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+for _name in _OFFLINE:
+    os.environ.pop(_name, None)  # libraries read it once, when they are imported
+
 os.environ.pop(
     "PYTHONDONTWRITEBYTECODE", None
 )  # hundreds of processes are started here: each would compile all of prefgen
@@ -46,9 +50,9 @@ def _caches_of_the_suite(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test spends money or reads a token by accident."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_ENDPOINT", "HF_HOME"):
+def _no_setting_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test spends money or reads a token by accident, or is kept from its Hub by a setting or by what another test left."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_ENDPOINT", "HF_HOME", *_OFFLINE):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -150,11 +149,11 @@ def test_a_prompt_without_room_for_its_options_is_a_failure_of_that_request(engi
 
 @pytest.mark.model
 @pytest.mark.filterwarnings("ignore")  # those of torch
-def test_torch_finds_the_same_with_the_same_weights(engine: EmbeddedEngine) -> None:
+def test_torch_finds_the_same_with_the_same_weights(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     if importlib.util.find_spec("accelerate") is None:
         pytest.skip("accelerate is not installed")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     weights: Path = default_weights()
     how = transformers.GgufConfig(dequantize=True)
     model = transformers.AutoModelForCausalLM.from_pretrained(
