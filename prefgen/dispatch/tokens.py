@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _CHARS_PER_TOKEN = 4.0  # English prose with the tokenizers of today: 4.0-4.7
 _CHARS_PER_TOKEN_BEYOND_ASCII = 1.6
+RULE = f"estimated at {_CHARS_PER_TOKEN:g} characters a token ({_CHARS_PER_TOKEN_BEYOND_ASCII:g} beyond ASCII)"
 _VOCABULARY = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 
 
@@ -35,27 +37,38 @@ def estimate_tokens(sample: Sequence[str], *, model: str) -> Estimate:
     if counted is not None:
         tokens, encoding = counted
         return Estimate(tokens / len(text), f"counted with tiktoken {encoding}")
+    return Estimate(by_rule(text) / len(text) if text else 1 / _CHARS_PER_TOKEN, RULE)
+
+
+def by_rule(text: str) -> float:
+    """Tokens of a text, estimated from its characters.
+
+    >>> by_rule("twelve chars")
+    3.0
+    """
     beyond = len(text) - len(text.encode("ascii", "ignore"))
-    tokens_by_rule = (len(text) - beyond) / _CHARS_PER_TOKEN + beyond / _CHARS_PER_TOKEN_BEYOND_ASCII
-    return Estimate(
-        tokens_by_rule / len(text) if text else 1 / _CHARS_PER_TOKEN,
-        f"estimated at {_CHARS_PER_TOKEN:g} characters a token ({_CHARS_PER_TOKEN_BEYOND_ASCII:g} beyond ASCII)",
-    )
+    return (len(text) - beyond) / _CHARS_PER_TOKEN + beyond / _CHARS_PER_TOKEN_BEYOND_ASCII
 
 
 def _count(sample: Sequence[str], model: str) -> tuple[int, str] | None:
     """Tokens of all prompts together and the name of the encoding, or None where they cannot be counted here."""
+    found = encoding_of(model)
+    if found is None:
+        return None
+    encoding, name = found
+    return sum(len(encoding.encode_ordinary(prompt)) for prompt in sample), name
+
+
+def encoding_of(model: str) -> tuple[Any, str] | None:
+    """tiktoken's encoding of a model and its name; None where tiktoken, the model or its vocabulary is not known here."""
     if importlib.util.find_spec("tiktoken") is None:
         return None
     tiktoken = importlib.import_module("tiktoken")  # not a dependency: nothing is known of its types
     try:
-        name = tiktoken.encoding_name_for_model(model)
+        name: str = tiktoken.encoding_name_for_model(model)
     except KeyError:
         return None
-    if not _vocabulary(name).is_file():
-        return None
-    encoding = tiktoken.get_encoding(name)
-    return sum(len(encoding.encode_ordinary(prompt)) for prompt in sample), name
+    return (tiktoken.get_encoding(name), name) if _vocabulary(name).is_file() else None
 
 
 def _vocabulary(encoding: str) -> Path:

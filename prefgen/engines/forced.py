@@ -21,8 +21,21 @@ def token_ids(server: Any, text: str) -> tuple[int, ...]:
     return _token_ids(server.listening_address, text)
 
 
+def count_tokens(server: Any, text: str) -> int:
+    """How many tokens a text is."""
+    return len(_tokenized(server.listening_address, text))
+
+
 @lru_cache(maxsize=65536)
 def _token_ids(address: str, text: str) -> tuple[int, ...]:
+    found = _tokenized(address, text)
+    split = next((one for one in found if not isinstance(one["piece"], str)), None)
+    if split is not None:
+        raise SplitError
+    return tuple(one["id"] for one in found)
+
+
+def _tokenized(address: str, text: str) -> list[dict[str, Any]]:
     # Only the server's address on this machine has a tokenizer; the object has no call for it.
     at = urlsplit(address)
     line = http.client.HTTPConnection(str(at.hostname), at.port, timeout=_TIMEOUT_S)
@@ -32,10 +45,7 @@ def _token_ids(address: str, text: str) -> tuple[int, ...]:
         found: list[dict[str, Any]] = json.loads(line.getresponse().read())["tokens"]
     finally:
         line.close()
-    split = next((one for one in found if not isinstance(one["piece"], str)), None)
-    if split is not None:
-        raise SplitError
-    return tuple(one["id"] for one in found)
+    return found
 
 
 def forcing(tokens: Sequence[int]) -> str:

@@ -143,7 +143,8 @@ class Making:
         def account(table: Table) -> Account:
             return self._account(step, table, frames.summary, nonresponse, seconds=time.monotonic() - begun)
 
-        return self.folder.tables.write(name, frames, fingerprint=self.prints[name], account=account)
+        packed = step.packed(self.tables)
+        return self.folder.tables.write(name, frames, fingerprint=self.prints[name], account=account, packed=packed)
 
     def _account(
         self, step: Step, table: Table, summary: Mapping[str, Any], nonresponse: NonresponseReasons, *, seconds: float

@@ -41,10 +41,10 @@ def lighter(pipeline: Pipeline) -> Pipeline:
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
     """What one row of a step's table is: as its kind says, as in the table it reads, or an item or candidate."""
-    if spec.grain is None:
+    if spec.made_grain is None:
         return grains[spec.reads()[0][1]]
-    if spec.grain != "rows":
-        return spec.grain
+    if spec.made_grain != "rows":
+        return spec.made_grain
     from prefgen.judging.candidates import is_candidates
 
     if is_candidates(list(table.schema)):

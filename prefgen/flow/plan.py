@@ -18,6 +18,7 @@ from prefgen.spec.models import BatchModel, ModelSpec
 from prefgen.spec.pipeline import Pipeline
 from prefgen.steps.context import Asked, Bound, Context, weakest
 from prefgen.steps.step import Output, Step
+from prefgen.store.packed import unpacked
 from prefgen.store.table import Table
 
 
@@ -71,7 +72,7 @@ class _Foreseen:
             plan = self._asking(name, step, context)
         elif all(read in self.made for _, read in step.reads()):
             made = self._standing(name) or _made(step, self.tables, context)
-            self.made[name], self.tables[name], self._usable[name] = made, made.table, "exact"
+            self.made[name], self.tables[name], self._usable[name] = made, self._seen(step, made.table), "exact"
             summary = made.summary
             plan = StepPlan(name, step.kind, made.table.n_rows, notes=tuple(summary.get("notes", ())))
         else:
@@ -83,9 +84,9 @@ class _Foreseen:
     def _after_a_model(self, name: str, step: Step, context: Context) -> tuple[StepPlan, Mapping[str, Any]]:
         """A step without a model over foreseen rows: a step with the grain of what it reads keeps its rows."""
         output = Output(step, self.tables, context)
-        self.tables[name] = Table.of(name, output)
+        self.tables[name] = self._seen(step, Table.of(name, output))
         notes = tuple(context.notes)
-        if step.grain is not None:
+        if step.made_grain is not None:
             self._usable[name] = "unknown"
             foreseen = (
                 self.tables[name].n_rows or None
@@ -95,6 +96,11 @@ class _Foreseen:
         self.tables[name] = _undropped(self.tables[name], self.tables[first.name])
         self._usable[name] = weakest("at most", self._usable[first.name])
         return StepPlan(name, step.kind, first.rows, rows_are=first.rows_are, notes=notes), output.summary
+
+    def _seen(self, step: Step, table: Table) -> Table:
+        """A step's table as later steps see it."""
+        packed = step.packed(self.tables)
+        return table if packed is None else unpacked(table, packed, [self.tables[read] for read in packed.steps])
 
     def _asking(self, name: str, step: Step, context: Context) -> StepPlan:
         above = [read for _, read in step.reads()]

@@ -17,7 +17,7 @@ from prefgen.store.tables import Tables
 def standing(tables: Tables, prints: Mapping[str, str], step: str) -> Made | None:
     """A step's table as an earlier run of just this step left it."""
     account = tables.account(step, fingerprint=prints[step])
-    return None if account is None else Made(tables.read(step, check=False), account["summary"], account["seconds"])
+    return None if account is None else Made(tables.raw(step), account["summary"], account["seconds"])
 
 
 def check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:

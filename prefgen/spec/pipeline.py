@@ -40,6 +40,11 @@ class StepSpec(Spec):
         """
         return cls
 
+    @property
+    def made_grain(self) -> Grain | None:
+        """The grain of its table as this one is written, which may be another than that of its kind."""
+        return self.grain
+
     def reads(self) -> tuple[tuple[str, str], ...]:
         """(key, name of an earlier step) for every table that this step reads."""
         return ()
@@ -68,6 +73,10 @@ class StepSpec(Spec):
 
     def asks(self) -> tuple[tuple[str, str], ...]:
         """(key, name of a model) for every model that this step talks to."""
+        return ()
+
+    def counts(self) -> tuple[tuple[str, str], ...]:
+        """(key, name of a model) for every model in whose tokens this step counts, without asking it."""
         return ()
 
 

@@ -124,7 +124,7 @@ def _about_steps(pipeline: Pipeline) -> Iterator[Complaint]:
         for key, read in step.reads():
             if read not in above:
                 yield pipeline.document.complaint(pipeline.at(name, (key,)), *_not_above(pipeline, name, read, above))
-        for key, asked in step.asks():
+        for key, asked in (*step.asks(), *step.counts()):
             if asked not in pipeline.models:
                 fix = (
                     f"name {one_of(asked, pipeline.models)}"

@@ -10,7 +10,7 @@ import polars as pl
 
 from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Context, StepEstimate
-from prefgen.store.table import Table
+from prefgen.store.table import Packed, Table
 
 Summary: TypeAlias = dict[str, Any]
 """Facts about a table, for the manifest, the card and the screen."""
@@ -25,6 +25,10 @@ class Step(StepSpec):
     @abstractmethod
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The step's table."""
+
+    def packed(self, tables: Mapping[str, Table]) -> Packed | None:  # noqa: ARG002 - a kind that packs looks at them
+        """How a column of row numbers in what `make` yields is read; None where it has none."""
+        return None
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """What `make` will ask, without asking; only of a step that asks a model."""

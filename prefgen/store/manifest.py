@@ -81,7 +81,7 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
                 ),
                 "seed": pipeline.seed,
                 "limit": pipeline.limit if asked else None,
-                "models": [_said_model(pipeline, model) for model in asked],
+                "models": [_said_model(pipeline, model) for model in (*asked, *(one for _, one in step.counts()))],
                 "above": [prints[read] for _, read in step.reads()],
             },
         )

@@ -52,6 +52,7 @@ _DONE = {
     "fingerprint": str,
     "rows": int,
     "account": dict,
+    "packed?": {"column": str, "steps": [str], "each": [str], "plain": bool},
     "parts": [{"name": str, "rows": int, "bytes": int, "sha256": str}],
 }
 _DEEPEST = 40

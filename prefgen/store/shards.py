@@ -19,8 +19,8 @@ from prefgen.store.behind import behind
 ROW_GROUP_ROWS = 32_768
 """Rows of one row group: small enough to skip what a filter on persona or item does not want, large enough to compress."""
 
-_GROUP_BYTES = 256 << 20
-"""A row group of long texts is halved until it is below this, so that memory stays flat."""
+_GROUP_BYTES = 64 << 20
+"""A row group of long texts has fewer rows, so that it stays below this and memory flat."""
 
 _SPLIT_ORDER = ("train", "validation", "test")
 
@@ -158,6 +158,7 @@ class _SplitWriter:
     shard_bytes: int
     waiting: list[pa.Table] = field(default_factory=list)
     n_waiting: int = 0
+    waiting_bytes: int = 0
     dictionary: list[str] | None = None
     open: pq.ParquetWriter | None = None
     rows: int = 0  # of the open file
@@ -167,13 +168,13 @@ class _SplitWriter:
     def add(self, rows: pa.Table) -> None:
         self.waiting.append(rows)
         self.n_waiting += rows.num_rows
-        if self.n_waiting < ROW_GROUP_ROWS:
-            return
-        together = pa.concat_tables(self.waiting)
-        whole = self.n_waiting - self.n_waiting % ROW_GROUP_ROWS
-        for start in range(0, whole, ROW_GROUP_ROWS):
-            self._write(together.slice(start, ROW_GROUP_ROWS).combine_chunks())
-        self.waiting, self.n_waiting = [together.slice(whole)], self.n_waiting - whole
+        self.waiting_bytes += _table_bytes(rows)
+        while self.n_waiting >= ROW_GROUP_ROWS or (self.waiting_bytes > _GROUP_BYTES and self.n_waiting > 1):
+            together = pa.concat_tables(self.waiting).combine_chunks()
+            n = _fitting(together)
+            self._write(together.slice(0, n).combine_chunks())
+            self.waiting, self.n_waiting = [together.slice(n)], self.n_waiting - n
+            self.waiting_bytes = _table_bytes(self.waiting[0])
 
     def close(self) -> list[_Closed]:
         if self.n_waiting:
@@ -184,18 +185,12 @@ class _SplitWriter:
         return self.closed
 
     def _write(self, group: pa.Table) -> None:
-        size = sum(_content_bytes(column) for column in _arrays(group))
-        if size > _GROUP_BYTES and group.num_rows > 1:
-            half = group.num_rows // 2
-            self._write(group.slice(0, half).combine_chunks())
-            self._write(group.slice(half).combine_chunks())
-            return
         if self.open is None:
             self._begin(group)
         assert self.open is not None
         self.open.write_table(group, row_group_size=group.num_rows)
         self.rows += group.num_rows
-        self.content += size
+        self.content += _table_bytes(group)
         if self.content >= self.shard_bytes:
             self._finish()
 
@@ -234,6 +229,21 @@ class _SplitWriter:
 def _arrays(table: pa.Table) -> list[pa.Array]:
     """Each column as one array; columns of an empty table have no chunk at all."""
     return [column.chunk(0) if column.num_chunks else pa.array([], column.type) for column in table.columns]
+
+
+def _table_bytes(rows: pa.Table) -> int:
+    return sum(_content_bytes(array) for column in rows.columns for array in column.chunks)
+
+
+def _fitting(rows: pa.Table) -> int:
+    """How many rows, from the first on, make one row group: at least one, however rows came in tables."""
+    low, high = 1, min(rows.num_rows, ROW_GROUP_ROWS)
+    if _table_bytes(rows.slice(0, high)) <= _GROUP_BYTES:
+        return int(high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _table_bytes(rows.slice(0, middle)) <= _GROUP_BYTES else (low, middle)
+    return int(low)
 
 
 def _content_bytes(array: pa.Array) -> int:

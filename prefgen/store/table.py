@@ -80,6 +80,28 @@ class Table:
         return self.parts[0].collect_schema()
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """How a column of row numbers is read.
+
+    column    its name
+    steps     whose rows they number, one after the other
+    each      columns of an element
+    plain     True: an element is the value of the one column; False: a struct of all
+    """
+
+    column: str
+    steps: tuple[str, ...]
+    each: tuple[str, ...]
+    plain: bool = False
+
+    def dtype(self, schema: pl.Schema) -> pl.DataType:
+        """Type of the lists, from the columns of the first step."""
+        if self.plain:
+            return pl.List(schema[self.each[0]])
+        return pl.List(pl.Struct({name: schema[name] for name in self.each}))
+
+
 def unwritable(dtype: pl.DataType | DataTypeClass) -> str | None:
     """What is in the way of a column of this type being written and read by everybody; None where nothing is."""
     if isinstance(dtype, pl.Struct):

@@ -19,7 +19,7 @@ from prefgen.ids import file_sha256
 from prefgen.store.behind import behind
 from prefgen.store.files import file_errors
 from prefgen.store.seal import sealed
-from prefgen.store.table import PartFiles, Table
+from prefgen.store.table import Packed, PartFiles, Table
 
 Account = dict[str, Any]
 """What the manifest says of one step."""
@@ -34,11 +34,18 @@ class Tables:
     path: Path
 
     def write(
-        self, step: str, frames: Iterable[pl.DataFrame], *, fingerprint: str, account: Callable[[Table], Account]
+        self,
+        step: str,
+        frames: Iterable[pl.DataFrame],
+        *,
+        fingerprint: str,
+        account: Callable[[Table], Account],
+        packed: Packed | None = None,
     ) -> Account:
         """Write a step's table part by part, then give it its name: it is there whole or not at all.
 
         account    what is to be remembered of the step, asked for once all of its rows are written
+        packed     how its column of row numbers is read, where it has one
         """
         final, aside = self.path / step, self.path / f".{step}.aside"
         with file_errors(aside):
@@ -58,6 +65,8 @@ class Tables:
                 "account": told,
                 "parts": [asdict(part) for part in parts],
             }
+            if packed is not None:
+                done["packed"] = asdict(packed)
             (aside / _DONE).write_bytes(orjson.dumps(sealed(done)))
             _to_disk(*sorted(aside.iterdir()), aside)
             shutil.rmtree(final, ignore_errors=True)
@@ -77,6 +86,18 @@ class Tables:
                 f"{self.path / step}: {problem}",
                 fix="run the pipeline again; what was answered is kept, and the table is made anew",
             )
+        table = _table(step, self.path / step, int(done["rows"]))
+        if "packed" not in done:
+            return table
+        from prefgen.store.packed import unpacked  # few runs pack
+
+        packed = _packed(done["packed"])
+        return unpacked(table, packed, [self.read(name, check=check) for name in packed.steps])
+
+    def raw(self, step: str) -> Table:
+        """A step's table as it is written, with row numbers where it is packed; it was checked just now."""
+        done = self._done(step)
+        assert done is not None, "it was checked"
         return _table(step, self.path / step, int(done["rows"]))
 
     def is_there(self, step: str) -> bool:
@@ -151,6 +172,10 @@ def _to_disk(*paths: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _packed(told: Mapping[str, Any]) -> Packed:
+    return Packed(told["column"], tuple(told["steps"]), tuple(told["each"]), told["plain"])
 
 
 def _table(step: str, folder: Path, n_rows: int) -> Table:

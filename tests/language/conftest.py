@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import prefgen
+from prefgen.store.folder import RunFolder
 from tests.servers.ruled import Rule, Ruled, ruled
 
 
@@ -23,7 +24,7 @@ class Done:
     served: Ruled | None = None
 
     def table(self, step: str) -> pl.DataFrame:
-        return pl.read_parquet(sorted((self.folder / "tables" / step).glob("*.parquet")))
+        return RunFolder(self.folder).table(step).read()
 
     def data(self, config: str) -> pl.DataFrame:
         files = sorted((self.folder / "data" / config).glob("*.parquet"))

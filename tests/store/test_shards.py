@@ -91,12 +91,16 @@ def test_row_groups_are_exact_and_carry_statistics_and_plain_types(tmp_path: Pat
     assert (types["status"], types["never"], types["persona_id"]) == ("string", "string", "string")
 
 
-def test_a_group_of_long_texts_is_halved_until_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cut", [1, 7, 64])
+def test_a_group_of_long_texts_has_the_rows_that_fit_however_they_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
     monkeypatch.setattr(shards, "_GROUP_BYTES", 4_000)
-    frame = pl.DataFrame({"text": ["x" * 300] * 64})
-    (shard,) = write_shards([frame], tmp_path, schema=frame.schema, shard_bytes=1 << 30)
+    frame = pl.DataFrame({"text": ["x" * 300] * 20 + ["y" * 9_000, "z" * 3_990, "w"] + ["x" * 100] * 41})
+    (shard,) = write_shards(frame.iter_slices(cut), tmp_path, schema=frame.schema, shard_bytes=1 << 30)
     metadata = pq.ParquetFile(shard.path).metadata
-    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [8] * 8
+    # 4 bytes a text more; what is too long stands alone.
+    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [13, 7, 1, 2, 38, 3]
 
 
 @given(st.text(max_size=30))
