@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _ALL = ["plain", "role-play", "sft", "dpo", "wdpo"]
-_METHOD = "plain, role-play, sft, dpo, wdpo, or wdpo:ALPHA,BETA; may be repeated. By default the first five."
+_METHOD = (
+    "plain, role-play, people (with --by: the group's own people of train), sft, dpo, wdpo, or wdpo:ALPHA,BETA; may be repeated. "
+    "By default all but the last."
+)
+_BY = (
+    "Column of real people: the target is one of its values, and people held out are the measure instead of questions."
+)
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `prefgen run` wrote.")]
-Target = Annotated[str, typer.Option(help="The persona that the model is to answer as.")]
+Target = Annotated[str, typer.Option(help="The persona, or with --by the group, that the model is to answer as.")]
+By = Annotated[str | None, typer.Option(help=_BY)]
 Methods = Annotated[list[str] | None, typer.Option("--method", help=_METHOD)]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Of adapter and order; may be repeated. By default 0.")]
 Model = Annotated[str, typer.Option(help="A folder, a .gguf, a model on the Hub, or the embedded one.")]
@@ -34,12 +41,14 @@ LearningRate = Annotated[float, typer.Option(min=0.0, help="Of AdamW, falling li
 Beta = Annotated[float, typer.Option(min=0.0, help="Of DPO: how closely it keeps to the model it began as.")]
 Rank = Annotated[int, typer.Option(min=1, help="Of the LoRA adapter.")]
 Batch = Annotated[int, typer.Option(min=1, help="Rows a step.")]
+Pairs = Annotated[int | None, typer.Option(min=1, help="Most pairs to train on, drawn anew with every seed.")]
 
 
 @app.command()
 def main(
     run: RunDir,
     target: Target,
+    by: By = None,
     methods: Methods = None,
     seeds: Seeds = None,
     model: Model = "embedded",
@@ -50,21 +59,35 @@ def main(
     beta: Beta = 0.1,
     rank: Rank = 8,
     batch: Batch = 8,
+    pairs: Pairs = None,
 ) -> None:
-    """Train a model toward one persona of a run and hold it against every persona, on questions held out."""
+    """Train a model toward one persona of a run, or one group of real people, and hold it against all of them on what was held out."""
     _check_installed()
     from prefgen.training.align import Method, Settings
-    from prefgen.training.data import read_aligning
     from prefgen.training.table import table
 
-    settings = Settings(epochs, learning_rate, beta, rank, batch)
-    wanted = [Method.of(one) for one in methods or _ALL]
-    aligning = read_aligning(run, target, export=export)
-    typer.echo(f"{len(aligning.train)} pairs of {target}; {len(aligning.questions)} questions held out", err=True)
-    folder = out or run / "training" / target
+    settings = Settings(epochs, learning_rate, beta, rank, batch, pairs)
+    wanted = [Method.of(one) for one in methods or (_ALL if by is None else [*_ALL, "people"])]
+    aligning = _read(run, target, by, export)
+    folder = out or run / "training" / (target if by is None else f"{by}-{target}")
     achieved = list(_achieved(model, aligning, wanted, seeds or [0], settings, folder))
     _write(folder / "alignment.json", [one.to_json() for one in achieved])
     typer.echo(table(achieved, target))
+
+
+def _read(run: Path, target: str, by: str | None, export: str) -> Aligning:
+    if by is None:
+        from prefgen.training.data import read_aligning
+
+        aligning = read_aligning(run, target, export=export)
+        held = f"{len(aligning.questions)} questions held out"
+    else:
+        from prefgen.training.groups import read_group
+
+        aligning = read_group(run, by, target, export=export)
+        held = f"{len(aligning.questions)} questions, {len(aligning.test)} pairs of people held out"
+    typer.echo(f"{len(aligning.train)} pairs of {target}; {held}", err=True)
+    return aligning
 
 
 def _achieved(model: str, aligning: Aligning, *how: Any) -> Iterator[Achieved]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import polars as pl
 
 from prefgen.errors import UsageError
-from prefgen.training.data import Aligning, rows_of
-from prefgen.training.measures import Nearness, nearness
+from prefgen.training.data import Aligning, Floats, rows_of
+from prefgen.training.groups import learned_answers
+from prefgen.training.measures import Nearness, answers_of, nearness
 from prefgen.training.models import Trainable, adapted
 
-UNTRAINED = ("plain", "role-play")
+UNTRAINED = ("plain", "role-play", "people")
 TRAINED = ("sft", "dpo", "wdpo")
 
 
@@ -28,6 +30,7 @@ class Settings:
     beta           of DPO: how closely it keeps to the model it began as
     rank           of the LoRA adapter
     batch          rows a step
+    pairs          most pairs to train on, drawn anew with every seed; None takes all
     """
 
     epochs: float = 3.0
@@ -35,6 +38,7 @@ class Settings:
     beta: float = 0.1
     rank: int = 8
     batch: int = 8
+    pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +103,39 @@ def align(
         aligning = replace(aligning, train=with_reference(model, aligning.train))
     for method in methods:
         if method.kind in UNTRAINED:
-            portrait = aligning.portraits[aligning.target] if method.kind == "role-play" else None
-            yield Achieved(str(method), seeds[0], nearness(model, aligning, portrait=portrait))
+            yield Achieved(str(method), seeds[0], nearness(aligning, untrained(model, method, aligning)))
             continue
         for seed in seeds:
             with adapted(model, rank=settings.rank, seed=seed) as mine:
                 train(mine, method, aligning, seed, settings, out / f"{str(method).replace(' ', '-')}-{seed}")
-                yield Achieved(str(method), seed, nearness(mine, aligning))
+                yield Achieved(str(method), seed, nearness(aligning, answers_of(mine, aligning.questions)))
+
+
+def untrained(model: Trainable, method: Method, aligning: Aligning) -> Mapping[str, Floats]:
+    """What is there without training: the model as it is, told the portrait, or the group's own people of `train`."""
+    if method.kind == "people":
+        return learned_answers(aligning)
+    portraits = aligning.portraits[aligning.target] if method.kind == "role-play" else ()
+    if method.kind == "role-play" and not portraits:
+        raise UsageError(
+            f"{aligning.target!r} has no portrait to play", fix="give `people:` a `text`, or leave out role-play"
+        )
+    return answers_of(model, aligning.questions, portraits)
 
 
 def with_reference(model: Trainable, pairs: pl.DataFrame) -> pl.DataFrame:
-    """The pairs with `ref_chosen_logps` and `ref_rejected_logps` of the model as it is, once for all trainings."""
-    prompts = pairs["prompt"].to_list()
-    return pairs.with_columns(
-        pl.Series(f"ref_{side}_logps", model.log_likelihoods(prompts, [row[-1]["content"] for row in pairs[side]]))
+    """The pairs with `ref_chosen_logps` and `ref_rejected_logps` of the model as it is, once for all trainings and of every text."""
+    told = {
+        side: [
+            (json.dumps(prompt), turns[-1]["content"])
+            for prompt, turns in zip(pairs["prompt"].to_list(), pairs[side], strict=True)
+        ]
         for side in ("chosen", "rejected")
-    )
+    }
+    once = list(dict.fromkeys([*told["chosen"], *told["rejected"]]))
+    likely = model.log_likelihoods([json.loads(prompt) for prompt, _ in once], [text for _, text in once])
+    of = dict(zip(once, likely, strict=True))
+    return pairs.with_columns(pl.Series(f"ref_{side}_logps", [of[one] for one in each]) for side, each in told.items())
 
 
 def train(model: Trainable, method: Method, aligning: Aligning, seed: int, settings: Settings, folder: Path) -> None:
@@ -124,7 +145,7 @@ def train(model: Trainable, method: Method, aligning: Aligning, seed: int, setti
 
     from prefgen.training.progress import Telling
 
-    rows = datasets.Dataset.from_list(rows_of(method.pairs(aligning)))
+    rows = datasets.Dataset.from_list(rows_of(method.pairs(aligning.some(settings.pairs, seed=seed))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch and transformers, which have many of their own
         trainer = _trainer(model, method, rows, seed, settings, folder)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from prefgen.analysis.distance import jensen_shannon
-from prefgen.training.data import Aligning
+from prefgen.training.data import Aligning, Floats, Question
 from prefgen.training.models import Trainable
 
 
@@ -33,25 +33,40 @@ class Nearness:
         return float(np.mean([value for name, value in self.divergence.items() if name != target]))
 
 
-def nearness(model: Trainable, aligning: Aligning, *, portrait: str | None = None) -> Nearness:
-    """A model's answers as probabilities: softmax of the log-likelihoods of the options' texts, which stand in no slots, so no order sways them.
-
-    portrait    text that opens the conversation as the system's, for role-play; None asks the model as it is
-    """
-    opening = [] if portrait is None else [{"role": "system", "content": portrait}]
-    asked = [(question, option) for question in aligning.questions for option in question.options]
-    prompts = [[*opening, {"role": "user", "content": question.prompt}] for question, _ in asked]
-    likely = iter(model.log_likelihoods(prompts, [option for _, option in asked]))
+def nearness(aligning: Aligning, answers: Mapping[str, Floats]) -> Nearness:
+    """Hold answers (item_id to one probability an option) against everybody's."""
     apart: dict[str, list[float]] = {name: [] for name in aligning.personas}
     scores: dict[tuple[str, str], float] = {}
     for question in aligning.questions:
-        logs = np.array([next(likely) for _ in question.options])
-        scores |= {(question.item_id, text): value for text, value in zip(question.options, logs, strict=True)}
-        answer = np.exp(logs - logs.max())
+        answer = answers[question.item_id]
+        scores |= {(question.item_id, text): value for text, value in zip(question.options, answer, strict=True)}
         for name, shares in question.p.items():
-            apart[name].append(float(jensen_shannon(answer / answer.sum(), shares)))
+            apart[name].append(float(jensen_shannon(answer, shares)))
     divergence = {name: float(np.mean(values)) for name, values in apart.items() if values}
     return Nearness(divergence, _accuracy(aligning.test, scores))
+
+
+def answers_of(model: Trainable, questions: Sequence[Question], portraits: Sequence[str] = ()) -> dict[str, Floats]:
+    """A model's answers as probabilities: softmax of the log-likelihoods of the options' texts, which stand in no slots, so no order sways them.
+
+    portraits    texts that open the conversation as the system's, for role-play; the answer is the mean over them. Without any, the model
+                 is asked as it is
+    """
+    each = [_answers(model, questions, portrait) for portrait in portraits or (None,)]
+    return {
+        one.item_id: np.mean([answers[k] for answers in each], axis=0, dtype=np.float64)
+        for k, one in enumerate(questions)
+    }
+
+
+def _answers(model: Trainable, questions: Sequence[Question], portrait: str | None) -> list[Floats]:
+    opening = [] if portrait is None else [{"role": "system", "content": portrait}]
+    asked = [(question, option) for question in questions for option in question.options]
+    prompts = [[*opening, {"role": "user", "content": question.prompt}] for question, _ in asked]
+    likely = iter(model.log_likelihoods(prompts, [option for _, option in asked]))
+    logs = [np.array([next(likely) for _ in question.options]) for question in questions]
+    shares = [np.exp(each - each.max()) for each in logs]
+    return [each / each.sum() for each in shares]
 
 
 def _accuracy(pairs: pl.DataFrame, scores: Mapping[tuple[str, str], float]) -> float:

@@ -58,8 +58,11 @@ class Telling(transformers.TrainerCallback):  # type: ignore[misc]  # transforme
 
 
 def quiet() -> None:
-    """No bars of the libraries beside ours."""
+    """No bars of the libraries beside ours, nor their warnings to those who write programs."""
+    import warnings
+
     import datasets
 
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
+    warnings.simplefilter("ignore")

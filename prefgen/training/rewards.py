@@ -22,6 +22,7 @@ from prefgen.cli.ending import ended
 from prefgen.errors import UsageError, one_of
 from prefgen.estimates import Estimate, crossed_mean, mean_difference
 from prefgen.face import open_run
+from prefgen.training.groups import check_split_by_person
 
 Floats = NDArray[np.float64]
 _MOST = 2_000  # numbers that a model may have: options times levels
@@ -151,9 +152,7 @@ def read_choices(run: str | Path, by: Sequence[str], *, export: str = "dpo") -> 
         "split",
         *(pl.col(side).list.last().struct.field("content").alias(side) for side in ("chosen", "rejected")),
     )
-    shared = set(rows.filter(split="train")["persona_id"]) & set(rows.filter(split="test")["persona_id"])
-    if shared:
-        raise UsageError(f"{run}: {len(shared)} people are in train and test", fix="`split` the pairs by persona")
+    check_split_by_person(run, *(rows.filter(split=split) for split in ("train", "test")))
     levels = people.select(pl.col(by).cast(pl.String).fill_null("")).to_dummies()
     options = sorted({*rows["chosen"], *rows["rejected"]})
     if len(options) * (levels.width + 1) > _MOST:
