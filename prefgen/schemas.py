@@ -229,6 +229,12 @@ CANDIDATES = Schema((
     Column("option", pl.String, "label", "letter of the answer"),
     _SPLIT,
 ))
+FORMS = Schema((
+    Column("messages", None, "text", "a whole conversation: the persona as system message, the question, the answer"),
+    Column("context", None, "text", "the question as a conversation, with the persona as system message"),
+    Column("completions", None, "text", "the two answers, each with its rank: 0 what the persona prefers, 1 the other"),
+))
+"""What stands instead of prompt and answers where a trainer reads them in a form of its own."""
 
 LABELS = Schema((
     _WEIGHT,

@@ -31,7 +31,7 @@ from tests.test_run import Nobody
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes")  # of the client itself
 
 NAME = "user/town"
-EXPORTS = "dpo, judgments, preferences, kto, table, battle"
+EXPORTS = "dpo, judgments, preferences, kto, sft, llamafactory, nemo_rl, table, battle"
 _ROOT = Path(__file__).parents[2]
 
 

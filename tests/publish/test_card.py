@@ -24,7 +24,7 @@ from prefgen.store.folder import RunFolder
 from prefgen.store.leakage import Leakage
 from tests.publish import made
 
-ALL = "dpo, judgments, preferences, margin, kto, cond, fewshot, table, battle"
+ALL = "dpo, judgments, preferences, margin, kto, sft, llamafactory, nemo_rl, cond, fewshot, table, battle"
 
 
 @pytest.fixture(scope="module")

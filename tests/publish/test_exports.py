@@ -14,7 +14,7 @@ from prefgen.publish.exports.wanted import wanted_exports
 from prefgen.publish.exports.write import write_exports
 from tests.publish import made
 
-ALL = "judgments, preferences, dpo, margin, kto, cond, fewshot, table, battle"
+ALL = "judgments, preferences, dpo, margin, kto, sft, llamafactory, nemo_rl, cond, fewshot, table, battle"
 PAIRS = "  pairs: {pair: chosen_vs_other, from: kept, items: questions}\n  parts: {split: pairs, by: [item], test: 0.2}"
 
 
@@ -63,7 +63,7 @@ def test_a_dpo_row_reads_as_the_persona_was_asked_and_answered(data: Path) -> No
 
 
 def test_nobody_learns_from_controls_or_dropped_judgments(data: Path) -> None:
-    for name in ("dpo", "margin", "kto", "cond", "fewshot", "table"):
+    for name in ("dpo", "margin", "kto", "sft", "llamafactory", "nemo_rl", "cond", "fewshot", "table"):
         assert "per-0-none" not in read(data, name)["persona_id"].to_list()
     assert read(data, "dpo")["p_chosen"].min() >= 0.6  # type: ignore[operator]
     assert "per-0-none" not in read(data, "battle")["judge"].to_list()
@@ -163,7 +163,7 @@ def test_rows_do_not_depend_on_how_the_table_was_cut(tmp_path: Path) -> None:
 def test_when_all_rows_are_dropped_every_export_still_has_its_columns(tmp_path: Path, data: Path) -> None:
     pipeline = made.pipeline_in(tmp_path, exports=ALL)
     write_exports(pipeline, made.tables(least=2), made.GRAINS, tmp_path / "empty")
-    for name in ("dpo", "margin", "kto", "cond", "fewshot", "table", "battle"):
+    for name in ("dpo", "margin", "kto", "sft", "llamafactory", "nemo_rl", "cond", "fewshot", "table", "battle"):
         empty = pl.read_parquet(tmp_path / "empty" / name / "*.parquet")
         assert (empty.height, empty.schema) == (0, read(data, name).schema), name
 

@@ -41,7 +41,7 @@ def exported() -> dict[str, pl.DataFrame]:
     return {name: pl.concat(rows_of(preset, source)) for name, preset in PRESETS.items() if name not in ALWAYS}
 
 
-@pytest.mark.parametrize("name", ["dpo", "margin", "kto", "cond", "fewshot", "table"])
+@pytest.mark.parametrize("name", ["dpo", "margin", "kto", "sft", "llamafactory", "nemo_rl", "cond", "fewshot", "table"])
 def test_only_a_choice_in_every_order_makes_a_pair(exported: dict[str, pl.DataFrame], name: str) -> None:
     assert set(exported[name]["item_id"]) == {"drink"}
 

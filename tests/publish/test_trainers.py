@@ -23,7 +23,7 @@ GEMMA = (
 )
 """A chat template of the kind that knows users and models and nobody else."""
 
-PRESETS = "dpo, margin, kto, cond, fewshot, table, battle"
+PRESETS = "dpo, margin, kto, sft, cond, fewshot, table, battle"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,19 @@ def test_trl_takes_a_kto_step_on_it(run: RunFolder, tmp_path: Path) -> None:
         model(words, "LlamaForCausalLM", tmp_path),
         args=trl.KTOConfig(**settings(tmp_path)),
         train_dataset=rows(run, "kto"),
+        processing_class=words,
+    )
+    assert trainer.train().global_step == 1
+
+
+@pytest.mark.train
+def test_trl_takes_an_sft_step_on_it(run: RunFolder, tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    words = tokenizer(run)
+    trainer = trl.SFTTrainer(
+        model(words, "LlamaForCausalLM", tmp_path),
+        args=trl.SFTConfig(**settings(tmp_path)),
+        train_dataset=rows(run, "sft"),
         processing_class=words,
     )
     assert trainer.train().global_step == 1

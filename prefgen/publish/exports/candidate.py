@@ -1,8 +1,8 @@
-"""Exports whose row is one answer: kto, table."""
+"""Exports whose row is one answer: kto, sft, table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -20,6 +20,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
 
     prompt       list of {role, content}, the portrait as system message (not for context `none`)
     completion   list of {role, content}: the assistant's answer (not for context `none`)
+    messages     instead of these two for the form `whole`, which has the chosen answers alone: prompt and answer
     label        true: this persona chose it; false: chose another
     p            probability of this answer, in [0, 1]
     user         0-based row of the persona in the config `personas`
@@ -35,7 +36,9 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
         "item_id", "_time", pl.col("prompt").alias("_prompt"), before.alias("_before")
     )
     for frame in source.pairs():
-        joined = _candidates(frame).join(people, on="persona_id", how="left", maintain_order="left")
+        answers = _candidates(frame)
+        wanted = answers.filter("label") if preset.form == "whole" else answers
+        joined = wanted.join(people, on="persona_id", how="left", maintain_order="left")
         asked = joined.join(questions, on="item_id", how="left", maintain_order="left")
         yield _formed(preset, asked, system_role=source.system_role)
 
@@ -67,11 +70,7 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         frame["_persona"] if preset.context == "profile" else pl.repeat("", frame.height, dtype=pl.String, eager=True)
     )
     asked = question(persona, frame["_prompt"], system_role=system_role)
-    texts = (
-        [conversation(*asked).alias("prompt"), conversation(("assistant", frame["_text"])).alias("completion")]
-        if "user" not in preset.labels
-        else []
-    )
+    texts = _texts(preset, asked, ("assistant", frame["_text"]))
     return frame.select(
         *texts,
         *(known.get(name, pl.col(name)).alias(name) for name in preset.labels),
@@ -81,3 +80,11 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         *returned(frame, taken_names(preset)),
         *(["split"] if "split" in frame.columns else []),
     )
+
+
+def _texts(preset: Preset, asked: Sequence[tuple[str, pl.Series]], answer: tuple[str, pl.Series]) -> list[pl.Series]:
+    if "user" in preset.labels:
+        return []
+    if preset.form == "whole":
+        return [conversation(*asked, answer).alias("messages")]
+    return [conversation(*asked).alias("prompt"), conversation(answer).alias("completion")]

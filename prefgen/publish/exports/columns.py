@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prefgen.publish.exports.presets import Preset
 from prefgen.schemas import (
     BATTLES,
     CANDIDATES,
+    FORMS,
     ITEMS,
     JUDGMENTS,
     LABELS,
@@ -61,17 +64,25 @@ TRAINERS = frozenset(
 """Names that trainers take for their own wherever they stand; no user's column has one of them in a training export."""
 
 
+_FORMED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("pair", "ranked"): ("context", "completions"),
+    ("candidate", "whole"): ("messages",),
+}
+"""Columns of texts that a form has instead of the usual ones."""
+
+
 def schema_of(preset: Preset) -> Schema:
     """The columns of an export whose meaning is the export's."""
     labels = LABELS.only(*preset.labels)
+    form = FORMS.only(*_FORMED.get((preset.unit, preset.form), ()))
     candidates = (
         CANDIDATES if "user" not in preset.labels else CANDIDATES.only("persona_id", "item_id", "split", "option")
     )
     return {
         "judgment": JUDGMENTS,
         "preference": PREFERENCES | JUDGMENTS,
-        "pair": labels | TRAINING_PAIRS,
-        "candidate": labels | candidates,
+        "pair": labels | form | TRAINING_PAIRS,
+        "candidate": labels | form | candidates,
         "battle": BATTLES,
         "persona": PERSONAS,
         "item": ITEMS,

@@ -49,7 +49,7 @@ def export_run(
     if preset not in PRESETS:
         raise UsageError(f"--to {preset!r}: no such export", fix=f"use {one_of(preset, PRESETS)}")
     check_out(out)
-    render = chat_template(template) if template is not None else None
+    render = _render(preset, template)
     folder = RunFolder(run)
     manifest = finished_manifest(folder)
     options = {"shots": shots, "system_role": system_role} | ({"from": from_step} if from_step else {})
@@ -63,6 +63,14 @@ def export_run(
             _write_jsonl(shard)
         swap(aside, out)
     return config.entry()
+
+
+def _render(preset: str, template: str | None) -> Render | None:
+    if template is None:
+        return None
+    if PRESETS[preset].form in ("message", "ranked"):
+        raise UsageError(f"--template: {preset!r} is read as conversations", fix="leave it out, or export dpo")
+    return chat_template(template)
 
 
 def _written(

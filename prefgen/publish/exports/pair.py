@@ -1,15 +1,15 @@
-"""Exports whose row is a pair of answers: dpo, margin, cond, fewshot."""
+"""Exports whose row is a pair of answers: dpo, margin, cond, fewshot, and the forms of single trainers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from prefgen.judging.coordinates import returned
 from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.messages import conversation, question
-from prefgen.publish.exports.presets import Preset
+from prefgen.publish.exports.presets import Form, Preset
 from prefgen.publish.exports.shots import said_before, with_shots
 from prefgen.publish.exports.source import Source
 
@@ -17,9 +17,10 @@ from prefgen.publish.exports.source import Source
 def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     """Pairs as the preset wants them.
 
-    prompt        list of {role, content}; the context is its system message; absent for an implicit prompt
-    chosen        list of {role, content}: the assistant's answer (the whole conversation for an implicit prompt)
+    prompt        list of {role, content}; the context is its system message; absent for the form `whole`
+    chosen        list of {role, content}: the assistant's answer (the whole conversation for the form `whole`); for `message` one of them
     rejected      likewise
+    context, completions    instead of these three for the form `ranked`: the prompt, and a list of {rank, completion}, the chosen 0
     condition     for context `condition`: the portrait, null where it is empty
     shots         for context `shots`: earlier choices of the persona, list of {prompt, chosen, rejected}
     weight        of the pair in training, mean about 1
@@ -54,15 +55,7 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
     system = frame.with_columns(said.alias("_system"))["_system"]
     asked = question(system, frame["_prompt"], system_role=system_role)
     chosen, rejected = (("assistant", frame[f"{side}_text"]) for side in ("chosen", "rejected"))
-    texts = (
-        [conversation(*asked, chosen).alias("chosen"), conversation(*asked, rejected).alias("rejected")]
-        if preset.implicit
-        else [
-            conversation(*asked).alias("prompt"),
-            conversation(chosen).alias("chosen"),
-            conversation(rejected).alias("rejected"),
-        ]
-    )
+    texts = _FORMS[preset.form](asked, chosen, rejected)
     context = {"condition": [_condition().alias("condition")], "shots": [pl.col("shots")]}.get(preset.context, [])
     known = {
         "p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("p_margin")),
@@ -80,6 +73,43 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         *returned(frame, taken_names(preset)),
         *(["split"] if "split" in frame.columns else []),
     )
+
+
+Turn = tuple[str, pl.Series]
+
+
+def _apart(asked: Sequence[Turn], chosen: Turn, rejected: Turn) -> list[pl.Series]:
+    return [
+        conversation(*asked).alias("prompt"),
+        conversation(chosen).alias("chosen"),
+        conversation(rejected).alias("rejected"),
+    ]
+
+
+def _whole(asked: Sequence[Turn], chosen: Turn, rejected: Turn) -> list[pl.Series]:
+    return [conversation(*asked, chosen).alias("chosen"), conversation(*asked, rejected).alias("rejected")]
+
+
+def _message(asked: Sequence[Turn], chosen: Turn, rejected: Turn) -> list[pl.Series]:
+    prompt, *answers = _apart(asked, chosen, rejected)
+    return [prompt, *(answer.list.first() for answer in answers)]
+
+
+def _ranked(asked: Sequence[Turn], chosen: Turn, rejected: Turn) -> list[pl.Series]:
+    prompt, *answers = _apart(asked, chosen, rejected)
+    completions = [
+        pl.struct(pl.lit(rank, pl.Int64).alias("rank"), pl.lit(answer).alias("completion"))
+        for rank, answer in enumerate(answers)
+    ]
+    return [prompt.alias("context"), pl.select(pl.concat_list(completions).alias("completions")).to_series()]
+
+
+_FORMS: Mapping[Form, Callable[[Sequence[Turn], Turn, Turn], list[pl.Series]]] = {
+    "apart": _apart,
+    "whole": _whole,
+    "message": _message,
+    "ranked": _ranked,
+}
 
 
 def _condition() -> pl.Expr:

@@ -9,6 +9,10 @@ from typing import Literal
 Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row"]
 """What one row of an export is."""
 
+Form = Literal["apart", "whole", "message", "ranked"]
+"""How the texts of a row stand: prompt and answers apart, the prompt inside each answer, each answer as one message
+instead of a conversation, or the answers in a ranked list; of a row that is one answer, apart or the whole conversation."""
+
 Context = Literal["none", "profile", "condition", "shots"]
 """What a row says about its persona: nothing, the portrait as system message, the portrait as a column of its own
 and as system message, or earlier choices of the same persona."""
@@ -21,7 +25,7 @@ class Preset:
     labels    label columns in the order in which they are written; the builders of the grain know more than one needs
     reader    who reads exactly these columns
     classes   columns that are one of a fixed list of words, for readers that want them numbered
-    implicit  True: the prompt stands inside `chosen` and `rejected`, and not in a column of its own
+    form      how prompt and answers stand
 
     Only the preset `margin` has a column of that name: trainers of reward models take one for a margin in their loss.
     """
@@ -32,7 +36,7 @@ class Preset:
     about: str
     reader: str
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    implicit: bool = False
+    form: Form = "apart"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -73,10 +77,34 @@ PRESETS: Mapping[str, Preset] = {
         ("margin", "p_soft", "weight"),
         "pairs as whole conversations, with the margin of the choice",
         "TRL RewardTrainer",
-        implicit=True,
+        form="whole",
     ),
     "kto": Preset(
         "candidate", "profile", ("label", "weight", "p"), "single answers, wanted (true) or not", "TRL KTOTrainer"
+    ),
+    "sft": Preset(
+        "candidate",
+        "profile",
+        ("weight", "p"),
+        "what each persona chose, as whole conversations",
+        "TRL SFTTrainer, Axolotl, LLaMA-Factory, veRL",
+        form="whole",
+    ),
+    "llamafactory": Preset(
+        "pair",
+        "profile",
+        ("weight", "p_margin", "p_chosen"),
+        "pairs of answers, each one message",
+        "LLaMA-Factory (dpo, rm)",
+        form="message",
+    ),
+    "nemo_rl": Preset(
+        "pair",
+        "profile",
+        ("weight", "p_margin", "p_chosen"),
+        "pairs of answers as completions with a rank, 0 the preferred",
+        "NeMo-RL PreferenceDataset (dpo, rm)",
+        form="ranked",
     ),
     "cond": Preset(
         "pair",

@@ -127,11 +127,12 @@ def _weighted(preset: str, said: Any, complain: Complain) -> Literal["column", "
 def _context(preset: str, said: Any, complain: Complain) -> Context | None:
     if said is None:
         return None
-    if said not in ("none", "profile") or PRESETS[preset].context != "profile":
+    told = [name for name, one in PRESETS.items() if one.context == "profile"]
+    if said not in ("none", "profile") or preset not in told:
         raise complain(
             (preset, "context"),
             f"{said!r} is no context of {preset!r}",
-            "write none or profile, for dpo, kto or margin",
+            f"write none or profile, for one of {', '.join(told)}",
         )
     found: Context = said
     return found

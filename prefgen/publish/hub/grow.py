@@ -27,6 +27,7 @@ _KEYS = {
     "battle": ("judgment_id", "model_a", "model_b"),
     "preferences": ("persona_id", "item_id"),
     "kto": ("persona_id", "item_id", "option"),
+    "sft": ("persona_id", "item_id", "option"),
     "table": ("persona_id", "item_id", "option"),
 }
 _PAIR = ("pair_id",)
