@@ -153,3 +153,81 @@ def test_a_wrong_reader_is_told_before_anybody_is_asked(whole: Run, reader: dict
 def test_a_reason_is_one_check(whole: Run) -> None:
     with pytest.raises(SpecError, match="'unread' stands under `where` and under `reader`"):
         written(whole, {"unread": MOOD}, where={"unread": "text <> ''"})
+
+
+def wavering(system: str, page: str) -> str:
+    """Writes a portrait that says nothing of tea until it is told to; who is played takes what the portrait likes, else its slot."""
+    offered = options_of(page)
+    if not offered:
+        return "You like tea and walks." if "Tea or coffee?" in page else "You like walks."
+    liked = next((text for text in offered if text in system), None)
+    return offered[liked] if liked is not None else "A"
+
+
+PROBES = [
+    {"prompt": "Tea or coffee?", "options": ["tea", "coffee"], "right": "tea"},
+    {"prompt": "Walks or books?", "options": ["books", "walks"], "right": "walks"},
+]
+WAVERS = {"items": "probes", "as": "text", "orders": ["given", "swapped"], "want": "same"}
+
+
+def of_people(whole: Run, reader: dict[str, Any], **more: Any) -> Done:
+    people = {"write": "text", "for": "rows", "model": "m", "prompt": "Who is this? {{ topic }}", "reader": reader}
+    steps = {
+        "rows": {"table": [{"topic": "Ann"}, {"topic": "Bo"}]},
+        "probes": {"table": PROBES},
+        "people": people | more,
+    }
+    return whole({"models": {"m": {}}, "steps": steps, "publish": {"exports": []}}, wavering)
+
+
+def test_a_portrait_must_answer_items_the_same_every_time(whole: Run) -> None:
+    table = of_people(whole, {"wavers": WAVERS}).table("people")
+    assert table["reject_reason"].to_list() == ["wavers"] * 2  # of tea it says nothing, so the slot decides
+    again = "Keep this: {{ written.text }} ({{ written }})\n{{ wavers }}"
+    done = of_people(whole, {"wavers": WAVERS}, tries=2, again=again)
+    assert done.table("people")["reject_reason"].null_count() == 2
+    assert done.served is not None
+    told = {body["messages"][-1]["content"] for body in done.served.asked}
+    # what it was not asked about in vain is not told
+    assert "Keep this: You like walks. (You like walks.)\nTea or coffee?" in told
+
+
+def test_items_may_say_which_answer_is_wanted(whole: Run) -> None:
+    wanted = of_people(whole, {"wrong": WAVERS | {"want": "right"}}, tries=2, again="{{ wrong }}")
+    assert wanted.table("people")["reject_reason"].null_count() == 2
+    pipeline = prefgen.load(wanted.folder / "pipeline.yaml")
+    (plan,) = [step for step in prefgen.plan(pipeline).steps if step.name == "people"]
+    assert plan.requests == 2 + 2 * 2 * 2  # portraits differ in a plan: two texts, then two items in two orders of each
+
+
+def test_columns_may_be_the_options(whole: Run) -> None:
+    def rule(system: str, page: str) -> str:
+        offered = options_of(page)
+        if not offered:
+            return '{"right": "tea", "other": "%s"}' % ("tea" if "sea" in page else "coffee")
+        return offered["tea"]
+
+    reader = {"unfaithful": {"ask": "Of `{{ written.right }}`?", "options": ["other", "right"], "want": "right"}}
+    table = written(whole, reader, rule, write={"right": "text", "other": "text"}).table("texts")
+    # of the sea both options say the same, so nobody can tell them apart
+    assert set(table.filter(topic="sea")["reject_reason"]) == {"unfaithful"}
+    assert table.filter(pl.col("topic") != "sea")["reject_reason"].null_count() == 4
+
+
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [
+        ({"want": "same", "repeats": 2}, "a reader has a question, or items"),
+        (WAVERS | {"ask": "What?"}, "a reader has a question, or items"),
+        (WAVERS | {"options": ["a", "b"]}, "leave `options` out"),
+        (WAVERS | {"items": "rows"}, "'rows' has no items"),
+        (WAVERS | {"items": "nobody"}, "no step named 'nobody'"),
+        (WAVERS | {"as": "portrait"}, "no column 'portrait' of texts"),
+        (WAVERS | {"want": "wright"}, "'wright' is no column"),
+        (WAVERS | {"orders": ["given", "backwards"]}, "'backwards' is no order"),
+    ],
+)
+def test_readers_of_items_that_cannot_be_are_told(whole: Run, reader: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        of_people(whole, {"wavers": reader})

@@ -218,6 +218,22 @@ _STEPS: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "texts by which items are answered": {
+        "prompts": {"table": [{"prompt": "Tea?"}]},
+        "probes": {"table": [{"prompt": "Tea?", "options": ["yes", "no"]}]},
+        "x": _FREE
+        | {"reader": {"wavers": {"items": "probes", "as": "response", "want": "same", "orders": ["given", "swapped"]}}},
+    },
+    "texts read back in other orders": {
+        "prompts": {"table": [{"prompt": "Tea?"}]},
+        "x": _FREE
+        | {
+            "reader": {
+                "a": {"ask": "{{ response }}?", "orders": "swapped"},
+                "b": {"ask": "{{ response }}?", "orders": "cyclic"},
+            }
+        },
+    },
     "texts as people": {
         "prompts": {"table": [{"prompt": "Tea?"}]},
         "x": _FREE | {"as": "people", "per_row": 1, "prompt": "{{ persona.text }} {{ prompt }}"},

@@ -25,7 +25,9 @@ from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.outcome import Outcome, Written, heard
-from prefgen.steps.write.readers import Reader, Readers, asked_of, read_back
+from prefgen.steps.write.reader import Reader
+from prefgen.steps.write.readers import Readers, asked_of, read_back
+from prefgen.steps.write.said import said_of
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
@@ -88,14 +90,16 @@ class Free(Step):
     )
     reader: dict[str, Reader] = Field(
         default_factory=dict,
-        description="Questions to a model about what was written, by the reason why a row that is not read as meant is dropped: `ask` (template over the row), "
-        "`options` (yes/no, a list, a column with lists), `want` (an option, a column, or same), `each` (column with a list: about every `element`), "
-        "`orders` (given or balanced), `repeats`, `least` (share that must have the wanted answer), `model`.",
+        description="Questions to a model about what was written, by the reason why a row that is not read as meant is dropped: `ask` (template over the row) "
+        "or `items` (a step: each of its items is asked), `as` (column with the portrait of who answers), "
+        "`options` (yes/no, a list, a column with lists, or columns with an answer each), `want` (an option, a column, or same), `each` (column with a "
+        "list: about every `element`), `orders`, `repeats`, `least` (share that must have the wanted answer), `model`.",
     )
     tries: int = Field(1, ge=1, le=10, description="How often a row is asked until it passes.")
     again: str | None = Field(
         None,
-        description="Template of what is said before a further try, over the row, `written` (the text) and `reason`.",
+        description="Template of what is said before a further try, over the row, `written` (the text; `written.column` of what it says), `reason`, "
+        "and the questions that a reader was not answered as meant, under the reader's name.",
     )
     max_tokens: int = Field(600, ge=1, le=100_000, description="Most tokens of a reply, where the model does not say.")
 
@@ -133,7 +137,9 @@ class Free(Step):
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         names = [self.for_] if isinstance(self.for_, str) else self.for_
-        return (*(("for", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
+        items = dict.fromkeys(one.items for one in self.reader.values() if one.items is not None)
+        people = (("as", self.as_),) if self.as_ else ()
+        return (*(("for", name) for name in names), *people, *(("reader", name) for name in items))
 
     def asks(self) -> tuple[tuple[str, str], ...]:
         reading = (one.model for one in self.reader.values() if one.model is not None)
@@ -146,7 +152,7 @@ class Free(Step):
 
         asked = dict.fromkeys(name for _, name in self.asks())
         specs = {name: context.ask.spec(name) for name in asked}
-        readers = Readers.of(self.reader, outcome.rows([]).schema, context)
+        readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
 
         def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
             return (_written(self, job, outcome, readers, specs) for job in jobs)
@@ -166,9 +172,9 @@ class Free(Step):
         per_row = (self.count or 1) if self.reply.many else 1
         tokens = min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
-        asked, n_some = tuple(_asked(some, self.models, tokens, jobs.n / max(1, some.n))), some.n
+        asked, n_some = tuple(_asked(some, self, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
-        readers = Readers.of(self.reader, outcome.rows([]).schema, context)
+        readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
         return StepEstimate(
             rows=jobs.n * per_row,
             asked=together([*asked, *_read(readers, few, self.models, tokens // per_row, jobs.n / max(1, n_some))]),
@@ -212,15 +218,16 @@ class Free(Step):
         return Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=self.as_ is not None)
 
 
-def _asked(jobs: Jobs, models: Sequence[str], tokens: int, scale: float) -> Iterator[Asked]:
+def _asked(jobs: Jobs, step: Free, tokens: int, scale: float) -> Iterator[Asked]:
     """What each model is asked: different requests, as `scale` times as many jobs would have them."""
     chars: Counter[str] = Counter()
-    different: dict[str, set[int]] = {name: set() for name in models}
+    different: dict[str, set[int]] = {name: set() for name in step.models}
     sample: list[str] = []
     each = max(1, jobs.n // _SAMPLE)
     for number, job in enumerate(jobs):
         if not number:  # a template that cannot be filled is told before anything is paid for
-            job.again(job.messages, "text", "a reason")
+            said = said_of("text", Written([dict.fromkeys(step.reply.names, "text")]))
+            job.again(job.messages, "text", {**dict.fromkeys(step.reader, ""), "written": said, "reason": "a reason"})
         name = hash((job.messages, job.repeat))
         if name in different[job.model]:
             continue
@@ -246,6 +253,7 @@ def _written(
     """One job: asked, read, checked, read back, and asked again where that is needed and allowed."""
     messages: Sequence[tuple[str, str]] = job.messages
     written = Written()
+    about: Mapping[str, str] = dict.fromkeys(step.reader, "")
     for number in range(step.tries):
         (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, models[job.model])),)
         written = heard(answer, step.reply, step.count)
@@ -253,11 +261,12 @@ def _written(
             written = outcome.checked(job, written)
         if written.reason is None and step.reader:
             rows = outcome.rows([(job, written)]).to_dicts()
-            written = replace(written, faults=(yield from read_back(readers, rows, job.model, models)))
+            found = yield from read_back(readers, rows, job.model, models)
+            written, about = replace(written, faults=found.reasons), found.about
         why = written.reason or next(iter(written.faults.values()), None)
         if why is None:
             break
-        messages = job.again(messages, answer.text, why)
+        messages = job.again(messages, answer.text, {**about, "written": said_of(answer.text, written), "reason": why})
     return job, written
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -36,12 +36,16 @@ class Job:
     messages: Messages
     jobs: Jobs
 
-    def again(self, messages: Sequence[tuple[str, str]], written: str, reason: str) -> Messages:
-        """What is said before the next try; the same as before where there is no `again`."""
-        if self.jobs.again is None or not written:
+    def again(self, messages: Sequence[tuple[str, str]], text: str, facts: Mapping[str, Any]) -> Messages:
+        """What is said before the next try; the same as before where there is no `again`.
+
+        text     what was answered
+        facts    what the template sees besides the row
+        """
+        if self.jobs.again is None or not text:
             return tuple(messages)
-        facts = self.row | {"written": written, "reason": reason}
-        return (*messages, ("assistant", written), ("user", self.jobs.filled(self.jobs.again, facts, "again")))
+        said = self.jobs.filled(self.jobs.again, {**self.row, **facts}, "again")
+        return (*messages, ("assistant", text), ("user", said))
 
 
 @dataclass(frozen=True, slots=True)

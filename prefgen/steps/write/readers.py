@@ -5,84 +5,68 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import polars as pl
 from jinja2 import TemplateError
-from pydantic import Field, field_validator, model_validator
 
 from prefgen.dialogues import Call, Dialogue
 from prefgen.errors import one_of
+from prefgen.judging.items import not_items
 from prefgen.judging.presentations import orders_of, shown
-from prefgen.judging.prompts import MAX_TOKENS, as_sent
+from prefgen.judging.prompts import MAX_TOKENS, Messages, Prompts, as_sent
 from prefgen.judging.readout import read
 from prefgen.records import Request
 from prefgen.schemas import LETTERS
-from prefgen.spec.fields import Name
-from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
-
-YES_NO = ("yes", "no")
-SAME = "same"
-
-
-class Reader(Part):
-    """One question about a row that was written, and what has to be answered."""
-
-    ask: str = Field(
-        min_length=1, description="Template of the question, over the row as it was written, and `element` of `each`."
-    )
-    options: str | list[str] = Field(
-        "yes/no",
-        description="`yes/no`, a list of answers, or a column with such lists; all but `yes/no` are shown with letters.",
-    )
-    want: str = Field(
-        "",
-        description="The answer that lets a row pass: its text, a column with it, or `same`: any, but every time the same; of `yes/no` by default yes.",
-    )
-    each: Name | None = Field(None, description="Column with a list: asked about every element, and each has to pass.")
-    orders: Literal["given", "balanced"] = Field(
-        "given", description="`balanced`: every answer stands in every place once."
-    )
-    repeats: int = Field(1, ge=1, le=100, description="Independent askings, at the temperature of the model.")
-    least: float = Field(
-        1.0, gt=0, le=1, description="Least share of orders and repeats with the answer that is wanted."
-    )
-    model: Name | None = Field(
-        None, description="The model that reads, under `models:`; by default the one that wrote."
-    )
-
-    @field_validator("options", "want", mode="before")
-    @classmethod
-    def _words(cls, value: object) -> object:
-        """YAML takes a bare `yes` for true."""
-        if isinstance(value, list):
-            return [YES_NO[not one] if isinstance(one, bool) else one for one in value]
-        return YES_NO[not value] if isinstance(value, bool) else value
-
-    @model_validator(mode="after")
-    def _fits(self) -> Reader:
-        if self.options == "yes/no" and self.want not in ("", *YES_NO, SAME):
-            raise ValueError(f"{self.want!r} is not answered to yes/no\nfix: want yes, no or same")
-        if self.options != "yes/no" and not self.want:
-            raise ValueError("`want` says which answer lets a row pass\nfix: write the text of one, a column, or same")
-        if isinstance(self.options, list) and not 2 <= len(set(self.options)) == len(self.options) <= len(LETTERS):
-            raise ValueError(f"a reader has 2 to {len(LETTERS)} different options\nfix: correct the list")
-        if self.want == SAME and self.repeats == 1 and self.orders == "given":
-            raise ValueError("one answer is always the same\nfix: write `repeats: 3` or `orders: balanced`")
-        return self
+from prefgen.steps.table.glue import kept
+from prefgen.steps.write.reader import SAME, YES_NO, Reader
+from prefgen.store.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One asking of a reader: the page, the symbols that may be answered, and the option that each stands for."""
+    """One asking of a reader: what is sent, the symbols that may be answered, and the option that each stands for."""
 
+    system: Messages
     page: str
     symbols: tuple[str, ...]
     options: tuple[str, ...]
     repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """All askings about one thing: the row, an element of its list, or an item.
+
+    about    the question, without its options
+    want     the answer that lets the row pass, or `same`
+    """
+
+    about: str
+    want: str
+    askings: tuple[_Question, ...]
+
+    def passes(self, said: Sequence[str | None], least: float) -> bool:
+        """Whether enough of all askings have the answer that is wanted."""
+        counts = Counter(one for one in said if one is not None)
+        most = max(counts.values(), default=0) if self.want == SAME else counts[self.want]
+        return most >= least * len(said) - 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What readers found.
+
+    reasons    the reader that a row did not pass, by the row's place
+    about      what it was asked where it did not, a line each, by the reader
+    """
+
+    reasons: Mapping[int, str]
+    about: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,95 +75,146 @@ class Readers:
 
     readers: Mapping[str, Reader]
     blanks: Mapping[str, Blank]
+    items: Mapping[str, Sequence[dict[str, Any]]]
+    portrait: Prompts
     context: Context
 
     @classmethod
-    def of(cls, readers: Mapping[str, Reader], columns: pl.Schema, context: Context) -> Readers:
+    def of(
+        cls, readers: Mapping[str, Reader], columns: pl.Schema, tables: Mapping[str, Table], context: Context
+    ) -> Readers:
         """Compile the templates; SpecError for one that is none, or for a column that is not there.
 
         columns    of the rows as they are written and measured
         """
-        blanks = {}
+        blanks, items = {}, {}
         for reason, reader in readers.items():
+            fail = partial(_fail, context, reason)
+            if reader.as_ is not None and columns.get(reader.as_) != pl.String:
+                raise fail("as", f"no column {reader.as_!r} of texts", f"name {one_of(reader.as_, list(columns))}")
+            if reader.items is not None:
+                items[reason] = _items_of(tables[reader.items], reader, columns, fail)
+                continue
             try:
-                blanks[reason] = blank_of(reader.ask)
+                blanks[reason] = blank_of(reader.ask or "")
             except TemplateError as error:
-                raise context.error(("reader", reason, "ask"), f"not a template: {error}", "write {{ name }}") from None
-            for key, name in (("each", reader.each), ("options", reader.options)):
-                if isinstance(name, str) and name != "yes/no" and not isinstance(columns.get(name), pl.List):
-                    lists = [one for one, kind in columns.items() if isinstance(kind, pl.List)]
-                    fix = f"name {one_of(name, lists)}" if lists else "no column here has lists"
-                    raise context.error(("reader", reason, key), f"{name!r} is no column with lists", fix)
-            if isinstance(reader.options, list) and reader.want not in (*reader.options, SAME, *columns):
-                fix = f"want {one_of(reader.want, [*reader.options, SAME])}, or a column with it"
-                raise context.error(("reader", reason, "want"), f"{reader.want!r} is none of its options", fix)
-        return cls(readers, blanks, context)
+                raise fail("ask", f"not a template: {error}", "write {{ name }}") from None
+            _check_columns(reader, columns, fail)
+        return cls(readers, blanks, items, Prompts.load(readout="text", extra=()), context)
 
-    def questions(self, reason: str, row: Mapping[str, Any]) -> list[list[_Question]]:
-        """What a reader is asked about a row: all askings of every element, or of the row itself."""
+    def questions(self, reason: str, row: Mapping[str, Any]) -> list[_Asked]:
+        """What a reader is asked about a row: about every item or element, or about the row itself."""
         reader = self.readers[reason]
-        elements = [{}] if reader.each is None else [{"element": one} for one in row[reader.each] or ()]
+        system = self.portrait.system(row[reader.as_] or "") if reader.as_ is not None else ()
+        if reader.items is not None:
+            return [
+                _asked(reader, system, item["prompt"], tuple(item["options"]), _wanted(reader, {**row, **item}, ()))
+                for item in self.items[reason]
+            ]
         options = _options(reader, row)
-        return [list(self._askings(reason, {**row, **element}, options)) for element in elements if len(options) > 1]
+        if len(options) < 2:
+            return []
+        elements = [{}] if reader.each is None else [{"element": one} for one in row[reader.each] or ()]
+        want = _wanted(reader, row, options)
+        return [
+            _asked(reader, system, self._page(reason, {"written": row, **row, **element}), options, want)
+            for element in elements
+        ]
 
-    def _askings(self, reason: str, facts: Mapping[str, Any], options: tuple[str, ...]) -> Iterator[_Question]:
-        reader = self.readers[reason]
+    def _page(self, reason: str, facts: Mapping[str, Any]) -> str:
         try:
-            asked = self.blanks[reason].filled(facts).strip()
+            return self.blanks[reason].filled(facts).strip()
         except Exception as error:  # a stranger's template may raise anything
-            at = ("reader", reason, "ask")
             fix = f"use the columns {', '.join([*facts][:20])}"
-            raise self.context.error(at, f"{type(error).__name__}: {error}", fix) from None
-        for order in orders_of(("balanced",), len(options), None) if reader.orders == "balanced" else ("given",):
-            placed = tuple(options[place] for place in shown(order, len(options), None))
-            symbols = placed if options == YES_NO else tuple(LETTERS[: len(placed)])
-            for repeat in range(reader.repeats):
-                yield _Question(_page(asked, symbols, placed), symbols, placed, repeat)
+            raise _fail(self.context, reason, "ask", f"{type(error).__name__}: {error}", fix) from None
 
-    def wanted(self, reason: str, row: Mapping[str, Any]) -> str:
-        """The answer that lets a row pass."""
-        want = self.readers[reason].want or YES_NO[0]
-        return str(row[want]) if want in row and want not in _options(self.readers[reason], row) else want
 
-    def passes(self, reason: str, row: Mapping[str, Any], said: Sequence[str | None]) -> bool:
-        """Whether enough of all askings of one element have the answer that is wanted."""
-        want = self.wanted(reason, row)
-        counts = Counter(one for one in said if one is not None)
-        most = max(counts.values(), default=0) if want == SAME else counts[want]
-        return most >= self.readers[reason].least * len(said) - 1e-9
+def _fail(context: Context, reason: str, key: str, problem: str, fix: str) -> Exception:
+    return context.error(("reader", reason, key), problem, fix)
+
+
+def _items_of(table: Table, reader: Reader, columns: pl.Schema, fail: Any) -> Sequence[dict[str, Any]]:
+    """The kept items that a reader is asked."""
+    wrong = not_items(list(table.schema))
+    if wrong is not None:
+        raise fail("items", f"{table.name!r} has no items: {wrong[0]}", wrong[1])
+    if reader.want != SAME and reader.want not in {*columns, *table.schema}:
+        fix = f"want {one_of(reader.want, [SAME, *table.schema])}, a column with the text of an option"
+        raise fail("want", f"{reader.want!r} is no column of {table.name!r}", fix)
+    wanted = [] if reader.want == SAME or reader.want not in table.schema else [reader.want]
+    return kept(table).select("prompt", "options", *wanted).to_dicts()
+
+
+def _check_columns(reader: Reader, columns: pl.Schema, fail: Any) -> None:
+    for key, name in (("each", reader.each), ("options", reader.options)):
+        if isinstance(name, str) and name != "yes/no" and not isinstance(columns.get(name), pl.List):
+            lists = [one for one, kind in columns.items() if isinstance(kind, pl.List)]
+            fix = f"name {one_of(name, lists)}" if lists else "no column here has lists"
+            raise fail(key, f"{name!r} is no column with lists", fix)
+    if isinstance(reader.options, list) and reader.want not in (*reader.options, SAME, *columns):
+        fix = f"want {one_of(reader.want, [*reader.options, SAME])}, or a column with it"
+        raise fail("want", f"{reader.want!r} is none of its options", fix)
+
+
+def _asked(reader: Reader, system: Messages, about: str, options: tuple[str, ...], want: str) -> _Asked:
+    return _Asked(about, want, tuple(_askings(reader, system, about, options)))
+
+
+def _askings(reader: Reader, system: Messages, asked: str, options: tuple[str, ...]) -> Iterator[_Question]:
+    for order in orders_of(reader.rules, len(options), None):
+        placed = tuple(options[place] for place in shown(order, len(options), None))
+        symbols = placed if options == YES_NO else tuple(LETTERS[: len(placed)])
+        for repeat in range(reader.repeats):
+            yield _Question(system, _page(asked, symbols, placed), symbols, placed, repeat)
+
+
+def _wanted(reader: Reader, row: Mapping[str, Any], options: Sequence[str]) -> str:
+    """The answer that lets a row pass."""
+    want = reader.want or YES_NO[0]
+    return str(row[want]) if want in row and want not in options else want
 
 
 def read_back(
     readers: Readers, rows: Sequence[Mapping[str, Any]], writer: str, models: Mapping[str, ModelSpec]
-) -> Dialogue[dict[int, str]]:
-    """Rows that do not pass, by their place, with the reader's name; rows with a reason already are not read.
+) -> Dialogue[Faults]:
+    """Rows that do not pass; those with a reason already are not read.
 
     writer    the model that reads where a reader names none
     """
     failed: dict[int, str] = {}
+    about: dict[str, str] = {}
     for reason, reader in readers.readers.items():
         model = reader.model or writer
         left = [place for place, row in enumerate(rows) if row["reject_reason"] is None and place not in failed]
         asked = {place: readers.questions(reason, rows[place]) for place in left}
         calls = [Call(model, _request(one, reader, models[model])) for one in _flat(asked.values())]
         answers = iter((yield calls) if calls else ())
-        for place, elements in asked.items():
-            told = [[_answer(next(answers), one) for one in element] for element in elements]
+        wrong: list[str] = []
+        for place, things in asked.items():
+            told = [(one, [_answer(next(answers), asking) for asking in one.askings]) for one in things]
+            missed = [one.about for one, said in told if not one.passes(said, reader.least)]
             # A row of which nothing could be asked, for want of options, does not pass; one without elements does.
-            unasked = not elements and len(_options(reader, rows[place])) < 2
-            if unasked or not all(readers.passes(reason, rows[place], said) for said in told):
+            unasked = not things and reader.items is None and len(_options(reader, rows[place])) < 2
+            if missed or unasked:
                 failed[place] = reason
-    return failed
+                wrong += missed
+        about[reason] = "\n".join(dict.fromkeys(wrong))
+    return Faults(failed, about)
 
 
-def _flat(asked: Iterable[list[list[_Question]]]) -> Iterator[_Question]:
-    return (one for elements in asked for element in elements for one in element)
+def _flat(asked: Iterable[list[_Asked]]) -> Iterator[_Question]:
+    return (one for things in asked for thing in things for one in thing.askings)
 
 
 def _options(reader: Reader, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What may be answered about a row: of columns what they say, of which two that say the same can be told by nobody."""
     if reader.options == "yes/no":
         return YES_NO
     said = row[reader.options] if isinstance(reader.options, str) else reader.options
+    if isinstance(reader.options, list) and all(name in row for name in reader.options):
+        said = [row[name] for name in reader.options]
+        if None in said or len({*said}) < len(said):
+            return ()
     return tuple(map(str, said or ()))[: len(LETTERS)]
 
 
@@ -191,12 +226,11 @@ def _page(asked: str, symbols: Sequence[str], options: Sequence[str]) -> str:
 
 
 def _request(one: _Question, reader: Reader, model: ModelSpec) -> Request:
+    messages = (*one.system, ("user", one.page), ("assistant", "Answer:"))
     return Request(
         model=model.model,
         revision=model.identity,
-        messages=as_sent(
-            (("user", one.page), ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role
-        ),
+        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
         readout="text",
         choices=one.symbols,
         temperature=model.temperature if reader.repeats > 1 else 0.0,
@@ -218,11 +252,14 @@ def asked_of(
     readers: Readers, rows: Iterable[Mapping[str, Any]], writers: Sequence[str]
 ) -> Iterator[tuple[str, int, int, str]]:
     """What readers would ask about rows: (model, different requests, their characters, one page), of rows that all pass so far."""
-    seen: dict[str, dict[int, str]] = {}
+    seen: dict[str, dict[int, int]] = {}
+    some: dict[str, str] = {}
     for row in rows:
         for reason, reader in readers.readers.items():
             model = reader.model or str(row.get("writer") or writers[0])
             for one in _flat([readers.questions(reason, row)]):
-                seen.setdefault(model, {})[hash((one.page, one.symbols, one.repeat))] = one.page
+                chars = len(one.page) + sum(len(text) for _, text in one.system)
+                seen.setdefault(model, {})[hash((one.system, one.page, one.symbols, one.repeat))] = chars
+                some.setdefault(model, one.page)
     for model, pages in seen.items():
-        yield model, len(pages), sum(map(len, pages.values())), next(iter(pages.values()))
+        yield model, len(pages), sum(pages.values()), some[model]
