@@ -146,9 +146,13 @@ def _parts(seen: set[type[BaseModel]], parts: list[type[BaseModel]]) -> list[str
 
 
 def _own_parts(spec: type[BaseModel]) -> list[type[BaseModel]]:
-    """The models that stand in the same file as a step's spec."""
+    """The models that stand in the same file as a step's spec, or in its folder."""
     members = inspect.getmembers(sys.modules[spec.__module__], inspect.isclass)
-    found = [part for _, part in members if issubclass(part, BaseModel) and part.__module__ == spec.__module__]
+    found = [
+        part
+        for _, part in members
+        if issubclass(part, BaseModel) and f"{part.__module__}.".startswith(f"{spec.__module__}.")
+    ]
     return sorted((part for part in found if part is not spec), key=lambda part: part.__name__)
 
 

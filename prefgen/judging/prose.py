@@ -51,6 +51,23 @@ def prose(response: Response) -> Prose:
     return Prose(text) if text else Prose("", "unparsed")
 
 
+def spoken(response: Response) -> Prose:
+    """What a model said in a conversation: without its thoughts, and else word for word.
+
+    A text that was cut off ends with its last whole sentence. Regrets are no refusals here: people say them.
+
+    >>> spoken(Response("r", text="I'm sorry to hear that. Sure, here is another:")).text
+    "I'm sorry to hear that. Sure, here is another:"
+    """
+    if response.failure is not None:
+        return Prose("", "failed")
+    if response.finish in ("content_filter", "refusal"):
+        return Prose("", "refusal")
+    said = answer_of(response.text) or ""
+    text = (whole_sentences(said) if response.finish == "length" else said).strip()
+    return Prose(text) if text else Prose("", "unparsed")
+
+
 def whole_sentences(text: str) -> str:
     """A text that was cut off, up to its last whole sentence; '' when it has none.
 

@@ -44,6 +44,15 @@ def beside_its_file(value: Path, info: ValidationInfo) -> Path:
 Name = Annotated[str, AfterValidator(_named)]
 """A word that may become a file or column name: no slashes, no dots, so no way out of a folder."""
 
+
+def _column(value: str) -> str:
+    name, dot, part = value.partition(".")
+    return f"{_named(name)}{dot}{_named(part)}" if dot else _named(name)
+
+
+ColumnName = Annotated[str, AfterValidator(_column)]
+"""A column, or `column.part` for a part of one that has parts, as the reply of a side of a conversation."""
+
 InputPath = Annotated[Path, AfterValidator(beside_its_file)]
 """A file to read, relative to the YAML file that names it (passed as validation context)."""
 

@@ -234,6 +234,49 @@ _STEPS: dict[str, dict[str, Any]] = {
             }
         },
     },
+    "conversations": {
+        "prompts": {"table": [{"prompt": "Tea?", "k": 1, "item_id": "t"}]},
+        "more": {"table": [{"k": 1, "want": "mint"}]},
+        "hints": {"table": [{"item_id": "t", "hint": "warm"}]},
+        "x": {
+            "talk": 2,
+            "for": ["prompts", "more"],
+            "match": ["k"],
+            "with": ["hints"],
+            "opens": "person",
+            "sides": {
+                "person": {
+                    "model": "m",
+                    "system": "You want {{ want }}.",
+                    "first": "{{ prompt }}",
+                    "reply": {"say": "text", "score": "1..3"},
+                },
+                "assistant": {"model": "m", "max_tokens": 20},
+                "watcher": {
+                    "model": "m",
+                    "when": "turn = 2",
+                    "prompt": "{{ assistant.say }}?",
+                    "reply": {"note": "text"},
+                },
+            },
+            "until": "person.score = 1",
+            "measure": {"n": {"words": "turns"}, "d": {"edits": "assistant.say", "with": "person.say"}},
+            "repeats": 2,
+            "tries": 2,
+        },
+    },
+    "conversations that remember": {
+        "prompts": {"table": [{"prompt": "Tea?", "k": 1}, {"prompt": "Jam?", "k": 2}]},
+        "x": {
+            "talk": 1,
+            "for": "prompts",
+            "sides": {
+                "person": {"model": "m", "prompt": "{{ prompt }} {{ memory | join(' ') }}"},
+                "assistant": {"model": "m"},
+            },
+            "memory": {"by": ["prompt"], "order": "k", "see": "assistant.say", "last": 1},
+        },
+    },
     "texts as people": {
         "prompts": {"table": [{"prompt": "Tea?"}]},
         "x": _FREE | {"as": "people", "per_row": 1, "prompt": "{{ persona.text }} {{ prompt }}"},

@@ -46,7 +46,7 @@ class Preset:
             "candidate": ("pairs", "judgments"),
             "persona": ("personas",),
             "item": ("items",),
-            "row": ("candidates", "rows", "pairs", "judgments", "items", "personas"),
+            "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
         }.get(self.unit, ("judgments",))
 
 

@@ -17,7 +17,7 @@ from prefgen.spec.reply import Reply
 from prefgen.spec.reply_types import Choice, Fields, Many, Plain, Range, ReplyError, Type
 from prefgen.steps.context import Context
 from prefgen.steps.write.jobs import Job, Jobs
-from prefgen.steps.write.measures import Measure
+from prefgen.steps.write.measures import Measure, check_measures
 from prefgen.thoughts import answer_of
 
 _OWN = frozenset(
@@ -82,14 +82,8 @@ class Outcome:
         for key, name in (*(("write", name) for name in reply.names), *(("measure", name) for name in measures)):
             if name in own:
                 raise context.error(key, f"{name!r} is a column of the step's own", "choose another name")
-        for name, measure in measures.items():
-            missing = [column for column in measure.columns if column not in made.schema]
-            if missing or name in made.schema:
-                said = f"no column {missing[0]!r} to measure" if missing else f"there is a column {name!r} already"
-                raise context.error(("measure", name), said, f"the columns are {', '.join(made.schema)}")
-        told = pl.Schema(
-            {**made.schema, **{name: pl.Float64() if one.overlap else pl.Int64() for name, one in measures.items()}}
-        )
+        check_measures(measures, made.schema, context)
+        told = pl.Schema({**made.schema, **{name: one.dtype for name, one in measures.items()}})
         conditions = {}
         for reason, sql in where.items():
             try:
@@ -127,7 +121,7 @@ class Outcome:
 
     def _placeholder(self, number: int, rows: int) -> Written:
         told = [
-            {name: _placeholder(kind, f"{number}.{place}") for name, kind in self.reply.fields.types}
+            {name: placeholder(kind, f"{number}.{place}") for name, kind in self.reply.fields.types}
             for place in range(rows)
         ]
         return Written(told, request_id=f"{self.step}-{number}")
@@ -197,11 +191,12 @@ def _named(frame: pl.DataFrame, step: str) -> pl.DataFrame:
     return frame
 
 
-def _placeholder(kind: Type, name: str) -> Any:
+def placeholder(kind: Type, name: str) -> Any:
+    """A value of a type, as a plan takes it for written; texts are told apart by `name`."""
     if isinstance(kind, Fields):
-        return {one: _placeholder(of, name) for one, of in kind.types}
+        return {one: placeholder(of, name) for one, of in kind.types}
     if isinstance(kind, Many):
-        return [_placeholder(kind.of, f"{name}.{number}") for number in range(2)]
+        return [placeholder(kind.of, f"{name}.{number}") for number in range(2)]
     if isinstance(kind, Range):
         return kind.low
     if isinstance(kind, Choice):
