@@ -62,21 +62,26 @@ class Scale:
         """What stands beside each symbol on the page, where an answer may name it by its text."""
         return self.words if self.words != self.symbols else ()
 
-    def asked(self, criterion: str, *, person: bool) -> str:
-        """The question, with all that may be answered."""
+    def asked(self, criterion: str, *, person: bool, reason: bool = False) -> str:
+        """The question, with all that may be answered; with a reason before the answer, where one is wanted."""
         you = "As this person would: how" if person else "How"
         if self.symbols == ("no", "yes"):
-            return f"Does this hold? {criterion}\nReply with yes or no and nothing else."
+            return f"Does this hold? {criterion}\n{_replied('yes or no', reason)}"
         if self.words == self.symbols:
-            return (
-                f"{you} far does this hold? {criterion}\nReply with one whole number from {self.symbols[0]} (not at all) "
-                f"to {self.symbols[-1]} (entirely) and nothing else."
-            )
+            number = f"one whole number from {self.symbols[0]} (not at all) to {self.symbols[-1]} (entirely)"
+            return f"{you} far does this hold? {criterion}\n{_replied(number, reason)}"
         levels = "\n".join(f"{symbol}) {word}" for symbol, word in zip(self.symbols, self.words, strict=True))
+        replied = _replied(f"one of {', '.join(self.symbols)}", reason)
         if not any(self.values):
             you = "As this person would: which of these is it?" if person else "Which of these is it?"
-            return f"{f'{you} {criterion}'.strip()}\n\n{levels}\n\nReply with one of {', '.join(self.symbols)} and nothing else."
-        return f"{you} far does this hold? {criterion}\n\n{levels}\n\nReply with one of {', '.join(self.symbols)} and nothing else."
+            return f"{f'{you} {criterion}'.strip()}\n\n{levels}\n\n{replied}"
+        return f"{you} far does this hold? {criterion}\n\n{levels}\n\n{replied}"
+
+
+def _replied(what: str, reason: bool) -> str:
+    if reason:
+        return f"Give your reason in one to three sentences. Then end with a line of its own: Answer: and {what}."
+    return f"Reply with {what} and nothing else."
 
 
 @dataclass(frozen=True, slots=True)

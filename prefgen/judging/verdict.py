@@ -136,10 +136,21 @@ def symbol_of(token: str, symbols: Sequence[str]) -> str | None:
     >>> [symbol_of(token, ("A", "B", "NA")) for token in (" A", "b", "\\uff21", "B.", "(A)", "Neither", "AB", "n/a")]
     ['A', 'B', 'A', 'B', 'A', None, None, 'NA']
     """
-    bare = unicodedata.normalize("NFKC", token).strip(_AROUND)
+    bare = _bare(unicodedata.normalize("NFKC", token))
     if bare in symbols:
         return bare
     return _folded(tuple(symbols)).get(bare.casefold().replace("/", ""))
+
+
+def _bare(text: str) -> str:
+    """A text without the marks around it; the sign of a number is none of them.
+
+    >>> _bare("**-3**."), _bare("- 3"), _bare("(B)")
+    ('-3', '3', 'B')
+    """
+    bare = text.strip(_AROUND)
+    before = text[: text.find(bare)][-1:]
+    return f"-{bare}" if bare[:1].isdigit() and before in ("-", "\u2212") else bare
 
 
 @lru_cache(maxsize=256)
@@ -149,7 +160,7 @@ def _folded(symbols: tuple[str, ...]) -> dict[str, str]:
 
 def _whole(text: str, choices: Choices) -> str | None:
     """The choice that a line is, and nothing else: its letter, its letter and its text, or its text."""
-    bare = text.strip(_AROUND)
+    bare = _bare(text)
     if len(bare) > 2000:
         return None
     alone = symbol_of(bare, choices.symbols)

@@ -74,6 +74,14 @@ _STEPS: dict[str, dict[str, Any]] = {
             "page": "{{ response }}!",
         }
     },
+    "checks by criteria that are rows": {
+        "c": {"table": [{"item_id": "t", "criterion": "it is hot"}, {"item_id": "t", "criterion": "it is wet"}]},
+        "q": {"table": [{"item_id": "t", "prompt": "Tea?", "response": "yes"}]},
+        "x": {"judge": "check", "items": "q", "model": "m", "criteria": "c", "reason": True, "system": "Be strict."},
+    },
+    "scores without a reason": {
+        "x": {"judge": "score", "items": "rated", "model": "m", "criteria": {"good": "x"}, "reason": False}
+    },
     "answers of people, each with its question": {"v": _VOTES, "x": {"judge": "pick", "items": "v", "given": "said"}},
     "answers of people about items": {
         "v": _VOTES,

@@ -17,14 +17,16 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
+from prefgen.steps.judge.criteria import CRITERION, with_criteria
 from prefgen.steps.judge.rated import check_given, rated_by_people
 from prefgen.steps.judge.rating import Asking, columns_of, tally_of
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Jobs, people_of
-from prefgen.steps.write.joined import Joined, joined
+from prefgen.steps.write.joined import Rows, joined
 from prefgen.store.table import PART_ROWS, Table
 
 _SAMPLE = 32
+_WITH_REASON = 60  # tokens of an answer
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
 _MARKED = (
@@ -32,6 +34,7 @@ _MARKED = (
     "{% if response is defined %}\n\nAnswer:\n\n{{ response }}{% endif %}"
 )
 _YES_NO = ("no", "yes")
+_COLUMN = {"check": "passed"}  # of criteria that are rows; else the name of the scale
 
 
 def _a_range(value: str) -> str:
@@ -73,10 +76,11 @@ class Rate(Step):
         description="Take the rating from this column instead: people's own, a number of the range, a level or its place from 1, or yes and no.",
     )
     model: str = Field("", validate_default=True, description="The model that rates, under `models:`; or give `given`.")
-    criteria: dict[Name, Annotated[str, Field(min_length=1)]] = Field(
+    criteria: Name | dict[Name, Annotated[str, Field(min_length=1)]] = Field(
         default_factory=dict,
         validate_default=True,
-        description="What is rated, by the name of its column; `mark` needs none, and then makes the column `mark`.",
+        description="What is rated, as templates over the row, by the name of the column; `mark` needs none, and then makes the column `mark`. Or a "
+        "step with a `criterion` in every row: each row is rated by those that share its ids, a row each, in the column `score`, `grade`, `passed` or `mark`.",
     )
     range: Annotated[str, AfterValidator(_a_range)] = Field(
         "1..5", description="`score`: the numbers, e.g. 1..5 or -3..3."
@@ -86,11 +90,15 @@ class Rate(Step):
         default_factory=list,
         description="`mark`: the marks, or what each means by its name; 2 to 26. Each has a column `<criterion>_<mark>` with its probability.",
     )
+    system: str | None = Field(None, description="Template of the system message; with `as` it follows the portrait.")
     page: str = Field(_PAGE, min_length=1, description="Template of what is rated, over the columns of the row.")
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each rating.")
     readout: Literal["logprobs", "text"] = Field(
         "logprobs", description="`logprobs`: one token and its alternatives; `text`."
+    )
+    reason: bool = Field(
+        False, description="A reason first, kept in `<criterion>_reason`; the rating is then what the text says."
     )
 
     @field_validator("model", "criteria")
@@ -134,11 +142,15 @@ class Rate(Step):
     @property
     def rated(self) -> dict[str, str]:
         """What is asked, by its column."""
+        if isinstance(self.criteria, str):
+            return {_COLUMN.get(self.judge, self.judge): f"{{{{ {CRITERION} }}}}"}
         return dict(self.criteria) or {"mark": ""}
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         names = [self.items] if isinstance(self.items, str) else self.items
-        return (*(("items", name) for name in names), *((("as", self.as_),) if self.as_ else ()))
+        people = (("as", self.as_),) if self.as_ else ()
+        criteria = (("criteria", self.criteria),) if isinstance(self.criteria, str) else ()
+        return (*(("items", name) for name in names), *people, *criteria)
 
     def asks(self) -> tuple[tuple[str, str], ...]:
         return (("model", self.model),) if self.model else ()
@@ -151,7 +163,7 @@ class Rate(Step):
             return (yield from rated_by_people(self, source, self._schema(source.schema), context))
         jobs = self._jobs(tables, context)
         _check_columns(self, jobs.rows.schema, context)
-        ask = Asking(self, context.ask.spec(self.model))
+        ask = Asking.of(self, context)
         requests = (request for job in jobs for request in ask.requests(job))
         context.ask.send(self.model, requests, planned=jobs.n * len(self.rated) * self.repeats)
         statuses: Counter[str] = Counter()
@@ -171,7 +183,7 @@ class Rate(Step):
         jobs = self._jobs(tables, context)
         _check_columns(self, jobs.rows.schema, context)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
-        ask = Asking(self, context.ask.spec(self.model))
+        ask = Asking.of(self, context)
         seen: set[int] = set()
         chars, sample, rows = 0, [], []
         each = max(1, some.n // _SAMPLE)
@@ -187,13 +199,15 @@ class Rate(Step):
         empty = pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
         scale = jobs.n / max(1, some.n)
         n = round(len(seen) * scale)
-        asked = Asked(self.model, n, round(chars * scale), 2 * n, tuple(sample[:_SAMPLE]))
+        tokens = n * (_WITH_REASON if self.reason else 2)
+        asked = Asked(self.model, n, round(chars * scale), tokens, tuple(sample[:_SAMPLE]))
         bound: Bound = "exact" if some.n == jobs.n else "at most"
         return StepEstimate(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
 
-    def _rows(self, tables: Mapping[str, Table], context: Context) -> Joined:
+    def _rows(self, tables: Mapping[str, Table], context: Context) -> Rows:
         named = [tables[name] for key, name in self.reads() if key == "items"]
-        return joined(named, None, context, key="items", most=context.limit if self.model else None)
+        rows = joined(named, None, context, key="items", most=context.limit if self.model else None)
+        return with_criteria(rows, tables[self.criteria], context) if isinstance(self.criteria, str) else rows
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
@@ -210,7 +224,7 @@ class Rate(Step):
             models=[self.model],
             repeats=1,
             per_row=self.per_row,
-            system=None,
+            system=self.system,
             prompt=_MARKED if self.judge == "mark" and self.page == _PAGE else self.page,
             context=context,
             prompt_key="page",

@@ -14,7 +14,7 @@ from prefgen.judging.ratings import Rating, Scale
 from prefgen.steps.context import Context
 from prefgen.steps.judge.rating import question_of, tally_of, told
 from prefgen.steps.step import Parts
-from prefgen.steps.write.joined import Joined
+from prefgen.steps.write.joined import Rows
 
 if TYPE_CHECKING:
     from prefgen.steps.judge.rate import Rate
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNANSWERED = "unanswered"
 """Why a row has no rating: its column says nothing."""
 
-_ASKING = ("model", "as_", "per_row", "page", "repeats", "readout")
+_ASKING = ("model", "as_", "per_row", "page", "system", "repeats", "readout", "reason")
 _YES_NO = {"true": "yes", "1": "yes", "false": "no", "0": "no"}
 
 
@@ -32,11 +32,13 @@ def check_given(step: Rate) -> None:
     if asking:
         key = asking[0].rstrip("_")
         raise ValueError(f"people gave their ratings, and nobody is asked\nfix: leave `{key}` or `given` out")
+    if isinstance(step.criteria, str):
+        raise ValueError("`given` is one column, and so one criterion\nfix: write it out, e.g. `criteria: {good: ...}`")
     if len(step.rated) != 1:
         raise ValueError("`given` is one column, and so one criterion\nfix: write a step for each")
 
 
-def rated_by_people(step: Rate, rows: Joined, schema: pl.Schema, context: Context) -> Parts:
+def rated_by_people(step: Rate, rows: Rows, schema: pl.Schema, context: Context) -> Parts:
     """The rows with what their column says, on the scale; a row that says nothing has the reason `unanswered`."""
     column, (criterion,) = step.given or "", step.rated
     if column not in rows.schema:

@@ -13,9 +13,10 @@ from jinja2 import TemplateError
 
 from prefgen.judging.prompts import Messages, Prompts
 from prefgen.seeds import rng_for
+from prefgen.spec.document import Key
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
-from prefgen.steps.write.joined import Joined
+from prefgen.steps.write.joined import Rows
 from prefgen.store.table import Table
 
 _MOST_SHOWN = 20  # columns named in a complaint
@@ -52,7 +53,7 @@ class Job:
 class Jobs:
     """All of them, made as they are asked for."""
 
-    rows: Joined
+    rows: Rows
     people: Sequence[dict[str, Any]] | None
     models: Sequence[str]
     repeats: int
@@ -66,7 +67,7 @@ class Jobs:
     @classmethod
     def of(
         cls,
-        rows: Joined,
+        rows: Rows,
         people: Sequence[dict[str, Any]] | None,
         *,
         system: str | None,
@@ -132,7 +133,7 @@ class Jobs:
         some = np.sort(rng.choice(len(self.people), size=self.per_row, replace=False))
         return [self.people[place] for place in some]
 
-    def filled(self, blank: Blank, facts: dict[str, Any], key: str) -> str:
+    def filled(self, blank: Blank, facts: dict[str, Any], key: str | Key) -> str:
         """A template with the columns of a row; a complaint about one that it cannot be filled with."""
         try:
             return blank.filled(facts)

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import polars as pl
 
 from prefgen.steps.context import Context
 from prefgen.steps.table.glue import kept, kept_of
 from prefgen.store.table import Table
+
+
+class Rows(Protocol):
+    """Rows, part by part."""
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Columns of the rows."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The rows: flat memory whatever their number."""
+        ...
+
+    def some(self, about: int) -> Rows:
+        """About so many of the rows, evenly from all."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,7 @@ def joined(
 ) -> Joined:
     """The rows of the first table with those of the others.
 
-    match    columns to look up by; None for all `<name>_id` that both tables have
+    match    columns to look up by; None for all `<name>_id` that both tables have (how a text was asked for is no such id)
 
     A row without a partner has nulls. A column that stands in both is `<step>_<column>` of the further table. SpecError where a
     further table has several rows for one key: the join would double rows, and nothing would say so.
@@ -81,13 +104,18 @@ def joined(
     further = []
     for place, table in enumerate(tables[1:], 1):
         other = kept(table)
-        keys = list(match or [name for name in columns if name.endswith("_id") and name in other.columns])
+        keys = list(match or shared_ids(columns, other.columns))
         _check(first.name, table.name, columns, other, keys, context, (key, place))
         names = {name: f"{table.name}_{name}" for name in other.columns if name in columns and name not in keys}
         other = other.rename(names)
         columns += [name for name in other.columns if name not in keys]
         further.append(Lookup(other, tuple(keys)))
     return Joined(first, tuple(further), _n_kept(first), most)
+
+
+def shared_ids(columns: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The ids by which rows of two tables belong together."""
+    return [name for name in columns if name.endswith("_id") and name != "request_id" and name in others]
 
 
 def _check(
