@@ -132,6 +132,9 @@ _STEPS: dict[str, dict[str, Any]] = {
             "into": "h",
         },
     },
+    "the last of everybody": {
+        "x": {"split": "rated", "time": {"column": "fit", "last": 1, "per": "item", "validation": 1}}
+    },
     "packs of the longest": {"x": {"pack": "rated", "onto": "rated", "by": ["item_id"], "longest": 1}},
     "packs without rows of their own": {"x": {"pack": "rated", "by": ["item_id"], "draw": 1, "copies": 2}},
     "elements": {

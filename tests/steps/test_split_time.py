@@ -111,8 +111,8 @@ def test_times_that_cannot_be_cut_are_told(times: pl.Series, said: dict[str, Any
         ({"by": ["persona"]}, "which share of `by` is held out"),
         ({"test": 0.1, "time": cut(1)}, "`test` is a share of the values of `by`"),
         ({"by": ["persona", "persona_id"], "test": 0.1}, "a column stands twice"),
-        ({"time": {"column": "when"}}, "time is cut by `test` or by `share`"),
-        ({"time": cut(1, share=0.1)}, "time is cut by `test` or by `share`"),
+        ({"time": {"column": "when"}}, "time is cut by `test`, by `share` or by `last`"),
+        ({"time": cut(1, share=0.1)}, "time is cut by `test`, by `share` or by `last`"),
         ({"time": {"column": "when", "share": 0.1, "validation": 1}}, "`validation` ends where `test` begins"),
         ({"by": ["persona"], "test": 0.1, "time": cut(2, validation=1)}, "goes without `by`"),
         ({"time": cut(True)}, "test"),
@@ -121,3 +121,52 @@ def test_times_that_cannot_be_cut_are_told(times: pl.Series, said: dict[str, Any
 def test_what_is_half_said_is_told(said: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         split.Split.model_validate({"split": "t", **said})
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6), st.booleans()), max_size=24)
+
+
+@given(EVENTS, st.integers(1, 3), st.none() | st.integers(1, 2))
+def test_the_last_of_everybody_are_held_out_and_nothing_of_train_is_as_late(
+    events: list[tuple[str, int, bool]], last: int, validation: int | None
+) -> None:
+    rows = pl.DataFrame(
+        [(who, when, "bad" if dropped else None) for who, when, dropped in events],
+        schema={"persona_id": pl.String, "when": pl.Int64, "reject_reason": pl.String},
+        orient="row",
+    )
+    time = {"column": "when", "last": last, "per": "persona", "validation": validation}
+    spec = split.Split.model_validate({"split": "t", "time": time})
+    made = pl.concat(spec.make({"t": Table.of("t", list(rows.iter_slices(5)) or [rows])}, context()))
+    assert made.drop("split").equals(rows)
+    for who in {who for who, *_ in events}:
+        own = sorted((when for name, when, dropped in events if name == who and not dropped), reverse=True)
+        of = {
+            part: made.filter(pl.col("persona_id") == who, pl.col("split") == part, pl.col("reject_reason").is_null())[
+                "when"
+            ]
+            for part in ("train", "validation", "test")
+        }
+        whole = last + (validation or 0)
+        if len(own) < whole or own[whole - 1] == own[-1]:
+            assert of["train"].len() == len(own)
+            continue
+        assert of["test"].sort(descending=True).to_list() == [when for when in own if when >= own[last - 1]]
+        held = [when for when in own if when >= own[whole - 1]]
+        assert of["validation"].len() + of["test"].len() == len(held)
+        assert of["train"].max() < min(held)  # type: ignore[operator]
+
+
+def test_the_last_of_everybody_beside_people_held_out() -> None:
+    times = pl.Series(range(21))
+    found = parted(times, by=["persona"], test=0.5, time={"column": "when", "last": 1, "per": "persona"})
+    assert set(found) == {"train", "test", "test_persona", "test_time"}
+    assert found.count("test") + found.count("test_time") == 7
+
+
+@pytest.mark.parametrize(
+    "time", [{"last": 1}, {"test": 2, "per": "persona"}, {"last": 1, "per": "p", "validation": "x"}, {}]
+)
+def test_what_is_the_last_of_nobody_is_told(time: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        split.Split.model_validate({"split": "t", "time": {"column": "when"} | time})

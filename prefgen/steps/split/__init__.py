@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import polars as pl
@@ -10,10 +10,12 @@ from pydantic import Field, field_validator, model_validator
 
 from prefgen.seeds import unit_for
 from prefgen.spec.fields import Name
-from prefgen.spec.fields import Spec as SpecPart
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
-from prefgen.steps.split.moments import Cuts, Moment, cuts_of
+from prefgen.steps.split.last import last_of_each
+from prefgen.steps.split.moments import Cuts, cuts_of
+from prefgen.steps.split.names import split_name
+from prefgen.steps.split.time import Time
 from prefgen.steps.step import Parts, Step, Summary
 from prefgen.store.leakage import can_measure, near_duplicate_leakage, question_texts
 from prefgen.store.table import Table
@@ -23,32 +25,6 @@ _QUESTION = "prompt_id"
 _TEXT = ("item_id", "prompt")
 
 
-class Time(SpecPart):
-    """Where time is cut: `train` is what was before."""
-
-    column: Name = Field(
-        description="Column of the time: numbers, dates or times, or text like `2026-09-01` or `2026-09-01T12:00`."
-    )
-    test: Moment | None = Field(None, description="First moment that is held out, as in the column.")
-    validation: Moment | None = Field(
-        None, description="First moment of the split `validation`, which ends where `test` begins; without `by` only."
-    )
-    share: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Instead of `test`: the latest rows, about this share. The cut moves when rows are added, and rows with it.",
-    )
-
-    @model_validator(mode="after")
-    def _one_cut(self) -> Time:
-        if (self.test is None) == (self.share is None):
-            raise ValueError("time is cut by `test` or by `share`, by one of them\nfix: write e.g. test: 2026-09-01")
-        if self.validation is not None and self.test is None:
-            raise ValueError("`validation` ends where `test` begins\nfix: write `test` instead of `share`")
-        return self
-
-
 class Split(Step):
     """The same rows with a column `split`.
 
@@ -56,10 +32,11 @@ class Split(Step):
     parts: {split: pairs, by: [topic, persona], test: 0.1}
     parts: {split: pairs, time: {column: asked, validation: 2026-06-01, test: 2026-09-01}}
     parts: {split: pairs, by: [persona], test: 0.1, time: {column: asked, test: 2026-09-01}}
+    parts: {split: events, time: {column: day, last: 1, per: persona, validation: 1}}
     ```
 
     A value of a `by` column is held out or not by a number that belongs to the value and the seed alone, and a moment
-    by the cut that is written here, so a row never changes side when rows are added (`time: {share: ...}` excepted).
+    by the cut that is written here, so a row never changes side when rows are added (`time: {share: ...}` and `{last: ...}` excepted).
     With one column the splits are `train` and `test`. With several, or with time beside them, a row is in `train`
     when nothing of it is held out, in `test` when all is, else in `test_<columns held out>`: no value of `train` is
     ever seen held out. How many of the questions held out are nearly the same as one of `train` is measured where
@@ -116,7 +93,7 @@ class Split(Step):
         texts = _texts(table, tables, context)
         seen = _Seen()
         for frame in table.frames():
-            made = frame.with_columns(parted)
+            made = parted(frame)
             if texts is not None:
                 seen.add(made)
             yield made
@@ -127,8 +104,12 @@ class Split(Step):
         return summary
 
 
-def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> pl.Expr:
-    """The column `split` as an expression over the rows of the table; how it was cut goes into the summary."""
+Parted = Callable[[pl.DataFrame], pl.DataFrame]
+"""A part of a table with its column `split`."""
+
+
+def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> Parted:
+    """Gives parts of the table their column `split`; how it was cut goes into the summary."""
     for index, name in enumerate(spec.by):
         column = _column(name, table.schema)
         if column not in table.schema:
@@ -142,6 +123,9 @@ def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> 
         held_out[{long: word for word, long in _SHORT.items()}.get(name, name)] = (
             pl.col(column).is_in(values).fill_null(False)
         )
+    if spec.time is not None and spec.time.last is not None:
+        per = _SHORT.get(spec.time.per or "", spec.time.per or "")
+        return last_of_each(table, spec.time, per, held_out, context, summary)
     if spec.time is not None:
         time = spec.time
         cuts = cuts_of(
@@ -151,8 +135,8 @@ def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> 
             summary["cut_at"] = str(cuts.test)
         held_out["time"] = cuts.from_test()
         if time.validation is not None:
-            return _three(cuts)
-    return _split_name(held_out)
+            return lambda frame: frame.with_columns(_three(cuts))
+    return lambda frame: frame.with_columns(split_name(held_out))
 
 
 def _column(name: str, schema: pl.Schema) -> str:
@@ -165,22 +149,6 @@ def _held_out(table: Table, name: str, share: float, seed: int) -> list[Any]:
     values = table.scan().select(pl.col(name).unique()).collect(engine="streaming")[name].sort()
     # An item or persona is the same one in every split step of every run with this seed.
     return [value for value in values if unit_for(seed, "split", name, str(value)) < share]
-
-
-def _split_name(held_out: Mapping[str, pl.Expr]) -> pl.Expr:
-    every = pl.all_horizontal(held_out.values())
-    none = ~pl.any_horizontal(held_out.values())
-    named = pl.concat_str(
-        [pl.when(where).then(pl.lit(f"_{name}")).otherwise(pl.lit("")) for name, where in held_out.items()]
-    )
-    return (
-        pl.when(none)
-        .then(pl.lit("train"))
-        .when(every)
-        .then(pl.lit("test"))
-        .otherwise(pl.lit("test") + named)
-        .alias("split")
-    )
 
 
 def _three(cuts: Cuts) -> pl.Expr:

@@ -42,12 +42,8 @@ def cuts_of(
     table: Table, name: str, *, test: Moment | None, validation: Moment | None, share: float | None, context: Context
 ) -> Cuts:
     """The column `name` of a table and its cuts; SpecError for a cut or a row that is no time of that column's type."""
-    if name not in table.schema:
-        fix = f"use one of {', '.join(table.schema)}"
-        raise context.error(("time", "column"), f"no column {name!r} in {table.name!r}", fix)
+    column = comparable(table, name, context)
     dtype = table.schema[name]
-    column = _comparable(name, dtype, context)
-    _check_rows(table, name, dtype, context)
     if share is not None:
         return Cuts(column, _by_share(table, column, share, context))
     at_test = _cut(test, dtype, ("time", "test"), context)
@@ -58,6 +54,17 @@ def cuts_of(
         problem = f"{validation!r} is not before `test`, {test!r}"
         raise context.error(("time", "validation"), problem, "write an earlier moment")
     return Cuts(column, at_test, at_validation)
+
+
+def comparable(table: Table, name: str, context: Context) -> pl.Expr:
+    """A column of times as what can be compared; SpecError where it is none, or a row has no time."""
+    if name not in table.schema:
+        fix = f"use one of {', '.join(table.schema)}"
+        raise context.error(("time", "column"), f"no column {name!r} in {table.name!r}", fix)
+    dtype = table.schema[name]
+    column = _comparable(name, dtype, context)
+    _check_rows(table, name, dtype, context)
+    return column
 
 
 def _comparable(name: str, dtype: pl.DataType, context: Context) -> pl.Expr:
