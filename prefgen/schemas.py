@@ -217,6 +217,8 @@ TRAINING_PAIRS = Schema((
     Column("rejected", None, "text", "what it was preferred over, as a conversation"),
     Column("condition", pl.String, "text", "the portrait under which this was preferred"),
     Column("shots", None, "text", "earlier choices of the same persona"),
+    Column("liked", None, "text", "what the same persona chose before"),
+    Column("disliked", None, "text", "what the same persona chose others over"),
     Column("chosen_option", pl.String, "label", "letter of the chosen option"),
     Column("rejected_option", pl.String, "label", "letter of the rejected option"),
     _SPLIT,
@@ -236,6 +238,29 @@ FORMS = Schema((
 ))
 """What stands instead of prompt and answers where a trainer reads them in a form of its own."""
 
+HISTORIES = Schema((
+    Column("target_id", pl.Int64, "key", "0-based number of what is to be foreseen; its twin and its shorter histories have the same"),
+    _PERSONA_ID,
+    _ITEM_ID,
+    Column("input", None, "text", "what is asked; null = nothing, the history alone"),
+    Column("profile", None, "text", "what this persona did before, the earliest first"),
+    Column("profile_size", pl.Int64, "measure", "how many earlier things there are"),
+    Column("output", None, "label", "what the persona did: to be foreseen"),
+    Column("peers", None, "text", "what others did before"),
+    _SPLIT,
+))
+
+QUESTIONS = Schema((
+    Column("question", pl.String, "text", "the question"),
+    Column("options", pl.List(pl.String), "text", "the options, in an order drawn for every row unless it was wanted as it was"),
+    Column("answer", pl.String, "label", "letter of the right option; null = none of them is"),
+    Column("answer_text", pl.String, "label", "text of the right option"),
+    Column("history", None, "text", "what this persona did before, the earliest first"),
+    _PERSONA_ID,
+    _ITEM_ID,
+    _SPLIT,
+))
+
 LABELS = Schema((
     _WEIGHT,
     *PAIRS.only("p_chosen", "p_margin").columns,
@@ -244,10 +269,10 @@ LABELS = Schema((
     Column("agree_share", pl.Float64, "measure", "share of the other people with a pair on this item who chose the same, 0 to 1; null = nobody else"),
     Column("label", pl.Boolean, "label", "true = this persona chose it"),
     Column("p", pl.Float64, "measure", "probability of this answer, 0 to 1"),
-    Column("user", pl.Int64, "key", "0-based row of the persona in `personas`"),
-    Column("item", pl.Int64, "key", "0-based number of the answer, counted through the options of `items`"),
-    Column("level", pl.Int64, "label", "1 = chosen, 0 = not"),
-    Column("time", pl.Int64, "key", "0-based place of the question in the order in which it was met"),
+    Column("user", pl.Int64, "key", "0-based number of the persona: its row in `personas`, where the rows are choices"),
+    Column("item", pl.Int64, "key", "0-based number of the thing: of an answer, counted through the options of `items`"),
+    Column("level", pl.Int64, "label", "1 = chosen, 0 = not; of rows that somebody brought, what they say"),
+    Column("time", pl.Int64, "key", "when: 0-based place of the question in the order in which it was met, or the time that the rows have"),
 ))
 """What exports add for trainers; each preset names those that it has."""
 # fmt: on

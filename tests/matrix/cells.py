@@ -70,7 +70,7 @@ def variants() -> Iterator[tuple[str, Change]]:
     yield from language()
     for preset in ("attr", "ordinal"):
         yield f"export {preset}", {"publish.exports": [{preset: {"from": "kept", "labels": ["p_choice"]}}]}
-    for preset in (name for name in PRESETS if name not in ("attr", "ordinal")):
+    for preset in (name for name in PRESETS if name not in ("attr", "ordinal", "history", "mcq")):
         stated = {"steps.items.set": {"condition": "A farmer."}} if preset == "cond" else {}
         yield f"export {preset}", {"publish.exports": [preset], **stated}
         if preset not in ("personas", "items"):

@@ -31,7 +31,7 @@ def read(data: Path, name: str) -> pl.DataFrame:
 
 def test_every_export_is_there_with_people_and_questions_beside(data: Path) -> None:
     assert sorted(path.name for path in data.iterdir()) == sorted(
-        name for name, preset in PRESETS.items() if preset.unit != "row"
+        name for name, preset in PRESETS.items() if not preset.of_rows
     )  # of any step: see tests/language
     assert [path.name for path in data.parent.iterdir() if path.name.startswith(".")] == []
 
@@ -181,7 +181,7 @@ def test_datasets_reads_conversations_as_lists_of_structs(data: Path, tmp_path: 
     ("exports", "said"),
     [
         ("dppo", r"publish.exports\[0\]: no export named 'dppo'\n  fix: use one of 'dpo'"),
-        ("judgments, mcq", r"exports\[1\]: export 'mcq': no step of this version makes its rows"),
+        ("judgments, critique", r"exports\[1\]: export 'critique': no step of this version makes its rows"),
         ("{dpo: {from: nowhere}}", r"dpo.from: no step named 'nowhere'\n  fix: name one of 'answers', 'kept'"),
         ("{dpo: {from: people}}", r"'people' has no pairs or judgments"),
         ("{fewshot: {shots: 0}}", r"shots: 0 is not a number from 1 to 64"),

@@ -38,7 +38,11 @@ def exported() -> dict[str, pl.DataFrame]:
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text", "also": ["tie", "na"]}
     answers = Table.of("answers", judge.Judge.model_validate(said).make(tables, context(answer)))
     source = source_of(answers, Beside((tables["people"],), (tables["items"],)), seed=1)
-    return {name: pl.concat(rows_of(preset, source)) for name, preset in PRESETS.items() if name not in ALWAYS}
+    return {
+        name: pl.concat(rows_of(preset, source))
+        for name, preset in PRESETS.items()
+        if name not in ALWAYS and not preset.of_rows
+    }
 
 
 @pytest.mark.parametrize("name", ["dpo", "margin", "kto", "sft", "llamafactory", "nemo_rl", "cond", "fewshot", "table"])
@@ -81,7 +85,7 @@ def test_a_tie_is_a_battle_that_nobody_won_and_a_refusal_is_none(exported: dict[
 def test_every_column_that_an_export_makes_has_a_meaning_of_its_own(exported: dict[str, pl.DataFrame]) -> None:
     assert {"p_read", "reason", "p_tie", "p_na", "debiased"} <= set(exported["judgments"].columns)
     for name, rows in exported.items():
-        if PRESETS[name].unit == "row":
+        if PRESETS[name].of_rows:
             continue  # they have no columns of their own
         own = own_columns(PRESETS[name])
         assert set(rows.columns) <= own, name

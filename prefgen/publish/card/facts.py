@@ -121,7 +121,7 @@ def _parted(folder: RunFolder, manifest: Mapping[str, Any]) -> Parted | None:
         shared = {name: shared_ids(rows, name) for name in ids}
         summaries = [step["summary"] for step in manifest["steps"] if step["name"] == config["step"]]
         texts = Leakage.of_summary(summaries[0]) if summaries else None
-        if texts is None and "item_id" in ids:
+        if texts is None and "item_id" in ids and (folder.data / "items").is_dir():
             items = pl.read_parquet(folder.data / "items" / "*.parquet", columns=["item_id", "prompt", "options"])
             parted = rows.select("item_id", "split").unique().sort("item_id", "split")
             texts = near_duplicate_leakage(parted.join(question_texts(items), on="item_id", how="inner"))

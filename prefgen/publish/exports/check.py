@@ -35,14 +35,21 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
 
 
 def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
-    """The columns that an export names are there, and none of them twice."""
-    for name in (*wanted.labels, *wanted.columns):
+    """The columns that an export names are there, and can be what they are named for."""
+    for name in sorted(wanted.named, key=str):
         if name not in table.schema:
             raise pipeline.document.error(
                 ("publish", "exports"),
                 f"export {wanted.name!r}: {table.name!r} has no column {name!r}",
                 f"use {one_of(name, list(table.schema))}",
             )
+    if wanted.details is not None:
+        try:
+            wanted.details.over(table.schema, needs_history=wanted.preset.unit == "history")
+        except ValueError as error:
+            problem, _, fix = str(error).partition("\nfix: ")
+            said = f"export {wanted.name!r} from {table.name!r}: {problem}"
+            raise pipeline.document.error(("publish", "exports"), said, fix) from None
 
 
 def _check_types(pipeline: Pipeline, table: Table) -> None:

@@ -9,11 +9,13 @@ from prefgen.schemas import (
     BATTLES,
     CANDIDATES,
     FORMS,
+    HISTORIES,
     ITEMS,
     JUDGMENTS,
     LABELS,
     PERSONAS,
     PREFERENCES,
+    QUESTIONS,
     TRAINING_PAIRS,
     Schema,
 )
@@ -87,6 +89,8 @@ def schema_of(preset: Preset) -> Schema:
         "persona": PERSONAS,
         "item": ITEMS,
         "row": Schema(()),
+        "history": HISTORIES,
+        "question": QUESTIONS,
     }[preset.unit]
 
 

@@ -96,7 +96,12 @@ class Hidden:
         own = schema_of(preset).names
         gone = {name for name in self.columns if name not in wanted}
         gone |= {f"{side}{name}" for name in gone for side in _SIDES}
-        return frame.drop([name for name in frame.columns if name in gone and name not in own])
+        left = frame.drop([name for name in frame.columns if name in gone and name not in own])
+        return left.with_columns(
+            _without(pl.col(name), kind, gone).alias(name)
+            for name, kind in left.schema.items()
+            if kind.is_nested() and _has(kind, gone)
+        )
 
     def searched(
         self, frames: Iterator[pl.DataFrame], preset: Preset, wanted: Collection[str], leaks: Leaks | None
@@ -126,6 +131,24 @@ class Hidden:
                 leaks.by[column] = leaks.by.get(column, 0) + 1
                 if len(leaks.examples) < 3:
                     leaks.examples.append((column, value))
+
+
+def _has(kind: Any, gone: Collection[str]) -> bool:
+    """Whether elements of a type have a field that does not leave."""
+    if isinstance(kind, pl.List):
+        return _has(kind.inner, gone)
+    return isinstance(kind, pl.Struct) and any(one.name in gone or _has(one.dtype, gone) for one in kind.fields)
+
+
+def _without(value: pl.Expr, kind: Any, gone: Collection[str]) -> pl.Expr:
+    """Values of a type without the fields that do not leave; an element with no other is true."""
+    if isinstance(kind, pl.List):
+        return value.list.eval(_without(pl.element(), kind.inner, gone))
+    if not isinstance(kind, pl.Struct) or not _has(kind, gone):
+        return value
+    left = [one for one in kind.fields if one.name not in gone]
+    fields = [_without(value.struct.field(one.name), one.dtype, gone).alias(one.name) for one in left]
+    return pl.when(value.is_not_null()).then(pl.struct(fields)) if fields else value.is_not_null()
 
 
 def leaks_of_both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

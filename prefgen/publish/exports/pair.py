@@ -23,6 +23,7 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     context, completions    instead of these three for the form `ranked`: the prompt, and a list of {rank, completion}, the chosen 0
     condition     for context `condition`: the portrait, null where it is empty
     shots         for context `shots`: earlier choices of the persona, list of {prompt, chosen, rejected}
+    liked, disliked    in the place of `shots` where lists are wanted: what was chosen, and what was not
     weight        of the pair in training, mean about 1
     p_margin      p(chosen) - p(rejected), in [0, 1]
     margin        the same, under the name that trainers of reward models look for
@@ -37,7 +38,8 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
         frames = with_shots(frames, n=source.shots, seed=source.seed)
     for frame in frames:
         told = frame if votes is None else _with_agreement(frame, votes)
-        yield _formed(preset, told, system_role=source.system_role)
+        made = _formed(preset, told, system_role=source.system_role)
+        yield _as_lists(made) if source.details is not None and source.details.lists else made
 
 
 def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -115,6 +117,15 @@ _FORMS: Mapping[Form, Callable[[Sequence[Turn], Turn, Turn], list[pl.Series]]] =
 def _condition() -> pl.Expr:
     text = pl.col("_persona").str.strip_chars()
     return pl.when(text != "").then(text)
+
+
+def _as_lists(frame: pl.DataFrame) -> pl.DataFrame:
+    """What was chosen and what was not, each in a list, in the place of shots."""
+    sides = (("liked", "chosen"), ("disliked", "rejected"))
+    lists = [pl.col("shots").list.eval(pl.element().struct.field(side)).alias(name) for name, side in sides]
+    place = frame.columns.index("shots")
+    both = frame.with_columns(lists).drop("shots")
+    return both.select(*frame.columns[:place], "liked", "disliked", *frame.columns[place + 1 :])
 
 
 def _votes(source: Source) -> pl.DataFrame:

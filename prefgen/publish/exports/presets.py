@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row"]
+Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question"]
 """What one row of an export is."""
 
 Form = Literal["apart", "whole", "message", "ranked"]
@@ -39,6 +39,11 @@ class Preset:
     form: Form = "apart"
 
     @property
+    def of_rows(self) -> bool:
+        """Whether it is made of rows of any kind, whatever the run's judgments are."""
+        return self.unit in ("row", "history", "question")
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Grains of tables it can be made from, the preferred one first."""
         return {
@@ -47,6 +52,8 @@ class Preset:
             "persona": ("personas",),
             "item": ("items",),
             "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
+            "history": ("rows", "candidates", "dialogues", "items", "judgments", "pairs", "personas"),
+            "question": ("items", "judgments"),
         }.get(self.unit, ("judgments",))
 
 
@@ -150,6 +157,20 @@ PRESETS: Mapping[str, Preset] = {
         "one row per user and item with an ordered label",
         "ordinal and implicit-feedback recommenders",
     ),
+    "history": Preset(
+        "history",
+        "none",
+        (),
+        "a target after what its persona did before, and what others did",
+        "LaMP and its successors, sequential recommenders",
+    ),
+    "mcq": Preset(
+        "question",
+        "none",
+        (),
+        "a question with options, one of which is right, after a history or none",
+        "multiple-choice evaluations of personalization",
+    ),
     "personas": Preset("persona", "none", (), "the people: attributes, weight and text", "polars, datasets"),
     "items": Preset("item", "none", (), "the questions and their options", "polars, datasets"),
 }
@@ -158,5 +179,5 @@ PRESETS: Mapping[str, Preset] = {
 ALWAYS = ("personas", "items")
 """Shipped beside whatever is exported, so that ids can be joined to texts."""
 
-FORESEEN = ("history", "mcq", "dialogue", "critique")
+FORESEEN = ("dialogue", "critique")
 """Names that come with the steps that make their rows; until then they are refused with this reason."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from prefgen.judging.aggregate import preferences
-from prefgen.publish.exports import battle, candidate, pair
+from prefgen.publish.exports import battle, candidate, history, pair
 from prefgen.publish.exports.beside import Beside
+from prefgen.publish.exports.interactions import interactions
 from prefgen.publish.exports.presets import Preset, Unit
 from prefgen.publish.exports.source import Source
 from prefgen.publish.public import public_rows
@@ -38,11 +39,15 @@ BUILDERS: Mapping[Unit, Build] = {
     "candidate": candidate.rows,
     "battle": battle.rows,
     "row": _rows,
+    "history": history.histories,
+    "question": history.questions,
 }
 
 
 def rows_of(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
     """The rows of an export, part by part; at least one frame, so that its schema is known even without a row."""
+    if preset.unit == "candidate" and source.details is not None and source.details.of_rows:
+        return interactions(source, source.details)
     return BUILDERS[preset.unit](preset, source)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from prefgen.judging.coordinates import set_apart
 from prefgen.judging.pairs import pairs
 from prefgen.publish.exports.beside import Beside
+from prefgen.publish.exports.details import Details
 from prefgen.schemas import JUDGMENTS, PAIRS
 from prefgen.store.table import Table
 
@@ -26,6 +27,7 @@ class Source:
     items          item_id, prompt, options, neither, and `sources` where the items have it, as in the config `items`
     shots          earlier choices beside a row
     columns        of rows: those that leave; empty for all
+    details        which column is what, of histories and multiple-choice questions
     system_role    False where the portrait opens the user's message
     """
 
@@ -36,6 +38,7 @@ class Source:
     shots: int = 4
     system_role: bool = True
     columns: tuple[str, ...] = ()
+    details: Details | None = None
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
@@ -59,13 +62,24 @@ class Source:
             kept = _kept(frame)
             yield kept.select(self.columns) if self.columns else kept.drop("reject_reason", strict=False)
 
+    def kept(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The kept rows of drawn people among some."""
+        return _kept(_drawn(frame))
+
     def presentations(self) -> Iterator[pl.DataFrame]:
         """Kept judgments of drawn people; the user's columns are set apart."""
         return (set_apart(_kept(_drawn(frame)), JUDGMENTS.names) for frame in self.judgments())
 
 
 def source_of(
-    table: Table, beside: Beside, *, seed: int, shots: int = 4, system_role: bool = True, columns: Sequence[str] = ()
+    table: Table,
+    beside: Beside,
+    *,
+    seed: int,
+    shots: int = 4,
+    system_role: bool = True,
+    columns: Sequence[str] = (),
+    details: Details | None = None,
 ) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
@@ -77,6 +91,7 @@ def source_of(
         shots,
         system_role,
         tuple(columns),
+        details,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prefgen.errors import PrefgenError, SpecError, one_of
+from prefgen.publish.exports.details import OPTIONS, Details, details_of
 from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Context, Preset
 from prefgen.spec.document import Key
 from prefgen.spec.fields import is_name
@@ -17,7 +18,7 @@ Complain = Callable[[Key, str, str], PrefgenError]
 """Makes the error for a key below an export: key, problem, fix."""
 
 _OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted")
-_ROW_EXPORTS = ("rows", "attr", "ordinal")
+_ROW_EXPORTS = ("rows", "attr", "ordinal", "history", "mcq", "table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Wanted:
     context        what a row says of its persona, where that is not as the preset has it
     weighted       whether weights stand in a column, or rows are drawn by them
     labels         columns with the labels, of `attr` and `ordinal`
-    columns        the columns that leave, of `rows`, `attr` and `ordinal`; empty for those that the preset has
+    columns        the columns that leave, of `rows`, `attr` and `ordinal`; empty for those that the preset has; of others, columns more
+    details        which column is what, of `history` and `mcq`
     """
 
     name: str
@@ -44,6 +46,12 @@ class Wanted:
     weighted: Literal["column", "resample"] = "column"
     labels: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    details: Details | None = None
+
+    @property
+    def named(self) -> set[str]:
+        """The columns that it names, which leave even where they are hidden."""
+        return {*self.columns, *self.labels, *(self.details.columns if self.details is not None else ())}
 
     @property
     def preset(self) -> Preset:
@@ -93,7 +101,7 @@ def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wan
     if preset not in PRESETS:
         raise complain((), f"no export named {preset!r}", f"use {one_of(preset, PRESETS)}")
     options = {} if options is None else options
-    if not isinstance(options, dict) or set(options) - set(_OPTIONS):
+    if not isinstance(options, dict) or set(options) - {*_OPTIONS, *OPTIONS.get(preset, ())}:
         raise complain((preset,), f"{options!r} is not understood", "write e.g. {from: STEP, name: NAME} or {shots: 4}")
     name, shots, system_role = (
         options.get(key, value) for key, value in (("name", preset), ("shots", 4), ("system_role", True))
@@ -105,13 +113,23 @@ def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wan
     if not is_name(name) or (name != preset and (name in ALWAYS or preset in ALWAYS)):
         fix = "use letters, digits, '_' and '-', beginning with a letter; `personas` and `items` keep their names"
         raise complain((preset, "name"), f"{name!r} cannot be the name of this export", fix)
-    step = _step(lineage, preset, options.get("from"), complain)
+    details = _details(preset, options, complain)
+    needs = PRESETS["history" if details is not None and details.of_rows else preset].needs
+    step = _step(lineage, preset, options.get("from"), needs, complain)
     context = _context(preset, options.get("context"), complain)
     labels, columns = (_names(preset, key, options.get(key), complain) for key in ("labels", "columns"))
     if preset in ("attr", "ordinal") and not labels:
         raise complain((preset, "labels"), "no labels", "name the columns with the labels, e.g. labels: [quality]")
     weighted = _weighted(preset, options.get("weighted", "column"), complain)
-    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns)
+    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns, details)
+
+
+def _details(preset: str, options: Mapping[str, Any], complain: Complain) -> Details | None:
+    try:
+        return details_of(preset, options)
+    except KeyError as error:
+        key, problem, fix = error.args
+        raise complain((preset, key), problem, fix) from None
 
 
 def _weighted(preset: str, said: Any, complain: Complain) -> Literal["column", "resample"]:
@@ -157,8 +175,7 @@ def _check_chosen(pipeline: Pipeline, lineage: Lineage) -> None:
         raise pipeline.document.error(("publish", "judgments"), f"no step {chosen!r} with judgments", fix)
 
 
-def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
-    needs = PRESETS[preset].needs
+def _step(lineage: Lineage, preset: str, named: Any, needs: Sequence[str], complain: Complain) -> str:
     usable = [step for grain in needs for step in reversed(lineage.of_grain(grain))]
     if named is not None:
         if isinstance(named, str) and named in usable:
@@ -178,7 +195,7 @@ def _step(lineage: Lineage, preset: str, named: Any, complain: Complain) -> str:
     if preset in ALWAYS:
         side: str | None = getattr(lineage, preset)
         return side or usable[0]
-    if speaks is None or PRESETS[preset].unit == "row":
+    if speaks is None or PRESETS[preset].of_rows or "items" in needs:
         return usable[0]
     pairs = lineage.of_grain("pairs") if "pairs" in needs else ()
     mine = [step for step in pairs if lineage.judge_of(step) == lineage.judge]

@@ -125,7 +125,15 @@ def write_export(
 ) -> Config:
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
     leaving = _columns(wanted, table)
-    source = source_of(table, together, seed=seed, shots=wanted.shots, system_role=wanted.system_role, columns=leaving)
+    source = source_of(
+        table,
+        together,
+        seed=seed,
+        shots=wanted.shots,
+        system_role=wanted.system_role,
+        columns=leaving,
+        details=wanted.details,
+    )
     frames = rows_of(wanted.preset, source)
     effective = None
     if wanted.weighted == "resample":
@@ -134,7 +142,7 @@ def write_export(
     if render is not None:
         frames = (as_text(frame, render) for frame in frames)
     leaks = hidden.leaks()
-    frames = hidden.searched(frames, wanted.preset, {*wanted.columns, *wanted.labels}, leaks)
+    frames = hidden.searched(frames, wanted.preset, wanted.named, leaks)
     schema, shards = _written(frames, folder, shard_bytes)
     return Config(wanted.name, wanted.preset_name, (wanted.step,), schema, shards, effective, leaks)
 
@@ -145,6 +153,8 @@ _OF_ROWS = ("candidate_id", "persona_id", "item_id", "user", "item", "prompt", "
 
 def _columns(wanted: Wanted, table: Table) -> tuple[str, ...]:
     """The columns that leave of an export of rows, and the split that files are parted by; none named for all."""
+    if wanted.details is not None:
+        return tuple(dict.fromkeys((*wanted.labels, *wanted.columns)))
     if wanted.columns or not wanted.labels:
         more = (*wanted.labels, *(("split",) if wanted.columns and "split" in table.schema else ()))
         return (*wanted.columns, *(name for name in more if name not in wanted.columns))

@@ -1,0 +1,128 @@
+"""What an export of histories or of multiple-choice questions names besides its step: which column is what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
+
+import polars as pl
+
+Sample = Literal["recent", "long", "random"]
+"""Which elements of a history stand in a shorter one: the latest, those with the longest texts, or some drawn once for every row."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "history": ("history", "target", "input", "peers", "twin", "sizes", "sample"),
+    "mcq": ("history", "answer", "shuffle"),
+    "fewshot": ("lists",),
+    "table": ("user", "item", "level", "time"),
+}
+"""Options of single exports, by their preset."""
+
+_SAID: Mapping[str, str] = {
+    "history": "the column with the lists, e.g. history: liked",
+    "target": "a column, e.g. target: response",
+    "input": "a column, e.g. input: prompt",
+    "peers": "a column with lists, e.g. peers: others",
+    "user": "a column, e.g. user: persona_id",
+    "item": "a column, e.g. item: item_id",
+    "level": "a column, e.g. level: rating",
+    "time": "a column, e.g. time: day",
+    "answer": "the column with the right option or its letter, e.g. answer: gold",
+    "twin": "true or false",
+    "lists": "true or false",
+    "shuffle": "true or false",
+    "sizes": "a list of numbers from 0 on, each once, e.g. sizes: [1, 5, 20]",
+    "sample": f"one of {', '.join(get_args(Sample))}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Columns and choices of one export; a column is None where it is not named.
+
+    history    with lists, the earlier things; by default the last column with lists
+    target     what is to be foreseen
+    input      what is asked; by default `prompt`, where there is one
+    peers      with lists, what others did
+    answer     of `mcq`: the right option, as its text or letter
+    twin       whether every row has a twin without history
+    sizes      the history of every row cut to these sizes, a row each
+    sample     how it is cut
+    shuffle    of `mcq`: whether options stand in an order drawn for every row
+    user, item, level, time    of `table` over rows that somebody brought: who did what with what, and when
+    lists      of `fewshot`: lists of what was chosen and of what was not, in the place of shots
+    """
+
+    history: str | None = None
+    target: str | None = None
+    input: str | None = None
+    peers: str | None = None
+    answer: str | None = None
+    twin: bool = False
+    sizes: tuple[int, ...] = ()
+    sample: Sample = "recent"
+    shuffle: bool = True
+    lists: bool = False
+    user: str | None = None
+    item: str | None = None
+    level: str | None = None
+    time: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns named."""
+        of_table = (self.user, self.item, self.level, self.time)
+        return tuple(filter(None, (self.history, self.target, self.input, self.peers, self.answer, *of_table)))
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether a `table` is made of rows as they are, and not of pairs."""
+        return self.item is not None
+
+    def over(self, schema: Mapping[str, pl.DataType], *, needs_history: bool) -> Details:
+        """The same with what the columns of a table say of what is not named; ValueError for what they cannot be."""
+        lists = [name for name, kind in schema.items() if isinstance(kind, pl.List) and name != "options"]
+        left = [name for name in lists if name != self.peers]
+        history = self.history or (left[-1] if left and needs_history else None)
+        if needs_history and history is None:
+            raise ValueError("it has no column with lists\nfix: name a `pack` step, whose rows have one")
+        for name in (history, self.peers):
+            if name is not None and name not in lists:
+                found = ", ".join(lists) or "none"
+                raise ValueError(f"{name!r} is no column with lists\nfix: name one that is; here are: {found}")
+        asked = self.input or ("prompt" if needs_history and "prompt" in schema else None)
+        return replace(self, history=history, input=asked)
+
+
+def details_of(preset: str, said: Mapping[str, Any]) -> Details | None:
+    """The details of an export from what is written; None for presets that have none. KeyError of key, problem and fix."""
+    if preset not in OPTIONS:
+        return None
+    found = {key: said[key] for key in OPTIONS[preset] if said.get(key) is not None}
+    for key, value in found.items():
+        if not _is_right(key, value):
+            raise KeyError(key, f"{value!r} is not understood", f"write {_SAID[key]}")
+    if preset == "mcq" and "answer" not in found:
+        raise KeyError("answer", "which option is right is not said", f"write {_SAID['answer']}")
+    if preset == "table" and found and not {"user", "item", "level"} <= set(found):
+        raise KeyError(
+            "item",
+            "of rows, who did what with what is to be said",
+            "write user: persona_id, item: item_id, level: rating",
+        )
+    values: dict[str, Any] = {key: tuple(value) if key == "sizes" else value for key, value in found.items()}
+    return Details(**values)
+
+
+def _is_right(key: str, value: Any) -> bool:
+    if key in ("twin", "shuffle", "lists"):
+        return isinstance(value, bool)
+    if key == "sample":
+        return value in get_args(Sample)
+    if key != "sizes":
+        return isinstance(value, str)
+    if not isinstance(value, list) or not value:
+        return False
+    numbers = [one for one in value if isinstance(one, int) and not isinstance(one, bool) and one >= 0]
+    return len(numbers) == len(cast(Sequence[Any], value)) == len(set(numbers))
