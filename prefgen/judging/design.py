@@ -62,7 +62,8 @@ def design_of(
 def _fitting(persona: dict[str, object], items: pl.DataFrame, where: str | None) -> Rows:
     """Rows of the items that a persona may be asked about."""
     if "persona_id" in items.columns:
-        mine = (items["persona_id"].is_null() | (items["persona_id"] == persona["persona_id"])).to_numpy()
+        own = [persona["persona_id"], persona.get("person")]  # of one told in several ways its own name too
+        mine = (items["persona_id"].is_null() | items["persona_id"].is_in([name for name in own if name])).to_numpy()
     else:
         mine = np.ones(items.height, dtype=bool)
     if where is not None:

@@ -51,16 +51,24 @@ def _nearly(columns: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
 
 def taken(columns: Sequence[str]) -> tuple[str, str] | None:
     """(problem, fix) for columns of items whose names judgments or pairs need for themselves; None where there are none."""
-    bad = [name for name in columns if name in _NEEDED]
-    if not bad:
+    names = free_names(columns)
+    if not names:
         return None
-    names = {name: _free(f"item_{name}", {*columns, *_NEEDED}) for name in bad}
-    words = f"column{'s' if len(bad) > 1 else ''} {', '.join(map(repr, bad))}"
+    words = f"column{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
     new = ", ".join(f"{old}: {new}" for old, new in names.items())
     return (
         f"{words}: judgments or pairs have columns of that name",
         f"write `rename: {{{new}}}` in the `table` step that brings them",
     )
+
+
+def free_names(columns: Sequence[str]) -> dict[str, str]:
+    """Other names for the columns of items whose own judgments or pairs need for themselves.
+
+    >>> free_names(["topic", "order", "choice"])
+    {'order': 'item_order', 'choice': 'item_choice_'}
+    """
+    return {name: _free(f"item_{name}", {*columns, *_NEEDED}) for name in columns if name in _NEEDED}
 
 
 def _free(name: str, others: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from prefgen.judging.presentations import by_option, shown
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.judging.readout import read
 from prefgen.records import Reading, Readout, Request, Response
-from prefgen.schemas import ANSWERS, ITEMS, LETTERS, Type, coordinates
+from prefgen.schemas import ANSWERS, ITEMS, JUDGMENTS, LETTERS, PERSONAS, Type, coordinates
 
 
 def to_rows(
@@ -50,9 +50,10 @@ def assembled(
     persona, item    the row of each judgment's in `personas` and `items`
     """
     brought = brought_by(items.schema)
+    ids = ids_of(personas, {*items.columns, *brought})
     both = pl.concat(
         [
-            personas.select(pl.col("persona_id", "control", "weight").gather(persona)),
+            personas.select(pl.col("persona_id", "control", "weight", *ids).gather(persona)),
             items.select(pl.col("item_id", *brought).gather(item)),
             frame,
         ],
@@ -64,9 +65,16 @@ def assembled(
         *("certainty", "reason", "readout"),
         "model",
         *("request_id", "failure", "control", "weight", "neither"),
+        *ids,
         *brought,
         pl.when(status.is_in(["failed", "unparsed", "refusal"])).then(status).alias("reject_reason"),
     )
+
+
+def ids_of(personas: pl.DataFrame, taken: Collection[str]) -> list[str]:
+    """Ids of the rows that personas were made from, which travel with their judgments."""
+    own = (PERSONAS | JUDGMENTS).names | {*taken}
+    return [name for name in personas.columns if name.endswith("_id") and name not in own]
 
 
 def p_fields(letters: Sequence[str], extra: Sequence[str]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class Questionnaire:
     orders: Orders
     repeats: int
     design: Design | None = None  # who is asked about what; None for everybody about everything
+    said: tuple[str, ...] | None = None  # the system message of every persona, where it is not made of its text
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -79,8 +80,11 @@ class Questionnaire:
 
     def systems(self) -> Iterator[tuple[Messages, int]]:
         """The message that makes the model each persona, with the persona's row."""
-        for row, text in enumerate(self.personas["text"]):
-            yield self.prompts.system(text), row
+        for row, text in enumerate(self.personas["text"] if self.said is None else self.said):
+            if self.said is None:
+                yield self.prompts.system(text), row
+            else:
+                yield ((("system", text),) if text else ()), row
 
     def pages(self, start: int = 0, n_items: int | None = None) -> Iterator[tuple[int, str, Page]]:
         """The pages of items from `start` on, of all of them or of the next `n_items`: (item row, order, page)."""

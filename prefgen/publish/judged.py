@@ -49,6 +49,8 @@ def _of_picks(summary: Mapping[str, Any]) -> Iterator[str]:
     for name, words in (("order_agreement", "orders agree"), ("repeat_agreement", "repeats agree")):
         if summary.get(name) is not None:
             yield f"{words} {percent(summary[name])}"
+    for two in summary.get("models_agree", ()):
+        yield f"{' and '.join(two['models'])} choose the same as the same person {interval(two)}"
 
 
 def _of_ratings(rating: Mapping[str, Any]) -> Iterator[str]:

@@ -179,7 +179,7 @@ class Pipeline(Spec):
         return ("steps", self.written[step], *(_WRITTEN_AS.get(str(one), one) for one in key))
 
 
-_WRITTEN_AS = {"show": "items", "size": "show", "table": "items", "people": "items", "drop": "given"}
+_WRITTEN_AS = {"show": "items", "size": "show", "table": "items", "people": "items", "drop": "given", "join": "items"}
 """Keys of steps that are in no file, by the key of the step that stands for them."""
 
 

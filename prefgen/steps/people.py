@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from prefgen.errors import one_of
+from prefgen.personas.cast import played, row_by_row
 from prefgen.schemas import ITEMS, PERSONAS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
@@ -45,7 +46,16 @@ class People(Step):
     text: str | None = Field(
         None,
         min_length=1,
-        description="Template of the portrait, over the attributes; without it no model can play them.",
+        description="Template of the portrait, over the attributes; without it, and without a column `text`, no model can play them.",
+    )
+    by: Name | None = Field(
+        None,
+        description="A persona a row, named by this column where the rows have it; whom the row is of stays in `person`, and all columns are kept. Rows "
+        "that are personas already stay as they are.",
+    )
+    models: list[Name] = Field(
+        default_factory=list,
+        description="Every persona once for each of these models, which plays it: `persona@model`.",
     )
     weight: Name | None = Field(
         None, description="Attribute with what a person counts, brought to mean 1; by default all count alike."
@@ -65,8 +75,20 @@ class People(Step):
             raise context.error("people", f"{self.people!r} has no column `persona_id`", f"rename one of {found}")
         if rows.schema[_ID].is_nested():
             raise context.error("people", f"`persona_id` is of type {rows.schema[_ID]}", "an id is a text or a number")
-        people = _attributes(rows.filter(pl.col(_ID).is_not_null()))
-        made = people.select(
+        people = self._personas(rows.filter(pl.col(_ID).is_not_null()), context)
+        made = played(people, self.models) if self.models else people
+        yield from made.iter_slices(PART_ROWS) if made.height else [made]
+        return {"population": self.people, "n": made.height}
+
+    def _personas(self, rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+        are_personas = {"text", "weight", "control"} <= set(rows.columns) and rows[_ID].is_unique().all()
+        if are_personas and (self.models or self.by):
+            return rows
+        if self.by in rows.columns:
+            self._check_different(rows, context)
+            return row_by_row(rows, self.by or _ID, str(self.people))
+        people = _attributes(rows)
+        return people.select(
             pl.col(_ID).cast(pl.String),
             pl.lit(self.people).alias("population"),
             pl.lit(None, dtype=pl.String).alias("control"),
@@ -74,8 +96,11 @@ class People(Step):
             self._portraits(people, context),
             pl.exclude(*PERSONAS.names),
         )
-        yield from made.iter_slices(PART_ROWS) if made.height else [made]
-        return {"population": self.people, "n": made.height}
+
+    def _check_different(self, rows: pl.DataFrame, context: Context) -> None:
+        if rows[self.by or _ID].null_count() or rows[self.by or _ID].is_duplicated().any():
+            problem = f"{self.by!r} does not tell the rows of {self.people!r} apart"
+            raise context.error("by", problem, "name a column that differs in every row")
 
     def _weights(self, people: pl.DataFrame, context: Context) -> pl.Series:
         if self.weight is None:
@@ -91,7 +116,8 @@ class People(Step):
 
     def _portraits(self, people: pl.DataFrame, context: Context) -> pl.Series:
         if self.text is None:
-            return pl.Series("text", [None] * people.height, pl.String)
+            own = people["text"] if people.schema.get("text") == pl.String else None  # what a model wrote of them
+            return own if own is not None else pl.Series("text", [None] * people.height, pl.String)
         return rendered(people, self.text, ("text",), context).alias("text")
 
 

@@ -84,7 +84,7 @@ def test_candidates_of_somebody_are_shown_to_models_too(whole: Run) -> None:
     [
         ({"model": ["one", "one"]}, "a model stands twice"),
         ({"model": ["one", "three"]}, "no model named 'three'"),
-        ({"model": ["one", "two"], "as": "crowd"}, "several models play one cast"),
+        ({"model": ["one", "one"], "as": "crowd"}, "a model stands twice"),
         ({"model": "", "utility": "weights"}, "a utility is somebody's"),
     ],
 )

@@ -39,6 +39,34 @@ _STEPS: dict[str, dict[str, Any]] = {
     "picks by weights": {"x": _PICK | {"show": "all", "utility": "weights", "standardize": True, "noise": 0.5}},
     "picks by a utility": {"x": _PICK | {"show": 2, "utility": "people.fit * items.fit", "standardize": False}},
     "picks of models as themselves": {"x": {"judge": "pick", "items": "rated", "show": 2, "model": ["m"]}},
+    "picks of a cast that several models play": {
+        "x": {
+            "judge": "pick",
+            "items": "rated",
+            "show": 2,
+            "as": "people",
+            "model": ["m"],
+            "system": "{{ text }} Really.",
+        }
+    },
+    "personas that several models play": {
+        "who": {"people": "people", "models": ["m"]},
+        "x": {"judge": "pick", "items": "rated", "show": 2, "as": "who", "model": ["m"]},
+    },
+    "rows as personas": {
+        "v": {"table": [{"persona_id": "ann", "v_id": str(k), "text": f"You are {k}."} for k in range(2)]},
+        "who": {"people": "v", "by": "v_id"},
+        "x": {"judge": "pick", "items": "rated", "show": 2, "as": "who", "model": "m"},
+    },
+    "rows looked up": {
+        "more": {"table": [{"prompt": "Tea?", "heat": 1}, {"prompt": "Jam?", "heat": 0}]},
+        "x": {"join": ["rated", "more"], "match": ["prompt"]},
+    },
+    "pairs of judgments that others know": {
+        "j": _PICK | {"show": 2, "utility": "weights"},
+        "some": {"table": ["j"], "sql": "SELECT DISTINCT item_id FROM j"},
+        "x": {"pair": "chosen_vs_other", "from": ["j", "some"]},
+    },
     "picks of some": {
         "x": _PICK | {"show": 2, "model": "m", "per_persona": 1, "where": "items.prompt <> '' and people.vote <> ''"}
     },

@@ -113,7 +113,6 @@ def test_a_mistake_is_told_at_its_line_with_a_fix(folder: Path, old: str, new: s
             "items.jsonl:2: key 'prompt'",
         ),
         ('{"prompt": "a", "options": ["x", "y"], "neither": "D"}\n', "`neither` names no option"),
-        ('{"prompt": "a", "options": ["x", "y"], "choice": "A"}\n', "column 'choice'"),
         ('{"question": "a"}\n', "it needs the columns `prompt` and `options`"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Names that users bring: each reaches the judgments under its own name, or is refused with another one offered."""
+"""Names that users bring: each reaches the judgments under its own name, or under another that is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 from prefgen.errors import SpecError
 from prefgen.judging.aggregate import preferences
-from prefgen.judging.items import CORE, taken
+from prefgen.judging.items import CORE, free_names, taken
 from prefgen.schemas import JUDGMENTS
 from prefgen.steps import judge, pair, split, table
 from prefgen.store.table import Table
@@ -96,22 +96,25 @@ def test_every_name_reaches_judgments_preferences_pairs_and_splits() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if taken([name]) is not None])
-def test_a_name_that_is_needed_is_refused_and_the_name_offered_works(name: str) -> None:
-    rows = items([name])
+def test_a_name_that_is_needed_travels_under_another(name: str) -> None:
     if name == "reject_reason":
         return  # of an item that was dropped before: it is not asked about
-    with pytest.raises(SpecError, match=r"p\.yaml:1: steps\.s\.items: .*\n  fix: write `rename:") as caught:
-        judged(rows)
-    (complaint,) = caught.value.complaints
-    rename = yaml.safe_load(complaint.fix.split("`")[1])
-    source = [row | {name: "x"} for row in rows.select("prompt", "options").to_dicts()]
-    again = pl.concat(table.TableStep.model_validate({"table": source} | rename).make({}, context()))
-    assert judged(again)["answers"].read()[rename["rename"][name]].to_list() == ["x"] * 12
+    rows = items([name]).with_columns(pl.lit("x").alias(name))
+    if name == "persona_id":
+        with pytest.raises(SpecError, match=r"p\.yaml:1: steps\.s\.items: .*\n  fix: write `rename:"):
+            judged(rows)
+        return  # it says who is asked, and names nobody here
+    (new,) = free_names([name]).values()
+    assert taken([new]) is None
+    assert judged(rows)["answers"].read()[new].to_list() == ["x"] * 12
 
 
-def test_all_names_that_are_needed_are_told_at_once() -> None:
-    with pytest.raises(SpecError, match="'order', 'model', 'weight'"):
-        judged(items(["order", "topic", "model", "weight"]))
+def test_all_names_that_are_needed_travel_and_are_told() -> None:
+    here = context(lambda _: "A")
+    tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [items(["order", "topic", "model"])])}
+    said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text"}
+    list(judge.Judge.model_validate(said).make(tables, here))
+    assert here.notes[0].startswith("column 'order' travels as 'item_order'; column 'model' travels as 'item_model'")
 
 
 def test_renaming() -> None:

@@ -25,11 +25,13 @@ from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, StepEstimate
+from prefgen.steps.judge.agreement import ModelsAgree
 from prefgen.steps.judge.asking import SaidOrders, each_once, model_of, questionnaire_of, to_request
+from prefgen.steps.judge.cast import PEOPLE, with_cast, with_items
 from prefgen.steps.judge.estimate import asked_of, notes_on
 from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
 from prefgen.steps.judge.likelihood import all_requests, check_likelihood, plain_ids, read_all
-from prefgen.steps.judge.selves import PEOPLE, by_model, check_selves
+from prefgen.steps.judge.selves import by_model, check_selves
 from prefgen.steps.people import People
 from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
@@ -62,7 +64,8 @@ class Judge(Step):
 
     judge: Literal["pick"] = Field(description="`pick`: one of the item's options.")
     items: Name | Annotated[list[Name], Field(min_length=1)] = Field(
-        description="Name of the step with the items, or with candidates; of `given` answers that of the answers, then that of the items, where they are two."
+        description="Name of the step with the items, or with candidates; further ones are looked up by the ids that both have. Of `given` answers that of "
+        "the answers, then that of the items, where they are two."
     )
     within: list[Name] | None = Field(
         None,
@@ -81,7 +84,7 @@ class Judge(Step):
         "",
         alias="as",
         validate_default=True,
-        description="Name of the step with the personas. Without it the model answers as itself, and of `given` answers the people are those who gave them.",
+        description="Name of the step with the personas, or with rows that have a `persona_id` and a `text`. Without it the model answers as itself, and of `given` answers the people are those who gave them.",
     )
     where: str | None = Field(
         None,
@@ -96,7 +99,8 @@ class Judge(Step):
     model: str | list[Name] = Field(
         "",
         validate_default=True,
-        description="Name of the model that answers, under `models:`; or give `utility` or `given`. Of several, without `as`, each is a judge of its own.",
+        description="Name of the model that answers, under `models:`; or give `utility` or `given`. Of several each is a judge of its own: as itself, or "
+        "with `as` as everybody.",
     )
     standardize: bool = Field(
         False, description="`utility`: bring the options' numbers to mean 0 and deviation 1 first."
@@ -126,6 +130,11 @@ class Judge(Step):
     also: Annotated[list[Literal["tie", "na"]], AfterValidator(each_once)] = Field(
         default_factory=list, description="Answers offered besides the options: no difference, does not apply."
     )
+    system: str | None = Field(
+        None,
+        min_length=1,
+        description="Template of the system message, over the persona's columns, instead of the house's words around its `text`; a control that is nobody gets none.",
+    )
     template: InputPath | None = Field(
         None,
         description="Your own page as a Jinja template over `item`, `options` (slot, text), `choices` and `readout`.",
@@ -149,9 +158,7 @@ class Judge(Step):
             raise ValueError("`standardize` and `noise` belong to a utility\nfix: leave them out, or give `utility:`")
         if self.given is not None:
             check_given(self)
-        elif len(self.named) > 1:
-            raise ValueError("`items` names several steps\nfix: name one, or bring answers with `given:`")
-        elif not self.as_:
+        else:
             check_selves(self)
         return self
 
@@ -166,18 +173,21 @@ class Judge(Step):
         return [self.items] if isinstance(self.items, str) else list(self.items)
 
     def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
-        """Over candidates, a `show` step goes before it, and without personas one with the models as themselves."""
+        """With the steps before it that say who judges about what: personas, items looked up, and sets of candidates."""
         if self.given is not None:
             return unfolded_given(self, name)
         if not self.as_:
             who = f"{name}_{PEOPLE}"
             told = self.model_copy(update={"as_": who})
             return {who: People(people=self.models), **told.unfolded(name, above)}
-        if self.within is None and self.show is None:
-            return {name: self}
+        cast, told = with_cast(self, name, above)
+        items, told = with_items(told, name)
+        if told.within is None and told.show is None:
+            return {**cast, **items, name: told}
         shown = f"{name}_shown"
-        sets = Show(show=self.named[0], within=self.within or ["item_id"], size=self.show or 2)
-        return {shown: sets, name: self.model_copy(update={"items": shown, "within": None, "show": None})}
+        sets = Show(show=told.named[0], within=told.within or ["item_id"], size=told.show or 2)
+        changed = {"items": shown, "within": None, "show": None}
+        return {**cast, **items, shown: sets, name: told.model_copy(update=changed)}
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (*(("items", name) for name in dict.fromkeys(self.named)), ("as", self.as_))
@@ -207,6 +217,7 @@ class Judge(Step):
             asked=tuple(asked_of(self, part, name, context) for name, part in parts.items()),
             empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=models[0].name)),
             notes=tuple(dict.fromkeys(note for model in models for note in notes_on(self, asked, model))),
+            bound="exact" if asked.n_presentations else "unknown",  # nothing may be known yet of who is asked what
         )
 
 
@@ -215,16 +226,17 @@ def _asking(spec: Judge, parts: Mapping[str, Questionnaire], context: Context) -
     for name, asked in parts.items():
         model = model_of(name, spec, context)
         context.ask.send(name, all_requests(asked, spec, model), planned=asked.n_presentations)
-    tally, example = Tally(next(iter(parts.values())).items), None
+    tally, example, agree = Tally(next(iter(parts.values())).items), None, ModelsAgree.of(parts)
     for name, asked in parts.items():
         request_of = partial(to_request, spec=spec, model=context.ask.spec(name))
         priors = _priors(asked, spec, name, context) if asked.orders.prior_share is not None else None
         for batch in whole_groups(asked.presentations(), PART_ROWS):
             frame = measured(_read(asked, batch, spec, name, context), priors)
             tally.add(frame)
+            agree.add(name, frame)
             example = example or next((request_of(one).messages for one in batch if one.system), None)
             yield frame
-    return tally.summary() | {"example": example}
+    return tally.summary() | agree.summary() | {"example": example}
 
 
 def _computing(spec: Judge, asked: Questionnaire, context: Context) -> Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import polars as pl
@@ -10,16 +11,18 @@ from jinja2 import TemplateError
 from pydantic import BeforeValidator, Field
 
 from prefgen.judging.design import design_of
-from prefgen.judging.items import RETOLD, not_items, taken
+from prefgen.judging.items import RETOLD, free_names, not_items, taken
 from prefgen.judging.presentations import OrderRule, Orders
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire
+from prefgen.personas.cast import PLAYED_BY
 from prefgen.records import Request
 from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.context import Context
 from prefgen.steps.people import are_models
+from prefgen.steps.table.rendering import rendered
 from prefgen.store.table import Table
 
 if TYPE_CHECKING:
@@ -58,6 +61,10 @@ def personas_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> p
     personas = tables[spec.as_].read()
     if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
         raise context.error("as", f"{spec.as_!r} has no personas (no column `persona_id`)", "name a `draw` step")
+    twice = personas.filter(personas["persona_id"].is_duplicated())
+    if twice.height:
+        problem = f"{spec.as_!r} has several rows for persona_id {twice['persona_id'][0]!r}"
+        raise context.error("as", problem, f"write `{{people: {spec.as_}, by: COLUMN}}`, and name that step")
     return personas
 
 
@@ -74,18 +81,27 @@ def items_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.D
         raise context.error("items", f"{name!r} has no items that were kept", "look at what was dropped, and why")
     if items.schema.get("retold") == RETOLD:
         items = items.drop("retold")  # it tells of the item, and is no coordinate
-    wrong = taken([column for column in items.columns if column != "persona_id"])
-    if wrong is not None:
-        raise context.error("items", f"{name!r} has the {wrong[0]}", wrong[1])
     return items
+
+
+def carried(items: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Items as they travel with judgments: columns whose names these need for themselves under others, which is told."""
+    names = free_names(items.columns)
+    if names:
+        context.note(
+            "; ".join(f"column {old!r} travels as {new!r}" for old, new in names.items())
+            + ": judgments or pairs have columns of that name"
+        )
+    return items.rename(names)
 
 
 def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
     personas, items = personas_of(spec, tables, context), items_of(spec, tables, context)
     if are_models(personas):
         items = items.drop("persona_id", strict=False)  # whose an item is says nothing of models
-    elif len(spec.models) > 1:
-        raise context.error("as", "several models play one cast", "write a step for each model, or leave `as` out")
+    elif len(spec.models) > 1 and PLAYED_BY not in personas.columns:
+        fix = f"write `{{people: {spec.as_}, models: [{', '.join(spec.models)}]}}`, and name that step"
+        raise context.error("as", "nobody says which of the models plays whom", fix)
     if "persona_id" in items.columns and _of_others(items, personas):
         problem, fix = taken(["persona_id"]) or ("", "")
         raise context.error("items", f"{spec.named[-1]!r} has the {problem}", fix)
@@ -102,14 +118,23 @@ def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context)
         design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
     except ConditionError as error:
         raise context.error("where", error.problem, error.fix) from None
-    items = items.drop("persona_id", strict=False)
-    return Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
+    items = carried(items.drop("persona_id", strict=False), context)
+    asked = Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
+    return asked if spec.system is None else replace(asked, said=_systems(spec.system, personas, context))
+
+
+def _systems(template: str, personas: pl.DataFrame, context: Context) -> tuple[str, ...]:
+    """The system message of every persona; '' for the control that is nobody."""
+    nobody = ((personas["control"] == "none") & (personas["text"].fill_null("") == "")).fill_null(value=False)
+    texts = rendered(personas, template, "system", context)
+    return tuple("" if is_nobody else text for text, is_nobody in zip(texts, nobody, strict=True))
 
 
 def _of_others(items: pl.DataFrame, personas: pl.DataFrame) -> bool:
     """Whether a `persona_id` of the items names somebody who is not asked, and so means something else."""
     named = items["persona_id"].drop_nulls()
-    return len(named) > 0 and (named.dtype != pl.String or not named.is_in(personas["persona_id"].to_list()).all())
+    known = [name for column in ("persona_id", "person") if column in personas.columns for name in personas[column]]
+    return len(named) > 0 and (named.dtype != pl.String or not named.is_in(known).all())
 
 
 def _orders(spec: Judge, seed: int) -> Orders:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import polars as pl
 from pydantic import Field
 
 from prefgen.judging.aggregate import preference_columns
 from prefgen.judging.pairs import PairRule, pairs
+from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
+from prefgen.steps.join import Join
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table
 
@@ -40,7 +42,10 @@ class Pair(Step):
     pair: PairRule = Field(
         description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely."
     )
-    from_: str = Field(alias="from", description="Name of a step with judgments.")
+    from_: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        alias="from",
+        description="Name of a step with judgments; of further ones each has to have the ids of a judgment that makes a pair.",
+    )
     items: str = Field(
         "", description="Name of the step with the items that were judged; by default those of the judge."
     )
@@ -52,21 +57,31 @@ class Pair(Step):
     grain: ClassVar[Grain | None] = "pairs"
 
     def unfolded(self, name: str, above: Mapping[str, StepSpec]) -> Mapping[str, StepSpec]:
-        """With the items of its judge, where it names none."""
-        return {name: self if self.items else self.model_copy(update={"items": _items_judged(self.from_, above)})}
+        """With the items of its judge, where it names none, and a `join` step before it where it is from several."""
+        first, *others = self.sources
+        told = self if self.items else self.model_copy(update={"items": _items_judged(first, above)})
+        if not others:
+            return {name: told}
+        joined = f"{name}_from"
+        return {joined: Join(join=self.sources), name: told.model_copy(update={"from_": joined})}
+
+    @property
+    def sources(self) -> list[str]:
+        """The steps that `from` names."""
+        return [self.from_] if isinstance(self.from_, str) else list(self.from_)
 
     def reads(self) -> tuple[tuple[str, str], ...]:
-        named = (("from", self.from_), ("items", self.items))
+        named = (*(("from", name) for name in self.sources), ("items", self.items))
         return (*named, ("weight", self.weight)) if self.weight is not None else named
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """Pairs, in the order of the judgments."""
-        judgments = tables[self.from_]
+        judgments = tables[self.sources[0]]
         missing = {"judgment_id", "choice", "p"} - set(judgments.schema)
         if missing:
             raise context.error(
                 "from",
-                f"{self.from_!r} has no judgments (no column {min(missing)!r})",
+                f"{self.sources[0]!r} has no judgments (no column {min(missing)!r})",
                 "name a `judge` step, or a `keep` of one",
             )
         items = tables[self.items].read()
