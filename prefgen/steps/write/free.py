@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar
 
-import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from prefgen.dialogues import Call, Dialogue, replayed
-from prefgen.judging.prompts import as_sent
-from prefgen.records import Request
+from prefgen.dialogues import Dialogue, replayed
 from prefgen.spec.fields import Name
-from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply import Reply, reply_of
-from prefgen.steps.context import Asked, Context, StepEstimate, together
+from prefgen.steps.context import Context, StepEstimate, together
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.write.asking import written_of
+from prefgen.steps.write.estimate import asked_for, read_for
 from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
-from prefgen.steps.write.outcome import Outcome, Written, heard
+from prefgen.steps.write.outcome import Outcome, Written
 from prefgen.steps.write.reader import Reader
-from prefgen.steps.write.readers import Readers, asked_of, read_back
-from prefgen.steps.write.said import said_of
+from prefgen.steps.write.readers import Readers
 from prefgen.store.table import PART_ROWS, Table
 
-_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
-_CHARS_PER_TOKEN = 4  # of a text that a reader will see
 _TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
 
 
@@ -155,7 +149,7 @@ class Free(Step):
         readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
 
         def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
-            return (_written(self, job, outcome, readers, specs) for job in jobs)
+            return (written_of(self, job, outcome, readers, specs) for job in jobs)
 
         context.ask.drive([*asked], dialogues(), planned=jobs.n)
         replies = replayed(dialogues(), context.ask.read)
@@ -172,12 +166,12 @@ class Free(Step):
         per_row = (self.count or 1) if self.reply.many else 1
         tokens = min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
-        asked, n_some = tuple(_asked(some, self, tokens, jobs.n / max(1, some.n))), some.n
+        asked, n_some = tuple(asked_for(some, self, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
         readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
         return StepEstimate(
             rows=jobs.n * per_row,
-            asked=together([*asked, *_read(readers, few, self.models, tokens // per_row, jobs.n / max(1, n_some))]),
+            asked=together([*asked, *read_for(readers, few, self.models, tokens // per_row, jobs.n / max(1, n_some))]),
             empty=few,
             notes=tuple(self._notes(context, jobs.n)),
             bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n and not self.reader else "at most",
@@ -216,70 +210,3 @@ class Free(Step):
     def _outcome(self, tables: Mapping[str, Table], context: Context) -> Outcome:
         rows = self._rows(tables, context)
         return Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=self.as_ is not None)
-
-
-def _asked(jobs: Jobs, step: Free, tokens: int, scale: float) -> Iterator[Asked]:
-    """What each model is asked: different requests, as `scale` times as many jobs would have them."""
-    chars: Counter[str] = Counter()
-    different: dict[str, set[int]] = {name: set() for name in step.models}
-    sample: list[str] = []
-    each = max(1, jobs.n // _SAMPLE)
-    for number, job in enumerate(jobs):
-        if not number:  # a template that cannot be filled is told before anything is paid for
-            said = said_of("text", Written([dict.fromkeys(step.reply.names, "text")]))
-            job.again(job.messages, "text", {**dict.fromkeys(step.reader, ""), "written": said, "reason": "a reason"})
-        name = hash((job.messages, job.repeat))
-        if name in different[job.model]:
-            continue
-        different[job.model].add(name)
-        chars[job.model] += sum(len(text) for _, text in job.messages)
-        if number % each == 0:
-            sample.append(job.messages[-1][1])
-    for model, found in different.items():
-        n = round(len(found) * scale)
-        yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
-
-
-def _read(readers: Readers, rows: pl.DataFrame, writers: Sequence[str], tokens: int, scale: float) -> Iterator[Asked]:
-    """What each model is asked about what was written, as if all of it were there and different."""
-    for model, n, chars, page in asked_of(readers, rows.iter_rows(named=True), writers):
-        pages = round(n * scale)
-        yield Asked(model, pages, round(chars * scale) + pages * tokens * _CHARS_PER_TOKEN, 2 * pages, (page,))
-
-
-def _written(
-    step: Free, job: Job, outcome: Outcome, readers: Readers, models: Mapping[str, ModelSpec]
-) -> Dialogue[tuple[Job, Written]]:
-    """One job: asked, read, checked, read back, and asked again where that is needed and allowed."""
-    messages: Sequence[tuple[str, str]] = job.messages
-    written = Written()
-    about: Mapping[str, str] = dict.fromkeys(step.reader, "")
-    for number in range(step.tries):
-        (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, models[job.model])),)
-        written = heard(answer, step.reply, step.count)
-        if step.tries > 1:
-            written = outcome.checked(job, written)
-        if written.reason is None and step.reader:
-            rows = outcome.rows([(job, written)]).to_dicts()
-            found = yield from read_back(readers, rows, job.model, models)
-            written, about = replace(written, faults=found.reasons), found.about
-        why = written.reason or next(iter(written.faults.values()), None)
-        if why is None:
-            break
-        messages = job.again(messages, answer.text, {**about, "written": said_of(answer.text, written), "reason": why})
-    return job, written
-
-
-def _request(step: Free, messages: tuple[tuple[str, str], ...], job: Job, number: int, model: ModelSpec) -> Request:
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-        readout="prose",
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or step.max_tokens,
-        seed=model.seed,
-        repeat=job.repeat + step.repeats * number,
-        schema=step.reply.schema,
-    )

@@ -1,0 +1,57 @@
+"""One row written, as a dialogue: asked, read, checked, read back, and asked again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from prefgen.dialogues import Call, Dialogue
+from prefgen.judging.prompts import as_sent
+from prefgen.records import Request
+from prefgen.spec.models import ModelSpec
+from prefgen.steps.write.jobs import Job
+from prefgen.steps.write.outcome import Outcome, Written, heard
+from prefgen.steps.write.readers import Readers, read_back
+from prefgen.steps.write.said import said_of
+
+if TYPE_CHECKING:
+    from prefgen.steps.write.free import Free
+
+
+def written_of(
+    step: Free, job: Job, outcome: Outcome, readers: Readers, models: Mapping[str, ModelSpec]
+) -> Dialogue[tuple[Job, Written]]:
+    """One job: asked, read, checked, read back, and asked again where that is needed and allowed."""
+    messages: Sequence[tuple[str, str]] = job.messages
+    written = Written()
+    about: Mapping[str, str] = dict.fromkeys(step.reader, "")
+    for number in range(step.tries):
+        (answer,) = yield (Call(job.model, _request(step, tuple(messages), job, number, models[job.model])),)
+        written = heard(answer, step.reply, step.count)
+        if step.tries > 1:
+            written = outcome.checked(job, written)
+        if written.reason is None and step.reader:
+            rows = outcome.rows([(job, written)]).to_dicts()
+            found = yield from read_back(readers, rows, job.model, models)
+            written, about = replace(written, faults=found.reasons), found.about
+        why = written.reason or next(iter(written.faults.values()), None)
+        if why is None:
+            break
+        messages = job.again(messages, answer.text, {**about, "written": said_of(answer.text, written), "reason": why})
+    return job, written
+
+
+def _request(step: Free, messages: tuple[tuple[str, str], ...], job: Job, number: int, model: ModelSpec) -> Request:
+    return Request(
+        model=model.model,
+        revision=model.identity,
+        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
+        readout="prose",
+        temperature=model.temperature,
+        top_p=model.top_p,
+        max_tokens=model.max_tokens or step.max_tokens,
+        seed=model.seed,
+        repeat=job.repeat + step.repeats * number,
+        schema=step.reply.schema,
+    )
