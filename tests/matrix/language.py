@@ -316,6 +316,11 @@ _STEPS: dict[str, dict[str, Any]] = {
             "memory": {"by": ["prompt"], "order": "k", "see": "assistant.say", "last": 1},
         },
     },
+    "texts that remember": {
+        "prompts": {"table": [{"prompt": "Tea?", "k": 2}, {"prompt": "Jam?", "k": 1}]},
+        "x": _FREE
+        | {"system": "{{ memory }}", "memory": {"by": ["prompt"], "order": "k", "see": "response", "last": 1}},
+    },
     "texts as people": {
         "prompts": {"table": [{"prompt": "Tea?"}]},
         "x": _FREE | {"as": "people", "per_row": 1, "prompt": "{{ persona.text }} {{ prompt }}"},

@@ -17,7 +17,8 @@ from prefgen.steps.talk.chats import Chats
 from prefgen.steps.talk.conversation import Chat, Held, Rules, converse
 from prefgen.steps.talk.rows import Shape
 from prefgen.steps.talk.sides import SAY, Speaker
-from prefgen.steps.write.memory import lines_of
+from prefgen.steps.write.memory import longest
+from prefgen.steps.write.memory import submissions as in_submissions
 from prefgen.steps.write.outcome import placeholder
 
 if TYPE_CHECKING:
@@ -147,6 +148,4 @@ def _notes(step: Talk, chats: Chats, rules: Rules, submissions: int) -> Iterator
     if rules.tries > 1:
         yield f"counted as if every reply can be read; at most {rules.tries} times as many requests"
     if submissions:
-        longest = 1 if step.memory is None else max((len(line) for line in lines_of(step.memory, chats)), default=0)
-        n = submissions * rules.tries * longest
-        yield f"under `engine: batch` at most {n:,} submissions one after the other, each of which ends a run with exit 75"
+        yield in_submissions(submissions * rules.tries * longest(step.memory, chats))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from prefgen.dialogues import Call, Dialogue
 from prefgen.judging.prompts import as_sent
@@ -19,7 +21,23 @@ if TYPE_CHECKING:
     from prefgen.steps.write.free import Free
 
 
-def written_of(
+def line_of(
+    step: Free, line: Sequence[Job], outcome: Outcome, readers: Readers, models: Mapping[str, ModelSpec]
+) -> Dialogue[list[tuple[Job, Written]]]:
+    """Jobs that are done one after the other, each of which sees what the earlier ones gave; without a memory one."""
+    done: list[tuple[Job, Written]] = []
+    seen: list[Any] = []
+    for job in line:
+        told = job if step.memory is None else job.remembering(step.memory.latest(seen))
+        found = yield from _written(step, told, outcome, readers, models)
+        done.append(found)
+        if step.memory is not None:
+            rows = outcome.rows([found])
+            seen += rows.filter(pl.col("reject_reason").is_null())[step.memory.see].drop_nulls().to_list()
+    return done
+
+
+def _written(
     step: Free, job: Job, outcome: Outcome, readers: Readers, models: Mapping[str, ModelSpec]
 ) -> Dialogue[tuple[Job, Written]]:
     """One job: asked, read, checked, read back, and asked again where that is needed and allowed."""

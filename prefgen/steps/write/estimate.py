@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from prefgen.steps.context import Asked
-from prefgen.steps.write.jobs import Jobs
+from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.outcome import Written
 from prefgen.steps.write.readers import Readers, asked_of
 from prefgen.steps.write.said import said_of
@@ -27,7 +27,7 @@ def asked_for(jobs: Jobs, step: Free, tokens: int, scale: float) -> Iterator[Ask
     different: dict[str, set[int]] = {name: set() for name in step.models}
     sample: list[str] = []
     each = max(1, jobs.n // _SAMPLE)
-    for number, job in enumerate(jobs):
+    for number, job in enumerate(_as_remembered(jobs, step, tokens)):
         if not number:  # a template that cannot be filled is told before anything is paid for
             said = said_of("text", Written([dict.fromkeys(step.reply.names, "text")]))
             job.again(job.messages, "text", {**dict.fromkeys(step.reader, ""), "written": said, "reason": "a reason"})
@@ -41,6 +41,17 @@ def asked_for(jobs: Jobs, step: Free, tokens: int, scale: float) -> Iterator[Ask
     for model, found in different.items():
         n = round(len(found) * scale)
         yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
+
+
+def _as_remembered(jobs: Jobs, step: Free, tokens: int) -> Iterator[Job]:
+    """Each job with as much in its memory as it may have; where that has no end, as much as half of its group gives."""
+    if step.memory is None:
+        yield from jobs
+        return
+    for number, line in enumerate(step.memory.lines(jobs)):
+        most = step.memory.last or len(line) // 2
+        for place, job in enumerate(line):
+            yield job.remembering([f"{number}.{n} {'word ' * (tokens * 5 // 7)}" for n in range(min(place, most))])
 
 
 def read_for(

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from prefgen.dialogues import Dialogue, replayed
 from prefgen.spec.fields import Name
+from prefgen.spec.models import BatchModel
 from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply import Reply, reply_of
 from prefgen.steps.context import Context, StepEstimate, together
 from prefgen.steps.step import Parts, Step
-from prefgen.steps.write.asking import written_of
+from prefgen.steps.write.asking import line_of
 from prefgen.steps.write.estimate import asked_for, read_for
 from prefgen.steps.write.jobs import Job, Jobs, people_of
 from prefgen.steps.write.joined import Joined, joined
 from prefgen.steps.write.measures import Measure
+from prefgen.steps.write.memory import NAME, Memory, lines_of, longest, submissions
 from prefgen.steps.write.outcome import Outcome, Written
 from prefgen.steps.write.reader import Reader
 from prefgen.steps.write.readers import Readers
@@ -95,6 +97,11 @@ class Free(Step):
         description="Template of what is said before a further try, over the row, `written` (the text; `written.column` of what it says), `reason`, "
         "and the questions that a reader was not answered as meant, under the reader's name.",
     )
+    memory: Memory | None = Field(
+        None,
+        description="`{by: [columns], order: column, see: column, last: n}`: rows that agree in `by` are written one after the other, and templates see "
+        "in `memory` what the earlier ones gave, of the same model, persona and repeat; a row that is dropped gives nothing.",
+    )
     max_tokens: int = Field(600, ge=1, le=100_000, description="Most tokens of a reply, where the model does not say.")
 
     @field_validator("write")
@@ -140,7 +147,7 @@ class Free(Step):
         return (*(("model", name) for name in self.models), *(("reader", name) for name in dict.fromkeys(reading)))
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
-        """The rows, in the order of those written about."""
+        """The rows, in the order of those written about; with a memory group by group."""
         jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
         statuses: Counter[str] = Counter()
 
@@ -148,16 +155,18 @@ class Free(Step):
         specs = {name: context.ask.spec(name) for name in asked}
         readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
 
-        def dialogues() -> Iterator[Dialogue[tuple[Job, Written]]]:
-            return (written_of(self, job, outcome, readers, specs) for job in jobs)
+        def dialogues() -> Iterator[Dialogue[list[tuple[Job, Written]]]]:
+            return (line_of(self, line, outcome, readers, specs) for line in lines_of(self.memory, jobs))
 
         context.ask.drive([*asked], dialogues(), planned=jobs.n)
-        replies = replayed(dialogues(), context.ask.read)
+        replies = chain.from_iterable(replayed(dialogues(), context.ask.read))
         while some := list(islice(replies, PART_ROWS)):
             frame = outcome.rows(some)
             for reason, count in frame["reject_reason"].value_counts().iter_rows():
                 statuses[reason or "ok"] += count
             yield frame
+        if not jobs.n:
+            yield outcome.rows([])
         return {"statuses": dict(sorted(statuses.items()))}
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
@@ -169,17 +178,18 @@ class Free(Step):
         asked, n_some = tuple(asked_for(some, self, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
         readers = Readers.of(self.reader, outcome.rows([]).schema, tables, context)
+        alone = not self.reader and self.memory is None  # what is asked rests on no other answer
         return StepEstimate(
             rows=jobs.n * per_row,
             asked=together([*asked, *read_for(readers, few, self.models, tokens // per_row, jobs.n / max(1, n_some))]),
             empty=few,
-            notes=tuple(self._notes(context, jobs.n)),
-            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n and not self.reader else "at most",
+            notes=tuple(self._notes(context, jobs)),
+            bound="unknown" if self.tries > 1 else "exact" if n_some == jobs.n and alone else "at most",
             usable="at most" if not self.reply.many or self.count else "unknown",
         )
 
-    def _notes(self, context: Context, n: int) -> Iterator[str]:
-        if not n:
+    def _notes(self, context: Context, jobs: Jobs) -> Iterator[str]:
+        if not jobs.n:
             yield "not counted: its rows rest on answers that nobody gave yet"
         if self.repeats > 1 and any(context.ask.spec(name).temperature == 0 for name in self.models):
             yield f"{self.repeats} repeats at temperature 0 are {self.repeats} times the same answer: set the model's `temperature`"
@@ -187,6 +197,8 @@ class Free(Step):
             yield f"counted as if every row passes at the first try; at most {self.tries} times as many requests"
         if self.reply.many and self.count is None:
             yield "counted as one row a reply: `count` says how many are asked for"
+        if self.memory is not None and any(isinstance(context.ask.spec(name), BatchModel) for _, name in self.asks()):
+            yield submissions(longest(self.memory, jobs) * self.tries * (1 + len(self.reader)))
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
@@ -201,6 +213,7 @@ class Free(Step):
             again=self.again,
             prompt="\n\n".join(filter(None, (self.prompt, self.reply.asked(self.count)))),
             context=context,
+            remembers=self.memory is not None,
         )
 
     def _rows(self, tables: Mapping[str, Table], context: Context) -> Joined:
@@ -209,4 +222,12 @@ class Free(Step):
 
     def _outcome(self, tables: Mapping[str, Table], context: Context) -> Outcome:
         rows = self._rows(tables, context)
-        return Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=self.as_ is not None)
+        as_people = self.as_ is not None
+        outcome = Outcome.of(rows.schema, self.reply, self.measure, self.where, context, written_as=as_people)
+        if self.memory is not None:
+            self.memory.check(rows.schema, context)
+            gives = outcome.rows([]).columns
+            if self.memory.see not in gives:
+                said = f"no column {self.memory.see!r} in what is written"
+                raise context.error((NAME, "see"), said, f"name one of {', '.join(gives)}")
+        return outcome

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from prefgen.spec.document import Key
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
 from prefgen.steps.write.joined import Rows
+from prefgen.steps.write.memory import NAME
 from prefgen.store.table import Table
 
 _MOST_SHOWN = 20  # columns named in a complaint
@@ -27,15 +28,29 @@ class Job:
     """One reply to be asked for.
 
     row        the columns of the row that it is about
-    persona    the persona_id of who writes, or None
+    person     who writes, or None
     """
 
     row: dict[str, Any]
-    persona: str | None
+    person: dict[str, Any] | None
     model: str
     repeat: int
     messages: Messages
     jobs: Jobs
+
+    @property
+    def persona(self) -> str | None:
+        """The persona_id of who writes, or None."""
+        return None if self.person is None else self.person["persona_id"]
+
+    @property
+    def asked_of(self) -> tuple[str, str | None, int]:
+        """Whoever has a memory of its own."""
+        return self.model, self.persona, self.repeat
+
+    def remembering(self, memory: list[Any]) -> Job:
+        """The same with what earlier rows of its group gave."""
+        return replace(self, messages=self.jobs.messages(self.row, self.person, memory))
 
     def again(self, messages: Sequence[tuple[str, str]], text: str, facts: Mapping[str, Any]) -> Messages:
         """What is said before the next try; the same as before where there is no `again`.
@@ -63,6 +78,7 @@ class Jobs:
     again: Blank | None
     context: Context
     prompt_key: str = "prompt"  # where its template was written
+    remembers: bool = False  # whether templates see `memory`
 
     @classmethod
     def of(
@@ -96,14 +112,18 @@ class Jobs:
         return sum(len(self._writers(number, row)) for number, row in self._rows()) * each
 
     def __iter__(self) -> Iterator[Job]:
-        persona = Prompts.load(readout="text", extra=()).system if self.people is not None else None
         for number, row in self._rows():
             for person in self._writers(number, row):
-                facts = row if person is None else row | {"persona": person}
-                said = self._system(persona(person["text"]) if persona and person else (), facts)
-                messages = (*said, ("user", self.filled(self.prompt, facts, self.prompt_key).strip()))
-                of = partial(Job, row, None if person is None else person["persona_id"], messages=messages, jobs=self)
+                of = partial(Job, row, person, messages=self.messages(row, person, []), jobs=self)
                 yield from (of(model=model, repeat=repeat) for model in self.models for repeat in range(self.repeats))
+
+    def messages(self, row: dict[str, Any], person: dict[str, Any] | None, memory: list[Any]) -> Messages:
+        """What is asked about a row of one who writes."""
+        facts = row if person is None else row | {"persona": person}
+        if self.remembers:
+            facts = facts | {NAME: memory}
+        portrait = () if person is None else _told_of_persona()(person["text"])
+        return (*self._system(portrait, facts), ("user", self.filled(self.prompt, facts, self.prompt_key).strip()))
 
     def some(self, about: int) -> Jobs:
         """The jobs of some of the rows, evenly from all; as many rows as make about so many jobs."""
@@ -140,6 +160,11 @@ class Jobs:
         except Exception as error:  # a stranger's template may raise anything
             columns = ", ".join([*facts][:_MOST_SHOWN])
             raise self.context.error(key, f"{type(error).__name__}: {error}", f"use the columns {columns}") from None
+
+
+@cache
+def _told_of_persona() -> Callable[[str], Messages]:
+    return Prompts.load(readout="text", extra=()).system
 
 
 def people_of(table: Table | None, context: Context) -> Sequence[dict[str, Any]] | None:

@@ -75,3 +75,13 @@ class Memory(Part):
 def lines_of(memory: Memory | None, jobs: Iterable[J]) -> Iterator[list[J]]:
     """Jobs that are done one after the other; each alone where there is no memory."""
     return ([job] for job in jobs) if memory is None else memory.lines(jobs)
+
+
+def longest(memory: Memory | None, jobs: Iterable[J]) -> int:
+    """How many jobs are done one after the other, at most."""
+    return 1 if memory is None else max(map(len, memory.lines(jobs)), default=0)
+
+
+def submissions(n: int) -> str:
+    """What a plan says of steps whose requests rest on one another."""
+    return f"under `engine: batch` at most {n:,} submissions one after the other, each of which ends a run with exit 75"
