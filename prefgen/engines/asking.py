@@ -21,6 +21,8 @@ from prefgen.engines.post import HttpClient
 from prefgen.engines.refusals import Refusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import PassingError
+from prefgen.engines.token_ids import NoTokenIdsError, form_of_ids, is_thought, logprobs_in, payload_of, response_among
+from prefgen.engines.token_lookup import tokens_of_choices
 from prefgen.engines.wire import PLAIN, Form, form_of_request, to_body, to_payload
 from prefgen.engines.words import loads, words_of
 from prefgen.errors import EngineError
@@ -63,11 +65,13 @@ class Asking:
             return await self._once(request, endpoint, features, task)
         except NoLogprobsError as none:
             # This endpoint gave them before: only this row is read from its text.
-            self._note(f"{known.base_url}: some answers are read from their text alone: {none}")
+            note_once(self._meter, f"{known.base_url}: some answers are read from their text alone: {none}")
             plain = replace(features, top_logprobs=0)
             return await self._once(request, endpoint, plain, task)
         except StillThinkingError:
             return await self._once(request, endpoint, replace(features, thinks=True), task)
+        except NoTokenIdsError:
+            return await self._once(request, endpoint, replace(features, token_ids=False), task)
 
     async def _pilot(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
         """The first request of its readout: what the endpoint refuses is left out, until it answers."""
@@ -83,6 +87,10 @@ class Asking:
                 continue
             except StillThinkingError:
                 asked, features = replace(asked, thinks=True), replace(features, thinks=True)
+                continue
+            except NoTokenIdsError as none:
+                note_once(self._meter, f"{known.base_url}: held to the choices instead: {none}")
+                asked, features = replace(asked, token_ids=False), replace(features, token_ids=False)
                 continue
             except _RefusedCapabilityError as refused:
                 asked = features = self._lesser(features, refused, endpoint, request)
@@ -100,7 +108,7 @@ class Asking:
         """What is learnt of an endpoint from an answer without log-probabilities, or with some that cannot be used."""
         if self._spec.logprobs is True and none.at_all:
             raise _not_there(endpoint, "logprobs: true", f"the server gave {none}", "logprobs: auto")
-        self._note(f"{endpoint.known.base_url}: read from the text alone: {none}")
+        note_once(self._meter, f"{endpoint.known.base_url}: read from the text alone: {none}")
         if none.at_all or endpoint.known.unproven + 1 >= _PROOFS:
             return replace(features, top_logprobs=0)
         return features
@@ -118,8 +126,9 @@ class Asking:
             owner = found.owner_of(await self._models(endpoint))
         known.features = found.first_guess(spec, owner)
         if spec.prefill and not found.is_known(owner):
-            self._note(
-                f"{known.base_url}: does not say who it is, so whether it goes on from the begun answer is not known"
+            note_once(
+                self._meter,
+                f"{known.base_url}: does not say who it is, so whether it goes on from the begun answer is not known",
             )
         return known.features
 
@@ -157,7 +166,7 @@ class Asking:
         known.features = features
         known.proven |= {request.readout}
         left_out = f", without {', '.join(sorted(features.omit))}" if features.omit else ""
-        self._note(f"{known.base_url}: {request.readout} by {method}{left_out}")
+        note_once(self._meter, f"{known.base_url}: {request.readout} by {method}{left_out}")
         if self._facts is not None:
             key, fact = found.fact_key(known.base_url, self._spec.model), found.to_fact(features)
             if self._facts.fact(key) != fact:
@@ -168,10 +177,26 @@ class Asking:
     ) -> Response:
         if request.readout == "likelihood":
             return await self._scored(request, endpoint, features, task)
+        if request.readout == "logprobs" and features.token_ids and not features.thinks:
+            return await self._among_tokens(request, endpoint, features, task)
         form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         response, _ = await self._exchange(request, payload, form, endpoint, task)
         return response
+
+    async def _among_tokens(
+        self, request: Request, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
+    ) -> Response:
+        """One token, and the log-probability of every token that says a choice."""
+        tokens = await tokens_of_choices(self._line, self._spec.model, request.choices, endpoint, task)
+        payload = payload_of(request, tokens, features, model=self._spec.model, extra=self._spec.extra_body)
+        said, raw = await self._exchange(request, payload, form_of_ids(request), endpoint, task)
+        if said.finish in ("content_filter", "refusal"):
+            return said
+        if is_thought(said):
+            raise StillThinkingError
+        usage = said.prompt_tokens, said.completion_tokens, said.cached_tokens
+        return response_among(request, logprobs_in(raw, tokens), tokens, usage)
 
     async def _scored(
         self, request: Request, endpoint: Endpoint, features: Capabilities, task: asyncio.Task[Any]
@@ -221,9 +246,10 @@ class Asking:
             raise _RefusedCapabilityError(head, words, payload)
         raise self._refusals.refused(head, words, request)
 
-    def _note(self, note: str) -> None:
-        if note not in self._meter.notes:
-            self._meter.notes.append(note)
+
+def note_once(meter: Meter, note: str) -> None:
+    if note not in meter.notes:
+        meter.notes.append(note)
 
 
 @asynccontextmanager

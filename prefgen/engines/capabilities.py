@@ -13,7 +13,7 @@ from prefgen.errors import EngineError
 from prefgen.spec.models import BatchModel, OpenAIModel
 from prefgen.store.fitting import Within, misfit
 
-Constraint = Literal["none", "grammar", "structured_outputs", "json_schema"]
+Constraint = Literal["none", "grammar", "structured_outputs", "regex", "json_schema"]
 """What holds an answer to its choices."""
 
 Prefill = Literal["none", "trailing", "continue"]
@@ -41,6 +41,7 @@ class Capabilities:
     prefill       how it goes on from a begun answer: by itself, when told to, or not at all
     thinks        it thinks before the answer, also where that is held to its choices: one token is too few
     omit          sampling settings that it refuses
+    token_ids     it tells the log-probabilities of tokens that are named by their ids
     """
 
     hold: Constraint = "none"
@@ -50,6 +51,7 @@ class Capabilities:
     prefill: Prefill = "trailing"
     thinks: bool = False
     omit: frozenset[str] = frozenset()
+    token_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,21 @@ class ErrorBody:
 
 _BY_OWNER: Mapping[str, Capabilities] = {
     "llamacpp": Capabilities("grammar"),
-    "vllm": Capabilities("structured_outputs", prefill="continue"),
-    "sglang": Capabilities("json_schema", prefill="continue"),
+    "vllm": Capabilities("structured_outputs", prefill="continue", token_ids=True),
+    "sglang": Capabilities("regex", prefill="continue"),
 }
 _NEVER_GOES_ON = ("api.openai.com",)
 _UNKNOWN = Capabilities("json_schema")
 _BELOW: Mapping[Constraint, Constraint] = {
     "grammar": "json_schema",
     "structured_outputs": "json_schema",
+    "regex": "json_schema",
     "json_schema": "none",
 }
 _KEY_OF: Mapping[Constraint, str] = {
     "grammar": "grammar",
     "structured_outputs": "structured_outputs",
+    "regex": "regex",
     "json_schema": "response_format",
 }
 _NOT_TAKEN = re.compile(
@@ -108,9 +112,9 @@ def check_prefill(spec: OpenAIModel | BatchModel, base_url: str, host: str | Non
 
 def _as_told(spec: OpenAIModel | BatchModel, found: Capabilities) -> Capabilities:
     if spec.constrain != "auto":
-        found = replace(found, hold=spec.constrain, insist=True)
+        found = replace(found, hold=spec.constrain, insist=True, token_ids=False)
     if spec.logprobs is False:
-        found = replace(found, top_logprobs=0)
+        found = replace(found, top_logprobs=0, token_ids=False)
     elif spec.logprobs is True and not found.top_logprobs:
         found = replace(found, top_logprobs=TOP_LOGPROBS)
     return found
@@ -148,6 +152,8 @@ def without(features: Capabilities, words: ErrorBody, sent: Mapping[str, Any]) -
         return replace(features, cap=other) if features.cap == named else None
     if named in ("temperature", "top_p", "seed"):
         return replace(features, omit=features.omit | {named})
+    if named == "token_ids":
+        return replace(features, token_ids=False)
     if named == "prefill":
         return replace(features, prefill="none")
     if named == "response_format":
@@ -193,10 +199,18 @@ _REFUSABLE: Mapping[str, str] = {
         "response_format",
         "grammar",
         "structured_outputs",
+        "regex",
     )
-} | {"continue_final_message": "prefill", "add_generation_prompt": "prefill"}
+} | {
+    "logprob_token_ids": "token_ids",
+    "return_tokens_as_token_ids": "token_ids",
+    "continue_final_message": "prefill",
+    "add_generation_prompt": "prefill",
+}
 
 _SPOKEN = (
+    (r"\blogprob_token_ids\b", "logprob_token_ids"),
+    (r"\breturn_tokens_as_token_ids\b", "return_tokens_as_token_ids"),
     (r"\btop_logprobs\b|sample logprobs of", "top_logprobs"),
     (r"\blog_?probs\b|log.probabilit", "logprobs"),
     (r"['\"`]max_tokens['\"`]|\bmax_tokens\b(?! of)", "max_tokens"),
@@ -204,6 +218,7 @@ _SPOKEN = (
     (r"\bresponse_format\b|json_schema|structured outputs?", "response_format"),
     (r"\bstructured_outputs\b", "structured_outputs"),
     (r"\bgrammar\b", "grammar"),
+    (r"\bregex\b", "regex"),
     (r"\bcontinue_final_message\b", "continue_final_message"),
     (r"\badd_generation_prompt\b", "add_generation_prompt"),
     (r"\btemperature\b", "temperature"),
@@ -226,6 +241,7 @@ def to_fact(features: Capabilities) -> str:
         "prefill": features.prefill,
         "thinks": features.thinks,
         "omit": sorted(features.omit),
+        "token_ids": features.token_ids,
     }
     return orjson.dumps(kept).decode()
 
@@ -237,6 +253,7 @@ _FACT = {
     "prefill": frozenset(get_args(Prefill)),
     "thinks": bool,
     "omit": [str],
+    "token_ids": bool,
 }
 
 
@@ -248,6 +265,6 @@ def from_fact(spec: OpenAIModel | BatchModel, fact: str | None) -> Capabilities 
         return None
     if misfit(kept, _FACT) is not None:
         return None
-    rest = {name: kept[name] for name in ("hold", "top_logprobs", "cap", "prefill", "thinks")}
+    rest = {name: kept[name] for name in ("hold", "top_logprobs", "cap", "prefill", "thinks", "token_ids")}
     found = Capabilities(**rest, omit=frozenset(kept["omit"]))
     return _as_told(spec, found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from yarl import URL
 
@@ -45,12 +45,14 @@ class Known:
     features    None until the first need
     proven      readouts that were answered with these features
     unproven    first answers that told nothing about log-probabilities
+    tokens      of the choices of a question: id -> text of the tokens that say one; empty where it does not tell
     """
 
     base_url: str
     features: Capabilities | None = None
     proven: frozenset[Readout] = frozenset()
     unproven: int = 0
+    tokens: dict[tuple[str, ...], Mapping[int, str]] = field(default_factory=dict)
 
 
 class Endpoint:
@@ -69,6 +71,7 @@ class Endpoint:
         "resting",
         "rests",
         "throttled_share",
+        "tokenize_url",
     )
 
     def __init__(self, known: Known, pace: ConcurrencyLimiter) -> None:
@@ -76,6 +79,7 @@ class Endpoint:
         self.pace = pace
         self.chat_url = URL(known.base_url + "/chat/completions")
         self.models_url = URL(known.base_url + "/models")
+        self.tokenize_url = URL(known.base_url.removesuffix("/v1") + "/tokenize")  # vLLM's
         self.pilot = asyncio.Lock()  # while the features are unproven only one request is out
         self.in_flight = 0
         self.failures = 0  # in a row

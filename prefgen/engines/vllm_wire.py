@@ -10,21 +10,18 @@ from typing import Any
 
 import orjson
 
-from prefgen.engines.alternatives import NoLogprobsError, named_by
+from prefgen.engines.alternatives import NoLogprobsError
 from prefgen.engines.capabilities import TOP_LOGPROBS, Capabilities
 from prefgen.engines.likelihood import Scored
 from prefgen.engines.reply import to_response
+from prefgen.engines.token_ids import MOST_IDS, SPACES, names_one, response_among
 from prefgen.engines.wire import Form, form_of_request, to_payload
 from prefgen.errors import EngineError, first_words
 from prefgen.records import Request, Response
-from prefgen.seeds import unit_for
 
 _FEATURES = Capabilities("structured_outputs", prefill="continue")
-_MOST_IDS = 128  # that vLLM gives the log-probability of
-_LEAST_LOGPROB = -1000.0
 _MOST_BEGINNINGS = 4096
 _CHARS_PER_TOKEN = 2  # fewer than a token has in any prose
-_SPACES = (("", ""), ("\u0120", " "), ("\u2581", " "))  # how vocabularies write the space in front of a token
 _MARK = "prefgen looks for this"
 
 
@@ -80,25 +77,25 @@ def tokens_of(tokenizer: Any, choices: tuple[str, ...]) -> dict[int, str] | None
     found: dict[int, str] = {}
     for choice in choices:
         beginnings = [choice[:end] for end in range(len(choice), 0, -1)]
-        own = [begun for begun in beginnings if named_by(begun, choices) == (choice,)]
+        own = [begun for begun in beginnings if names_one(begun, choice, choices)]
         tokens = {
             vocabulary[mark + begun]: space + begun
             for begun in own
-            for mark, space in _SPACES
+            for mark, space in SPACES
             if mark + begun in vocabulary
         }
         tokens = tokens or _first_token(tokenizer, choice, choices)
         if not tokens:
             return None
         found |= tokens
-    return found if len(found) <= _MOST_IDS else None
+    return found if len(found) <= MOST_IDS else None
 
 
 def _first_token(tokenizer: Any, choice: str, choices: tuple[str, ...]) -> dict[int, str]:
     """For vocabularies that are not text: the token with which a choice begins, if it begins no other."""
     first = tokenizer.encode(choice, add_special_tokens=False)[:1]
     text = tokenizer.decode(first) if first else ""
-    return {first[0]: text} if named_by(text, choices) == (choice,) else {}
+    return {first[0]: text} if names_one(text, choice, choices) else {}
 
 
 def settings_of(request: Request, tokens: Mapping[int, str] | None) -> dict[str, Any]:
@@ -211,54 +208,14 @@ def scored_of(last: Any, *, begins: int) -> Scored:
 def response_of(request: Request, output: Output, tokens: Mapping[int, str] | None) -> Response:
     """The response in one output; `tokens` as they were asked for."""
     if tokens is not None:
-        return _of_choices(request, output, tokens)
+        usage = output.prompt_tokens, output.completion_tokens, output.cached_tokens
+        told = {token: logprob for token, (_, logprob) in output.logprobs[0].items()} if output.logprobs else {}
+        return response_among(request, told, tokens, usage)
     form, raw = _form(request), orjson.dumps(_reply(output))
     try:
         return to_response(request, request.request_id, raw, form)
     except NoLogprobsError:
         return to_response(request, request.request_id, raw, form.without_logprobs())
-
-
-def _of_choices(request: Request, output: Output, tokens: Mapping[int, str]) -> Response:
-    """One of the choices, with the probability that each had among all tokens."""
-    likely: dict[str, float] = {}
-    for token, (_, logprob) in output.logprobs[0].items() if output.logprobs else ():
-        text = tokens.get(token)
-        if text is not None and _LEAST_LOGPROB < logprob < math.inf:
-            likely[text] = max(min(logprob, 0.0), likely.get(text, _LEAST_LOGPROB))
-    ranked = sorted(likely.items(), key=lambda one: -one[1])
-    if not ranked:
-        return Response(request.request_id, failure="vLLM gave none of the choices' log-probabilities", final=False)
-    taken = _taken(request, ranked)
-    several = len(ranked) > 1
-    return Response(
-        request.request_id,
-        text=named_by(taken[0], request.choices)[0],
-        alternatives=(taken, *(one for one in ranked if one is not taken)) if several else None,
-        method=f"{'logprobs' if several else 'text'}+token_ids{'+prefill' if request.begun else ''}",
-        finish="stop",
-        prompt_tokens=output.prompt_tokens,
-        completion_tokens=output.completion_tokens,
-        cached_tokens=output.cached_tokens,
-        chosen=taken[0] if several else "",
-    )
-
-
-def _taken(request: Request, ranked: Sequence[tuple[str, float]]) -> tuple[str, float]:
-    """The token that is taken at the request's temperature: the likeliest at 0, else one drawn by the request's own id."""
-    if request.temperature == 0.0:
-        return ranked[0]
-    weights = [math.exp((logprob - ranked[0][1]) / request.temperature) for _, logprob in ranked]
-    total, kept, held = sum(weights), 0, 0.0
-    while kept < len(weights) and held < request.top_p * total:
-        held += weights[kept]
-        kept += 1
-    left = unit_for(request.seed or 0, "taken", request.request_id) * held
-    for one, weight in zip(ranked[:kept], weights, strict=False):
-        left -= weight
-        if left < 0.0:
-            return one
-    return ranked[kept - 1]
 
 
 def _reply(output: Output) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -64,8 +65,9 @@ def form_of(readout: Readout, features: Capabilities, *, begun: bool = False) ->
     if readout == "prose" or hold == "none":
         return Form(wanted if readout == "logprobs" else 0, "none", begun)
     if readout == "logprobs" and wanted:
-        # Inside JSON the answer is not the first token: dearer, so only for those who insist.
-        return Form(wanted, hold if hold != "json_schema" or features.insist else "none", begun)
+        # Inside JSON the answer is not the first token: dearer, so only for those who insist. Held to an expression, SGLang tells
+        # the probabilities among the options alone; free, among all that might be said.
+        return Form(wanted, "none" if hold in ("json_schema", "regex") and not features.insist else hold, begun)
     if readout == "reason" or (readout == "certainty" and hold == "structured_outputs"):
         return Form(0, "json_schema", begun)
     return Form(0, hold, begun)
@@ -136,6 +138,8 @@ def _most_tokens(request: Request, form: Form, features: Capabilities) -> int:
 def _held(hold: Constraint, readout: Readout, choices: tuple[str, ...], begun: bool) -> dict[str, Any]:
     if hold == "grammar":
         return {"grammar": _grammar(readout, choices, begun)}
+    if hold == "regex":
+        return {"regex": _regex(readout, choices, begun)}
     if hold == "structured_outputs":
         # After `Answer:` the natural token carries its space.
         return {"structured_outputs": {"choice": [f" {choice}" for choice in choices] if begun else list(choices)}}
@@ -154,6 +158,11 @@ def _grammar(readout: Readout, choices: tuple[str, ...], begun: bool) -> str:
     one = " | ".join(orjson.dumps(choice).decode() for choice in choices)
     root = f'root ::= " "? ({one})' if begun else f"root ::= ({one})"
     return root + ' " " ("100" | [1-9] [0-9]?)' if readout == "certainty" else root
+
+
+def _regex(readout: Readout, choices: tuple[str, ...], begun: bool) -> str:
+    one = f"{' ?' if begun else ''}({'|'.join(map(re.escape, choices))})"
+    return f"{one} (100|[1-9][0-9]?)" if readout == "certainty" else one
 
 
 def _schema(readout: Readout, choices: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from prefgen.ids import content_id
 from prefgen.spec.fields import InputPath, Spec, as_json, beside_its_file, check_address
 
-Constrain = Literal["auto", "none", "grammar", "structured_outputs", "json_schema"]
+Constrain = Literal["auto", "none", "grammar", "structured_outputs", "regex", "json_schema"]
 Telling = Literal["", "forced", "by prompt"]
 
 _NOT_EXTRA = {

@@ -81,6 +81,23 @@ def test_four_engines_agree_on_debiased_probabilities(
         assert max(abs(one[key] - other[key]) for key in one) < 0.05
 
 
+def page(who: str, item: tuple[str, ...]) -> Request:
+    asked = f"{item[0]}\n\nA) {item[1]}\nB) {item[2]}\n\nReply with one of A, B."
+    return Request("m", None, (("system", f"You are {who}."), ("user", asked)), "logprobs", ("A", "B"))
+
+
+def test_a_server_tells_the_same_exact_probabilities_as_vllm_in_process(engines: dict[str, Any]) -> None:
+    asked = [page(who, item) for who in PEOPLE[:2] for item in ITEMS[:3]]
+    told = {name: answers(engines[name], *asked)[0] for name in ("vLLM", "vLLM server")}
+    for here, there in zip(*told.values(), strict=True):
+        assert (here.method, there.method) == ("logprobs+token_ids", "logprobs+token_ids")
+        ours, theirs = (dict(one.alternatives or ()) for one in (here, there))
+        assert set(theirs) <= set(ours)
+        assert {"A", "B"} <= {token.strip() for token in theirs}
+        for token, logprob in theirs.items():
+            assert ours[token] == pytest.approx(logprob, abs=0.15)  # the same numbers, in other batches
+
+
 def test_three_engines_agree_on_likelihoods(engines: dict[str, Any]) -> None:
     asked = [
         Request("m", None, (("system", f"You are {who}."), ("user", item[0])), "likelihood", item[1:])

@@ -337,6 +337,8 @@ def begun(n: int) -> Request:
     [
         ({}, "logprobs+grammar+prefill"),
         ({"personality": "vllm"}, "logprobs+structured_outputs+prefill"),
+        ({"personality": "vllm", "tells_tokens": True}, "logprobs+token_ids+prefill"),
+        ({"personality": "sglang"}, "logprobs+prefill"),
         ({"personality": "plain"}, "text+prefill"),
     ],
 )

@@ -30,6 +30,7 @@ _HTTP: dict[str, list[Any]] = {
 _HOLDS = {
     "llamacpp": ["auto", "none", "grammar", "json_schema"],
     "vllm": ["auto", "none", "structured_outputs", "json_schema"],
+    "sglang": ["auto", "none", "regex", "json_schema"],
     "openai": ["auto", "none", "json_schema"],
     "plain": ["auto", "none"],
 }

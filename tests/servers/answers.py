@@ -1,4 +1,4 @@
-"""What the endpoint says: a pure function of the request's body, in the manner of four kinds of server.
+"""What the endpoint says: a pure function of the request's body, in the manner of five kinds of server.
 
 It has tastes: an option's utility is drawn from the words of the prompt (persona included) and of the option,
 never from where the option stands, with a small leaning to the first slot. So both orders mostly agree, two
@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from tests.servers.script import Script
+from tests.servers.tokens import named
 
 _OPTION = re.compile(r"^[ \t*(\[]*([A-Z]{1,3})[.):\]]+[ \t]+(\S.*)$", re.MULTILINE)
 _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -154,12 +155,17 @@ def _said(body: dict[str, Any], script: Script, p: dict[str, float]) -> tuple[li
     obeyed = {
         "llamacpp": ("grammar", "response_format"),
         "vllm": ("structured_outputs", "response_format"),
+        "sglang": ("regex", "response_format"),
         "openai": ("response_format",),
         "plain": (),
     }[script.personality]
     obeyed = tuple(key for key in obeyed if key not in script.ignores)
     if "structured_outputs" in obeyed and (held := body.get("structured_outputs")):
         return [max(held["choice"], key=lambda choice: p.get(choice.strip(), 0.0))], True
+    if "regex" in obeyed and body.get("regex"):
+        letters = re.match(r"(?: \?)?\(([^)]*)\)", body["regex"])[1].split("|")
+        letter = max(letters, key=lambda each: p.get(each, 0.0))
+        return [letter, " ", _certainty(p)] if "[0-9]" in body["regex"] else [letter], True
     if "grammar" in obeyed and body.get("grammar"):
         return _by_grammar(body["grammar"], p), True
     if "response_format" in obeyed and (schema := _schema(body)) is not None:
@@ -227,6 +233,12 @@ def completion(body: dict[str, Any], script: Script, digest: str) -> dict[str, A
     """The whole reply to one chat request. Raises RefusedError."""
     check(body, script)
     messages = body["messages"]
+    if (
+        script.personality == "sglang"
+        and messages[-1]["role"] == "assistant"
+        and not body.get("continue_final_message")
+    ):
+        messages = [*messages[:-1], messages[-1] | {"role": "user"}]
     p = tastes(messages)
     tokens, held = _said(body, script, p)
     most = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
@@ -240,6 +252,8 @@ def completion(body: dict[str, Any], script: Script, digest: str) -> dict[str, A
     if body.get("logprobs") and script.personality != "plain" and "logprobs" not in script.ignores:
         top = body.get("top_logprobs") or 0
         choice["logprobs"] = {"content": [_token(token, p, script, held, top) for token in tokens]}
+        if script.tells_tokens and body.get("logprob_token_ids"):
+            choice["logprobs"] = named(body, tokens[0], p, script.rest)
     told = _prompt_logprobs(messages) if script.personality == "vllm" and "prompt_logprobs" in body else None
     prompt_tokens = _prompt_tokens(messages) if told is None else len(told)
     usage: dict[str, Any] = {

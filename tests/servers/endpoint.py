@@ -26,6 +26,7 @@ from tests.servers.batches import Desk
 from tests.servers.faults import FAULT, error, throttled
 from tests.servers.journal import Entry, Journal, digest_of
 from tests.servers.script import ANSWERS, CHAT, Script, parse_script
+from tests.servers.tokens import tokenized
 from tests.servers.wire import Asked, Delivery, Wire, reply
 
 _UNFAULTY = (None, "drip", *ANSWERS)
@@ -98,6 +99,8 @@ class Endpoint:
             if path == CHAT:
                 found = completion(orjson.loads(asked.body), script, entry.digest.hex())
                 body = orjson.dumps(found)
+            elif path == "/tokenize" and script.tells_tokens:
+                body = orjson.dumps(tokenized(orjson.loads(asked.body)))
             elif path == "/v1/models":
                 body = orjson.dumps({"object": "list", "data": [_model(name, script) for name in script.models]})
             elif path.startswith(("/v1/files", "/v1/batches")) and entry.fault in (None, "lost"):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-Personality = Literal["llamacpp", "vllm", "openai", "plain"]
+Personality = Literal["llamacpp", "vllm", "sglang", "openai", "plain"]
 CHAT = "/v1/chat/completions"
 
 PASSING = (
@@ -108,6 +108,8 @@ class Script:
 
     refuses          request keys answered with 400, e.g. `logprobs`, `response_format`, `max_tokens`, `temperature`
     ignores          request keys taken without effect
+    tells_tokens     of `vllm`: it answers /tokenize, and tells log-probabilities of tokens by their ids
+    rest             ... in which all that is no choice has this probability
     key              the only key let in; null lets everyone in
     latency_s        (least, most) seconds before any reply
     rate_limit       requests per second above which 429 is said; null: none
@@ -118,6 +120,8 @@ class Script:
     models: tuple[str, ...] = ("test-model",)
     refuses: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
+    tells_tokens: bool = False
+    rest: float = 0.1
     key: str | None = None
     latency_s: tuple[float, float] = (0.0, 0.0)
     retry_after_s: float = 1.0
