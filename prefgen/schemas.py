@@ -262,6 +262,16 @@ QUESTIONS = Schema((
     _SPLIT,
 ))
 
+CRITIQUES = Schema((
+    Column("messages", None, "text", "what was asked (where something was), the draft, the feedback and the revision, as a conversation"),
+    Column("draft", pl.String, "text", "the first answer"),
+    Column("feedback", pl.String, "text", "what is said of it"),
+    Column("revision", pl.String, "text", "the answer that was made of both"),
+    _PERSONA_ID,
+    _ITEM_ID,
+    _SPLIT,
+))
+
 LABELS = Schema((
     _WEIGHT,
     *PAIRS.only("p_chosen", "p_margin").columns,

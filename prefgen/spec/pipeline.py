@@ -109,7 +109,9 @@ class Publish(Spec):
         default_factory=lambda: ["judgments"],  # type: ignore[arg-type]
         description="Names of exports, or {export: {...}} with `from` (a step), `name` (of its config; needed for the second of one export), "
         "`shots` (of `fewshot`), `system_role` (false: the portrait opens the user's message, for templates without a system role), `context` (none or profile), "
-        "`weighted` (resample: rows of `train` drawn by weight, for trainers that read none), `labels` and `columns` (of rows, attr, ordinal, history and mcq), "
+        "`weighted` (resample: rows of `train` drawn by weight, for trainers that read none), `labels` and `columns` (of rows, attr, ordinal, history, mcq and "
+        "critique; of pairs `labels` in the place of the preset's own), `condition` (STEP.column, of `cond`: a text by the ids that pairs have too), `draft`, "
+        "`feedback` and `revision` (columns, of `critique`), "
         "`target`, `history`, `input`, `peers` (columns), `twin` (true: every row once more without history), `sizes` and `sample` (recent, long or random: "
         "histories cut to these sizes) of `history`, `answer` and `shuffle` of `mcq`, `user`, `item`, `level`, `time` (columns of rows that somebody brought) of `table`, `lists` (of `fewshot`: what was chosen and what was not in lists).",
     )

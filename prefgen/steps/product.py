@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from prefgen.ids import content_id
 from prefgen.seeds import rng_for
 from prefgen.spec.condition import ConditionError, condition_over
 from prefgen.spec.document import Key
@@ -20,6 +21,8 @@ from prefgen.spec.fields import InputPath, Name
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.table.glue import kept
+from prefgen.steps.table.items import hashable
 from prefgen.store.objects import frame_of
 from prefgen.store.rows import read_rows_with_notes
 from prefgen.store.table import Table
@@ -72,7 +75,7 @@ class Product(Step):
     product: dict[Name, Axis] = Field(
         min_length=1,
         description="Axes: a list of values, a list of rows, `{by, tree}`, `{file}` or `{step}`. "
-        "An axis of rows must have a column named as the axis.",
+        "An axis of rows must have a column named as the axis; `<step>_id` is made of the rows of a step without ids. Dropped rows are left out.",
     )
     where: str | None = Field(
         None, description="polars SQL expression over the columns; only rows for which it is true are made."
@@ -139,7 +142,7 @@ def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) 
         frame, notes = read_rows_with_notes(axis.file)
         context.note(*notes)
     elif isinstance(axis, FromStep):
-        frame = tables[axis.step].read()
+        frame = _with_id(kept(tables[axis.step]), name, axis.step)
     elif isinstance(axis, Tree):
         frame = _frame(list(_leaves(axis.tree, axis.by, name, context)), at, context)
     else:
@@ -156,6 +159,13 @@ def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) 
         twice = frame[name].filter(frame[name].is_duplicated())[0]
         raise context.error(at, f"{twice!r} stands on it twice", "write every value once")
     return frame
+
+
+def _with_id(rows: pl.DataFrame, name: str, step: str) -> pl.DataFrame:
+    """The rows with ids by their content, where it is these that are asked for and they have none."""
+    if name != f"{step}_id" or name in rows.columns:
+        return rows
+    return rows.with_columns(pl.Series(name, [content_id("row", row) for row in hashable(rows)], pl.String))
 
 
 def _frame(rows: list[dict[str, Any]], at: tuple[str, ...], context: Context) -> pl.DataFrame:

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from prefgen.errors import first_words, one_of
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
+from prefgen.publish.exports.condition import texts_of
 from prefgen.publish.exports.hidden import check_hidden
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
+from prefgen.schemas import LABELS
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import Lineage
 from prefgen.store.shards import arrow_schema
@@ -26,6 +28,7 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
     together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
     for one in wanted:
         _check_columns(pipeline, one, tables[one.step])
+        _check_condition(pipeline, one, tables)
     for what in KEYS:
         sides: tuple[Table, ...] = getattr(together, what)
         for table in sides:
@@ -36,7 +39,8 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
 
 def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
     """The columns that an export names are there, and can be what they are named for."""
-    for name in sorted(wanted.named, key=str):
+    computed = {*LABELS.names, wanted.condition.column if wanted.condition is not None else ""}
+    for name in sorted(wanted.named - (computed if wanted.preset.unit == "pair" else set())):
         if name not in table.schema:
             raise pipeline.document.error(
                 ("publish", "exports"),
@@ -50,6 +54,18 @@ def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
             problem, _, fix = str(error).partition("\nfix: ")
             said = f"export {wanted.name!r} from {table.name!r}: {problem}"
             raise pipeline.document.error(("publish", "exports"), said, fix) from None
+
+
+def _check_condition(pipeline: Pipeline, wanted: Wanted, tables: Mapping[str, Table]) -> None:
+    if wanted.condition is None:
+        return
+    try:
+        texts_of(wanted.condition, tables[wanted.condition.step], list(tables[wanted.step].schema))
+    except ValueError as error:
+        problem, _, fix = str(error).partition("\nfix: ")
+        raise pipeline.document.error(
+            ("publish", "exports"), f"export {wanted.name!r}: condition: {problem}", fix
+        ) from None
 
 
 def _check_types(pipeline: Pipeline, table: Table) -> None:

@@ -8,6 +8,7 @@ from prefgen.publish.exports.presets import Preset
 from prefgen.schemas import (
     BATTLES,
     CANDIDATES,
+    CRITIQUES,
     FORMS,
     HISTORIES,
     ITEMS,
@@ -91,6 +92,7 @@ def schema_of(preset: Preset) -> Schema:
         "row": Schema(()),
         "history": HISTORIES,
         "question": QUESTIONS,
+        "critique": CRITIQUES,
     }[preset.unit]
 
 

@@ -15,6 +15,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "history": ("history", "target", "input", "peers", "twin", "sizes", "sample"),
     "mcq": ("history", "answer", "shuffle"),
     "fewshot": ("lists",),
+    "critique": ("draft", "feedback", "revision", "input"),
     "table": ("user", "item", "level", "time"),
 }
 """Options of single exports, by their preset."""
@@ -29,6 +30,9 @@ _SAID: Mapping[str, str] = {
     "level": "a column, e.g. level: rating",
     "time": "a column, e.g. time: day",
     "answer": "the column with the right option or its letter, e.g. answer: gold",
+    "draft": "a column, e.g. draft: response",
+    "feedback": "a column, e.g. feedback: critique",
+    "revision": "a column, e.g. revision: better",
     "twin": "true or false",
     "lists": "true or false",
     "shuffle": "true or false",
@@ -50,6 +54,7 @@ class Details:
     sizes      the history of every row cut to these sizes, a row each
     sample     how it is cut
     shuffle    of `mcq`: whether options stand in an order drawn for every row
+    draft, feedback, revision    of `critique`: columns with the three texts
     user, item, level, time    of `table` over rows that somebody brought: who did what with what, and when
     lists      of `fewshot`: lists of what was chosen and of what was not, in the place of shots
     """
@@ -64,6 +69,9 @@ class Details:
     sample: Sample = "recent"
     shuffle: bool = True
     lists: bool = False
+    draft: str | None = None
+    feedback: str | None = None
+    revision: str | None = None
     user: str | None = None
     item: str | None = None
     level: str | None = None
@@ -73,7 +81,9 @@ class Details:
     def columns(self) -> tuple[str, ...]:
         """All columns named."""
         of_table = (self.user, self.item, self.level, self.time)
-        return tuple(filter(None, (self.history, self.target, self.input, self.peers, self.answer, *of_table)))
+        of_critique = (self.draft, self.feedback, self.revision)
+        named = (self.history, self.target, self.input, self.peers, self.answer, *of_critique, *of_table)
+        return tuple(filter(None, named))
 
     @property
     def of_rows(self) -> bool:
@@ -105,6 +115,9 @@ def details_of(preset: str, said: Mapping[str, Any]) -> Details | None:
             raise KeyError(key, f"{value!r} is not understood", f"write {_SAID[key]}")
     if preset == "mcq" and "answer" not in found:
         raise KeyError("answer", "which option is right is not said", f"write {_SAID['answer']}")
+    missing = [key for key in ("draft", "feedback", "revision") if key not in found] if preset == "critique" else []
+    if missing:
+        raise KeyError(missing[0], f"which column is the {missing[0]} is not said", f"write {_SAID[missing[0]]}")
     if preset == "table" and found and not {"user", "item", "level"} <= set(found):
         raise KeyError(
             "item",

@@ -85,7 +85,7 @@ def _written(
     published = [Wanted(one["name"], one["preset"], one["step"]) for one in manifest["configs"]]
     return write_export(
         wanted,
-        tables[wanted.step],
+        tables,
         beside(lineage, tables, [*published, wanted]),
         out,
         hidden,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-from prefgen.judging.coordinates import returned
+from prefgen.judging.coordinates import PREFIX, returned
 from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.messages import conversation, question
 from prefgen.publish.exports.presets import Form, Preset
@@ -44,8 +44,12 @@ def rows(preset: Preset, source: Source) -> Iterator[pl.DataFrame]:
 
 def _joined(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     people = source.personas.select("persona_id", pl.col("text").alias("_persona"))
+    if source.conditions is not None:
+        apart = {name: PREFIX + name for name in source.conditions.columns if PREFIX + name in frame.columns}
+        people = source.conditions.rename(apart)
+    keys = [name for name in people.columns if name != "_persona"]
     questions = source.items.select("item_id", pl.col("prompt").alias("_prompt"))
-    return frame.join(people, on="persona_id", how="left", maintain_order="left").join(
+    return frame.join(people, on=keys, how="left", maintain_order="left").join(
         questions, on="item_id", how="left", maintain_order="left"
     )
 
@@ -63,6 +67,9 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         "p_soft": pl.col("p_chosen") / (2 * pl.col("p_chosen") - pl.col("p_margin")),
         "margin": pl.col("p_margin"),
     }
+    users = [name for name in preset.labels if name not in known and name not in frame.columns]
+    known |= {name: pl.col(PREFIX + name) for name in users}
+    others = frame.drop(PREFIX + name for name in users)
     return frame.select(
         *texts,
         *context,
@@ -72,7 +79,7 @@ def _formed(preset: Preset, frame: pl.DataFrame, *, system_role: bool) -> pl.Dat
         "persona_id",
         "item_id",
         "pair_id",
-        *returned(frame, taken_names(preset)),
+        *returned(others, taken_names(preset)),
         *(["split"] if "split" in frame.columns else []),
     )
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Unit = Literal["judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question"]
+Unit = Literal[
+    "judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question", "critique"
+]
 """What one row of an export is."""
 
 Form = Literal["apart", "whole", "message", "ranked"]
@@ -41,7 +43,7 @@ class Preset:
     @property
     def of_rows(self) -> bool:
         """Whether it is made of rows of any kind, whatever the run's judgments are."""
-        return self.unit in ("row", "history", "question")
+        return self.unit in ("row", "history", "question", "critique")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ class Preset:
             "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
             "history": ("rows", "candidates", "dialogues", "items", "judgments", "pairs", "personas"),
             "question": ("items", "judgments"),
+            "critique": ("rows", "candidates", "pairs", "judgments", "items", "personas"),
         }.get(self.unit, ("judgments",))
 
 
@@ -171,6 +174,13 @@ PRESETS: Mapping[str, Preset] = {
         "a question with options, one of which is right, after a history or none",
         "multiple-choice evaluations of personalization",
     ),
+    "critique": Preset(
+        "critique",
+        "none",
+        (),
+        "a draft, what is said of it, and its revision, as columns and as one conversation",
+        "critique and revision models, TRL SFTTrainer",
+    ),
     "personas": Preset("persona", "none", (), "the people: attributes, weight and text", "polars, datasets"),
     "items": Preset("item", "none", (), "the questions and their options", "polars, datasets"),
 }
@@ -179,5 +189,5 @@ PRESETS: Mapping[str, Preset] = {
 ALWAYS = ("personas", "items")
 """Shipped beside whatever is exported, so that ids can be joined to texts."""
 
-FORESEEN = ("dialogue", "critique")
+FORESEEN = ("dialogue",)
 """Names that come with the steps that make their rows; until then they are refused with this reason."""

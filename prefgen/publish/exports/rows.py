@@ -9,6 +9,7 @@ import polars as pl
 from prefgen.judging.aggregate import preferences
 from prefgen.publish.exports import battle, candidate, history, pair
 from prefgen.publish.exports.beside import Beside
+from prefgen.publish.exports.critique import critiques
 from prefgen.publish.exports.interactions import interactions
 from prefgen.publish.exports.presets import Preset, Unit
 from prefgen.publish.exports.source import Source
@@ -41,6 +42,7 @@ BUILDERS: Mapping[Unit, Build] = {
     "row": _rows,
     "history": history.histories,
     "question": history.questions,
+    "critique": critiques,
 }
 
 

@@ -28,6 +28,7 @@ class Source:
     shots          earlier choices beside a row
     columns        of rows: those that leave; empty for all
     details        which column is what, of histories and multiple-choice questions
+    conditions     what stands as the condition of a pair in `_persona`, by ids; None for the portraits
     system_role    False where the portrait opens the user's message
     """
 
@@ -39,6 +40,7 @@ class Source:
     system_role: bool = True
     columns: tuple[str, ...] = ()
     details: Details | None = None
+    conditions: pl.DataFrame | None = None
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
@@ -80,6 +82,7 @@ def source_of(
     system_role: bool = True,
     columns: Sequence[str] = (),
     details: Details | None = None,
+    conditions: pl.DataFrame | None = None,
 ) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
@@ -92,6 +95,7 @@ def source_of(
         system_role,
         tuple(columns),
         details,
+        conditions,
     )
 
 

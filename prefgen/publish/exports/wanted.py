@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from prefgen.errors import PrefgenError, SpecError, one_of
+from prefgen.publish.exports.condition import Condition, condition_of
 from prefgen.publish.exports.details import OPTIONS, Details, details_of
 from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Context, Preset
 from prefgen.spec.document import Key
@@ -17,8 +18,8 @@ from prefgen.store.finished import Lineage
 Complain = Callable[[Key, str, str], PrefgenError]
 """Makes the error for a key below an export: key, problem, fix."""
 
-_OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted")
-_ROW_EXPORTS = ("rows", "attr", "ordinal", "history", "mcq", "table")
+_OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted", "condition")
+_ROW_EXPORTS = ("rows", "attr", "ordinal", "history", "mcq", "table", "critique")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class Wanted:
     system_role    False where the portrait opens the user's message, for templates without a system role
     context        what a row says of its persona, where that is not as the preset has it
     weighted       whether weights stand in a column, or rows are drawn by them
-    labels         columns with the labels, of `attr` and `ordinal`
+    labels         columns with the labels, of `attr` and `ordinal`; of pairs in the place of those that the preset has
     columns        the columns that leave, of `rows`, `attr` and `ordinal`; empty for those that the preset has; of others, columns more
+    condition      of `cond`: where the conditions stand, if they are not the portraits
     details        which column is what, of `history` and `mcq`
     """
 
@@ -47,17 +49,21 @@ class Wanted:
     labels: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     details: Details | None = None
+    condition: Condition | None = None
 
     @property
     def named(self) -> set[str]:
         """The columns that it names, which leave even where they are hidden."""
-        return {*self.columns, *self.labels, *(self.details.columns if self.details is not None else ())}
+        details = self.details.columns if self.details is not None else ()
+        condition = (self.condition.column,) if self.condition is not None else ()
+        return {*self.columns, *self.labels, *details, *condition}
 
     @property
     def preset(self) -> Preset:
         """The preset, with what this export says otherwise."""
         found = PRESETS[self.preset_name]
-        return found if self.context is None else replace(found, context=self.context)
+        found = found if self.context is None else replace(found, context=self.context)
+        return replace(found, labels=self.labels) if self.labels and found.unit == "pair" else found
 
 
 def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted]:
@@ -121,7 +127,22 @@ def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wan
     if preset in ("attr", "ordinal") and not labels:
         raise complain((preset, "labels"), "no labels", "name the columns with the labels, e.g. labels: [quality]")
     weighted = _weighted(preset, options.get("weighted", "column"), complain)
-    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns, details)
+    if labels and weighted == "resample" and PRESETS[preset].unit == "pair" and "weight" not in labels:
+        raise complain((preset, "labels"), "rows are drawn by `weight`", "name it among the labels")
+    where = _condition(lineage, preset, options.get("condition"), complain)
+    return Wanted(str(name), preset, step, shots, system_role, context, weighted, labels, columns, details, where)
+
+
+def _condition(lineage: Lineage, preset: str, said: Any, complain: Complain) -> Condition | None:
+    if said is None:
+        return None
+    try:
+        if PRESETS[preset].context != "condition":
+            raise ValueError(f"{preset!r} states no condition\nfix: leave it out, or export `cond`")
+        return condition_of(said, lineage.steps)
+    except ValueError as error:
+        problem, _, fix = str(error).partition("\nfix: ")
+        raise complain((preset, "condition"), problem, fix) from None
 
 
 def _details(preset: str, options: Mapping[str, Any], complain: Complain) -> Details | None:
@@ -159,11 +180,12 @@ def _context(preset: str, said: Any, complain: Complain) -> Context | None:
 def _names(preset: str, key: str, said: Any, complain: Complain) -> tuple[str, ...]:
     if said is None:
         return ()
-    if preset not in _ROW_EXPORTS or not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+    allowed = preset in _ROW_EXPORTS or (key == "labels" and PRESETS[preset].unit == "pair")
+    if not allowed or not isinstance(said, list) or not all(isinstance(one, str) for one in said):
         raise complain(
             (preset, key),
             f"{said!r} is not understood",
-            f"write a list of columns, for one of {', '.join(_ROW_EXPORTS)}",
+            f"write a list of columns, for one of {', '.join(_ROW_EXPORTS)}; labels for pairs too",
         )
     return tuple(said)
 

@@ -15,6 +15,7 @@ import polars as pl
 from prefgen.errors import FileError
 from prefgen.publish.exports.beside import Beside, beside
 from prefgen.publish.exports.chat import Render, as_text
+from prefgen.publish.exports.condition import texts_of
 from prefgen.publish.exports.hidden import Hidden, Leaks
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.resampled import resampled, weighed
@@ -96,7 +97,7 @@ def write_exports(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         configs = [
-            write_export(one, tables[one.step], together, aside / one.name, hidden, seed=seed, shard_bytes=shard_bytes)
+            write_export(one, tables, together, aside / one.name, hidden, seed=seed, shard_bytes=shard_bytes)
             for one in wanted
             if one.preset_name not in ALWAYS
         ]
@@ -114,7 +115,7 @@ def write_exports(
 
 def write_export(
     wanted: Wanted,
-    table: Table,
+    tables: Mapping[str, Table],
     together: Beside,
     folder: Path,
     hidden: Hidden,
@@ -124,7 +125,8 @@ def write_export(
     render: Render | None = None,
 ) -> Config:
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
-    leaving = _columns(wanted, table)
+    table = tables[wanted.step]
+    leaving, where = _columns(wanted, table), wanted.condition
     source = source_of(
         table,
         together,
@@ -133,6 +135,7 @@ def write_export(
         system_role=wanted.system_role,
         columns=leaving,
         details=wanted.details,
+        conditions=None if where is None else texts_of(where, tables[where.step], list(table.schema)),
     )
     frames = rows_of(wanted.preset, source)
     effective = None
