@@ -118,3 +118,28 @@ def test_rows_that_were_written_meet_by_what_they_are_about(whole: Run) -> None:
 def test_criteria_that_cannot_be_are_told(whole: Run, judge: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         rated(whole, judge, others={"table": [{"criterion": "x"}]})
+
+
+def test_templates_see_further_tables_by_name_and_written_prompts_are_named(whole: Run) -> None:
+    steps = {
+        "votes": {"table": [{"vote_id": "1", "word": "tea"}, {"vote_id": "2", "word": "jam"}]},
+        "parts": {"table": [{"vote_id": "2", "word": "late"}, {"vote_id": "1", "word": "early"}]},
+        "asks": {"write": "prompt", "for": ["parts", "votes"], "model": "m", "prompt": "{{ votes.word }} {{ word }}"},
+        "plain": {"write": "response", "for": "asks", "model": "m"},
+    }
+    done = whole({"models": {"m": {}}, "steps": steps, "publish": {"exports": []}}, lambda _, page: f"{page}?")
+    asks = done.table("asks")
+    assert asks["prompt"].to_list() == ["jam late?", "tea early?"]
+    assert asks["item_id"].to_list() == done.table("plain")["item_id"].to_list()
+    assert asks["item_id"].n_unique() == 2
+
+
+def test_a_conversation_is_rated_as_it_was_held(whole: Run) -> None:
+    turns = [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}]
+    step = {"judge": "score", "items": "chats", "model": "m", "criteria": {"kind": "it is kind"}}
+    steps = {"chats": {"table": [{"turns": turns}]}, "x": step}
+    done = whole({"models": {"m": {}}, "steps": steps, "publish": {"exports": []}}, lambda _, page: "4")
+    assert done.table("x")["kind"].to_list() == [4.0]
+    assert done.served is not None
+    page = done.served.asked[0]["messages"][-1]["content"]
+    assert page.startswith("Conversation to be rated:\n\nuser: Tea?\n\nassistant: Yes.\n\nHow far")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -42,6 +43,10 @@ class WithCriteria:
         """About so many of the rows, evenly from all."""
         rows = self.rows.some(max(1, round(about * self.rows.n_rows / max(1, self.n_rows))))
         return replace(self, rows=rows, n_rows=_count(rows, self.criteria, self.keys))
+
+    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as templates see it."""
+        return self.rows.named(row)
 
     def _joined(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.join(self.criteria, on=self.keys, how="inner", maintain_order="left_right")

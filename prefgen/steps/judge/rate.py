@@ -33,6 +33,7 @@ _MARKED = (
     "{{ prompt }}{% if options is defined %}\n\n{% for option in options %}- {{ option }}\n{% endfor %}{% endif %}"
     "{% if response is defined %}\n\nAnswer:\n\n{{ response }}{% endif %}"
 )
+_TALKED = "Conversation to be rated:\n\n{% for turn in turns %}{{ turn.role }}: {{ turn.content }}\n\n{% endfor %}"
 _YES_NO = ("no", "yes")
 _COLUMN = {"check": "passed"}  # of criteria that are rows; else the name of the scale
 
@@ -91,7 +92,11 @@ class Rate(Step):
         description="`mark`: the marks, or what each means by its name; 2 to 26. Each has a column `<criterion>_<mark>` with its probability.",
     )
     system: str | None = Field(None, description="Template of the system message; with `as` it follows the portrait.")
-    page: str = Field(_PAGE, min_length=1, description="Template of what is rated, over the columns of the row.")
+    page: str = Field(
+        _PAGE,
+        min_length=1,
+        description="Template of what is rated, over the columns of the row; by default its `response`, or its `turns`.",
+    )
     per_row: int | None = Field(None, ge=1, description="At most so many personas a row, drawn at random.")
     repeats: int = Field(1, ge=1, le=1000, description="Independent askings of each rating.")
     readout: Literal["logprobs", "text"] = Field(
@@ -213,7 +218,8 @@ class Rate(Step):
         rows = self._rows(tables, context)
         people = people_of(None if self.as_ is None else tables[self.as_], context)
         needed = "prompt" if self.judge == "mark" else "response"
-        if self.page == _PAGE and needed not in rows.schema:
+        talked = needed not in rows.schema and "turns" in rows.schema
+        if self.page == _PAGE and needed not in rows.schema and not talked:
             found = ", ".join(rows.schema)
             raise context.error(
                 "items", f"its rows have no `{needed}`, only {found}", "write a `page:` over these columns"
@@ -225,7 +231,13 @@ class Rate(Step):
             repeats=1,
             per_row=self.per_row,
             system=self.system,
-            prompt=_MARKED if self.judge == "mark" and self.page == _PAGE else self.page,
+            prompt=self.page
+            if self.page != _PAGE
+            else _TALKED
+            if talked
+            else _MARKED
+            if self.judge == "mark"
+            else _PAGE,
             context=context,
             prompt_key="page",
         )

@@ -94,7 +94,7 @@ class Asking:
         *before, (_, page) = job.messages
         begun = () if self.step.reason else (("assistant", "Answer:"),)
         for name, blank in self.criteria.items():
-            criterion = job.jobs.filled(blank, job.row, ("criteria", name)).strip()
+            criterion = job.jobs.filled(blank, job.jobs.rows.named(job.row), ("criteria", name)).strip()
             question = self.step.scale.asked(criterion, person=job.persona is not None, reason=self.step.reason)
             messages = (*before, ("user", f"{page}\n\n{question}"), *begun)
             for repeat in range(self.step.repeats):

@@ -26,7 +26,7 @@ class Chats:
     def __iter__(self) -> Iterator[Chat]:
         for frame in self.rows.frames():
             for row in frame.iter_rows(named=True):
-                facts = row | self.lists.beside(row)
+                facts = self.rows.named(row) | self.lists.beside(row)
                 yield from (Chat(row, facts, repeat) for repeat in range(self.repeats))
 
     def some(self, about: int) -> Chats:

@@ -60,7 +60,7 @@ class Job:
         """
         if self.jobs.again is None or not text:
             return tuple(messages)
-        said = self.jobs.filled(self.jobs.again, {**self.row, **facts}, "again")
+        said = self.jobs.filled(self.jobs.again, {**self.jobs.rows.named(self.row), **facts}, "again")
         return (*messages, ("assistant", text), ("user", said))
 
 
@@ -119,7 +119,7 @@ class Jobs:
 
     def messages(self, row: dict[str, Any], person: dict[str, Any] | None, memory: list[Any]) -> Messages:
         """What is asked about a row of one who writes."""
-        facts = row if person is None else row | {"persona": person}
+        facts = self.rows.named(row) | ({} if person is None else {"persona": person})
         if self.remembers:
             facts = facts | {NAME: memory}
         portrait = () if person is None else _told_of_persona()(person["text"])

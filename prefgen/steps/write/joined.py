@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -34,13 +34,23 @@ class Rows(Protocol):
         """About so many of the rows, evenly from all."""
         ...
 
+    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as templates see it: its columns, and those of every further table under the name of its step."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A further table: one row for every key."""
+    """A further table: one row for every key.
+
+    name       of its step
+    columns    its columns, by the name that each has in the joined rows
+    """
 
     rows: pl.DataFrame
     keys: tuple[str, ...]
+    name: str
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,10 @@ class Joined:
         """About so many of the rows, evenly from all."""
         return replace(self, every=max(1, self.n_rows // about))
 
+    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as templates see it: its columns, and those of every further table under the name of its step."""
+        return {one.name: {old: row[new] for new, old in one.columns.items()} for one in self.further} | dict(row)
+
     def _looked_up(self, rows: pl.DataFrame) -> pl.DataFrame:
         for other in self.further:
             rows = rows.join(other.rows, on=other.keys, how="left", maintain_order="left")
@@ -107,9 +121,10 @@ def joined(
         keys = list(match or shared_ids(columns, other.columns))
         _check(first.name, table.name, columns, other, keys, context, (key, place))
         names = {name: f"{table.name}_{name}" for name in other.columns if name in columns and name not in keys}
+        told = {names.get(name, name): name for name in other.columns}
         other = other.rename(names)
         columns += [name for name in other.columns if name not in keys]
-        further.append(Lookup(other, tuple(keys)))
+        further.append(Lookup(other, tuple(keys), table.name, told))
     return Joined(first, tuple(further), _n_kept(first), most)
 
 

@@ -152,7 +152,7 @@ class Outcome:
         schema = {**self.schema, "reject_reason": pl.String()}
         frame = pl.DataFrame(told, schema=schema, orient="row")
         frame = frame.with_columns(measure.of_rows(frame).alias(name) for name, measure in self.measures.items())
-        return _named(frame, self.step)
+        return _named(frame, self.step, asks="prompt" in self.reply.columns)
 
     def _own(self, job: Job, written: Written, place: int) -> dict[str, Any]:
         return {
@@ -176,10 +176,10 @@ class Outcome:
         return frame.with_columns(pl.coalesce(reasons).alias("reject_reason"))
 
 
-def _named(frame: pl.DataFrame, step: str) -> pl.DataFrame:
-    """Candidates and items get the ids by which they are judged."""
+def _named(frame: pl.DataFrame, step: str, *, asks: bool) -> pl.DataFrame:
+    """Candidates and items get the ids by which they are judged, and prompts that were written those of what they ask."""
     columns = set(frame.columns)
-    if "prompt" in columns and "item_id" not in columns and columns & {"response", "options"}:
+    if "prompt" in columns and "item_id" not in columns and (asks or columns & {"response", "options"}):
         of = ["prompt", "options"] if "options" in columns else ["prompt"]
         ids = [content_id("item", row) for row in frame.select(of).iter_rows()]
         frame = frame.with_columns(pl.Series("item_id", ids, dtype=pl.String))
