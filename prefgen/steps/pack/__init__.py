@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from prefgen.ids import content_id
 from prefgen.spec.fields import Name
 from prefgen.spec.fields import Spec as Part
 from prefgen.spec.pipeline import Grain
@@ -149,7 +150,7 @@ class Pack(Step):
         for frame in grouped(events.rows, self.by) if onto is None else onto.frames():
             chosen = chooser.lists(frame)
             counts += map(len, chosen)
-            yield from _cut(self._with_lists(frame, chosen), sizes, chosen)
+            yield from _cut(self._with_lists(frame, chosen, context.step), sizes, chosen)
         told = {} if sizes.method is None else {"tokens_counted": sizes.method}
         return {"rows_packed": sum(counts), "empty": counts.count(0), **told}
 
@@ -172,11 +173,14 @@ class Pack(Step):
         order = self.order if set(self.order) <= set(mixed.schema) and self.before else []
         return events, events_of(mixed, own, order, None, context).from_number(tables[self.pack].n_rows)
 
-    def _with_lists(self, frame: pl.DataFrame, chosen: list[np.ndarray[Any, Any]]) -> pl.DataFrame:
+    def _with_lists(self, frame: pl.DataFrame, chosen: list[np.ndarray[Any, Any]], name: str) -> pl.DataFrame:
         if self.copies > 1:
             frame = frame[np.repeat(np.arange(frame.height), self.copies)].with_columns(
                 copy=pl.Series(np.tile(np.arange(self.copies), frame.height))
             )
+            own = [one for one in frame.columns if one.endswith("_id") and one != "request_id"]
+            ids = [content_id("row", row) for row in frame.select(*own, "copy").iter_rows()]
+            frame = frame.with_columns(pl.Series(f"{name}_id", ids, dtype=pl.String)) if own else frame
         numbers = pl.Series(np.concatenate(chosen) if chosen else [], dtype=NUMBER)
         return frame.with_columns(as_lists([len(one) for one in chosen], numbers).alias(self.into))
 
