@@ -51,7 +51,7 @@ def actor_of(cluster: Any) -> int:
     return mine
 
 
-def test_an_actor_with_weights_that_is_killed_half_way_makes_the_bytes_of_a_local_run(
+def test_an_actor_with_weights_that_is_killed_half_way_is_replaced_and_judges_as_vllm_here(
     weights: Path, tmp_path: Path, cluster: Any
 ) -> None:
     model = settings(weights, ray={"actors": 1, "num_cpus": 1, "num_gpus": 0})
@@ -67,6 +67,17 @@ def test_an_actor_with_weights_that_is_killed_half_way_makes_the_bytes_of_a_loca
     os.kill(actor_of(cluster), signal.SIGKILL)
     _, said = child.communicate(timeout=900)
     assert child.returncode == 0, said
-    assert judgments(tmp_path / "there")["failure"].null_count() == 160
-    assert data_bytes(tmp_path / "there") == data_bytes(tmp_path / "here")
     assert "Traceback" not in said
+    ours, theirs = (judgments(tmp_path / name) for name in ("here", "there"))
+    assert theirs["failure"].null_count() == theirs.height == 160
+    assert theirs["judgment_id"].equals(ours["judgment_id"])
+    for mine, other in zip(ours["p"], theirs["p"], strict=True):
+        assert list(mine) == pytest.approx(list(other), abs=0.05)  # the same weights, in other batches
+    assert run(made, tmp_path / "again", "--replay", tmp_path / "there").code == 0
+    assert data_bytes(tmp_path / "again") == data_bytes(tmp_path / "there")
+    assert not [one for one in processes() if "VLLM" in one]
+
+
+def processes() -> list[str]:
+    psutil = pytest.importorskip("psutil")
+    return [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
