@@ -46,6 +46,10 @@ def find(folder: RunFolder, *, draws: int = 1000) -> dict[str, Any]:
     manifest = folder.read_manifest()
     sources = finished(folder, manifest)
     document: dict[str, Any] = {"format": FORMAT, "run": manifest["name"], "fingerprint": manifest["fingerprint"]}
+    if manifest.get("analyse"):
+        from prefgen.analysis.asked import analyses_of
+
+        document["analyses"] = analyses_of(folder, manifest)
     matrix = read_matrix(sources, seed=int(manifest["seed"]))
     if matrix is None:
         return {**document, "matrix": None}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from prefgen import schemas
-from prefgen.spec import models, pipeline, population
+from prefgen.spec import analyses, models, pipeline, population
 from prefgen.spec.fields import Spec
 from prefgen.steps import KINDS, kind
 
@@ -36,7 +36,7 @@ def reference() -> str:
         "| `models` | mapping of model | `{}` | The models, by the names that steps use; see below. |",
         "| `steps` | mapping of step | required | The steps, in order; each has the key of its kind; see below. |",
         "",
-        *_parts(seen, [pipeline.Gate, pipeline.Publish]),
+        *_parts(seen, [pipeline.Gate, analyses.Analysis, *_analyses(), pipeline.Publish]),
         "## Models",
         "",
     ]
@@ -53,6 +53,11 @@ def reference() -> str:
     for part in _population_parts():
         lines += [f"### {part.__name__}", "", _first_paragraph(part), *_fields(part, seen), ""]
     return "\n".join([*lines, *_tables()]).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _analyses() -> list[type[BaseModel]]:
+    kinds = [typing.get_args(field.annotation)[0] for field in analyses.Analysis.model_fields.values()]
+    return typing.cast(list[type[BaseModel]], kinds)
 
 
 def _tables() -> Iterator[str]:

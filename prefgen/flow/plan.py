@@ -40,6 +40,10 @@ def make_plan(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     from prefgen.publish.exports.check import check_exports
 
     check_exports(pipeline, seen.tables, seen.grains)
+    if pipeline.analyse:
+        from prefgen.analysis.asked import check_analyses
+
+        check_analyses(pipeline, seen.tables, seen.grains)
     if pipeline.calibrate is not None:
         from prefgen.analysis.calibration_check import (
             check_calibration,

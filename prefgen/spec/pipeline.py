@@ -80,6 +80,20 @@ class StepSpec(Spec):
         return ()
 
 
+class AnalysisSpec(Spec):
+    """What is to be found in the tables besides; `spec/analyses.py` has all of it."""
+
+    @property
+    def kind(self) -> str:
+        """Its key."""
+        raise NotImplementedError
+
+    @property
+    def spec(self) -> Any:
+        """What is written behind it."""
+        raise NotImplementedError
+
+
 class Gate(Spec):
     """What a step's table must reach, checked when it is made; a run that misses it exits 5."""
 
@@ -159,6 +173,9 @@ class Pipeline(Spec):
     )
     calibrate: InputPath | None = Field(
         None, description="A calibration file: the survey that the answers are held against, and its gates."
+    )
+    analyse: list[SerializeAsAny[AnalysisSpec]] = Field(
+        default_factory=list, description="What is to be found besides; in report.json and in the report."
     )
     publish: Publish = Field(default_factory=lambda: Publish(), description="Exports and licence.")
     document: Document = Field(exclude=True, description="Where it was read from.")

@@ -39,6 +39,10 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
         }
     elif data.get("expect") is None:
         data["expect"] = {}
+    if data.get("analyse"):
+        from prefgen.spec.analyses import read_analyses  # few pipelines ask for any
+
+        data["analyse"] = read_analyses(document, data["analyse"])
     data["document"] = document
     try:
         pipeline = validated(Pipeline, document, data, (), path.parent)

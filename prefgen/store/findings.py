@@ -114,7 +114,18 @@ _MAP = {
     "widest": _NUMBER,
     "items": int,
 }
+_CELL = (str, int, _NUMBER, _NONE, _ESTIMATE)
+_ANALYSES = [
+    {
+        "kind": str,
+        "name": str,
+        "step": str,
+        "said": [str],
+        "tables": [{"title": str, "columns": [str], "rows": [[_CELL]]}],
+    }
+]
 _FINDINGS: dict[str, Any] = {
+    "analyses?": _ANALYSES,
     "matrix": _MATRIX,
     "agreement": (_AGREEMENT, _NONE),
     "kept": ({"preferences": int, "of": Within(1, 2**62), "alpha": _ESTIMATE}, _NONE),
@@ -220,7 +231,7 @@ _WANTED = {"report.json": _FINDINGS, "placement.json": _PLACEMENT, "calibration.
 def odd_findings(name: str, content: dict[str, Any]) -> str | None:
     """Place and problem of what no analysis would have written into a file of that name; None where there is nothing."""
     if name == "report.json" and content.get("matrix", "") is None:  # no persona chose among options
-        return None
+        return misfit(content, {"analyses?": _ANALYSES})
     odd = misfit(content, _WANTED[name])
     return odd or next(_odd_pairs(content.get("agreement") or {}), None)
 

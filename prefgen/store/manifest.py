@@ -87,7 +87,10 @@ def fingerprints(pipeline: Pipeline) -> dict[str, str]:
         )
     published, gates = pipeline.publish.model_dump(mode="json"), pipeline.model_dump(mode="json", include={"expect"})
     survey = None if pipeline.calibrate is None else file_sha256(pipeline.calibrate)
-    prints[RUN] = content_id("run", [pipeline.name, published, gates, survey, list(prints.values())])
+    analyses = [one.model_dump(mode="json", by_alias=True) for one in pipeline.analyse]
+    prints[RUN] = content_id(
+        "run", [pipeline.name, published, gates, survey, list(prints.values()), *([analyses] if analyses else [])]
+    )
     return prints
 
 
@@ -264,6 +267,7 @@ def new_manifest(pipeline: Pipeline, fingerprint: str, status: str, started: str
         "status": status,
         "started": started,
         "publish": pipeline.publish.model_dump(mode="json"),
+        "analyse": [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in pipeline.analyse],
         "models": {name: model.model_dump(mode="json", exclude_none=True) for name, model in pipeline.models.items()},
         "seconds": 0.0,
         "steps": [],

@@ -39,6 +39,7 @@ _MANIFEST: Mapping[str, Any] = {
     "finished?": str,
     "seconds": _NUMBER,
     "publish": _PUBLISH,
+    "analyse?": [dict],
     "models": {ANY: {"engine": str, "model": str}},
     "steps": [ACCOUNT],
     "gates": [_GATE],

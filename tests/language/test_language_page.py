@@ -31,14 +31,18 @@ def test_an_example_is_valid(example: int, tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
     (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ANSWERS))
     more = dict(EXAMPLES[example])
-    publish = more.pop("publish", {"exports": []})
+    publish, analyse = more.pop("publish", {"exports": []}), more.pop("analyse", [])
     path = tmp_path / "p.yaml"
-    path.write_text(yaml.safe_dump(BASE | {"steps": BASE["steps"] | more, "publish": publish}, sort_keys=False))
+    path.write_text(
+        yaml.safe_dump(BASE | {"steps": BASE["steps"] | more, "publish": publish, "analyse": analyse}, sort_keys=False)
+    )
     assert check_files([path]) == 0, capsys.readouterr().out
 
 
 def test_every_kind_of_step_is_on_the_page() -> None:
     from prefgen.steps import KINDS
 
-    used = {key for steps in (BASE["steps"], *EXAMPLES) for step in steps.values() for key in step}
+    used = {
+        key for steps in (BASE["steps"], *EXAMPLES) for name, step in steps.items() if name != "analyse" for key in step
+    }
     assert set(KINDS) - used <= {"product", "show"}

@@ -16,7 +16,7 @@ def said_in(done: Done, config: str) -> str:
     rows = done.data(config)
     return str(
         rows.select(
-            name for name in ("prompt", "chosen", "rejected", "history", "request") if name in rows.columns
+            name for name in ("prompt", "chosen", "rejected", "profile", "input") if name in rows.columns
         ).to_dicts()
     )
 
@@ -121,8 +121,8 @@ def test_calls_are_of_the_preferred_tool_and_histories_end_before_their_row(reci
             rows = some.to_dicts()
             for number, row in enumerate(rows):
                 assert row["time"] == number + 1
-                assert [one["request"] for one in row["history"]] == [one["request"] for one in rows[:number]]
-                assert all(set(one) == columns for one in row["history"])
+                assert [one["request"] for one in row["profile"]] == [one["input"] for one in rows[:number]]
+                assert all(set(one) == columns for one in row["profile"])
         assert not re.search("wants|before all else", said_in(done, config))
     held_out = [set(done.data(config).filter(split="test")["persona_id"]) for config in ("preferred_only", "rated")]
     assert held_out[0] == held_out[1] != set()

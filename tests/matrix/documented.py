@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from prefgen.spec.analyses import Analysis
 from prefgen.spec.calibration import CalibrationSpec, read_calibration
 from prefgen.spec.pipeline import Pipeline, StepSpec
 from prefgen.spec.population import Population, read_population
@@ -23,7 +24,7 @@ Value = tuple[str, str, str]
 def specs() -> set[type[BaseModel]]:
     """All that can stand in a YAML file."""
     found: set[type[BaseModel]] = set()
-    waiting: list[Any] = [Pipeline, Population, CalibrationSpec]
+    waiting: list[Any] = [Pipeline, Population, CalibrationSpec, Analysis]
     for name in KINDS:
         waiting += [kind(name).preset(preset) for preset in kind(name).presets] or [kind(name)]
     while waiting:

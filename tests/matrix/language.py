@@ -33,7 +33,7 @@ _PICK = {"judge": "pick", "items": "rated", "as": "people"}
 _OVER = ["fit", "ease", "cost"]
 _FREE = {"write": "response", "for": "prompts", "model": "m"}
 
-_STEPS: dict[str, dict[str, Any]] = {
+_STEPS: dict[str, Any] = {
     "picks of two": {"x": _PICK | {"show": 2, "model": "m"}},
     "picks of all, within": {"x": _PICK | {"show": "all", "within": ["item_id"], "model": "m"}},
     "picks by weights": {"x": _PICK | {"show": "all", "utility": "weights", "standardize": True, "noise": 0.5}},
@@ -162,6 +162,20 @@ _STEPS: dict[str, dict[str, Any]] = {
     },
     "the last of everybody": {
         "x": {"split": "rated", "time": {"column": "fit", "last": 1, "per": "item", "validation": 1}}
+    },
+    "analyses": {
+        "x": _PICK | {"show": 2, "utility": "weights"},
+        "y": _PICK | {"show": 2, "utility": "people.fit * items.fit"},
+        "p": {"pair": "chosen_vs_other", "from": "x"},
+        "l": {"pair": "rows", "from": "rated", "where": "chosen.fit > rejected.fit"},
+        "analyse": [
+            {"rank": {"name": "who wins", "from": "p", "of": "text", "by": ["vote"]}},
+            {"calibrate": {"name": "right", "from": "x", "against": "y", "column": "choice"}},
+            {"slices": {"name": "fit", "from": "rated", "of": "fit", "by": ["prompt"]}},
+            {"spread": {"name": "texts", "from": "rated", "of": "response", "within": ["item_id"]}},
+            {"loops": {"name": "order", "from": "p", "of": "text", "by": ["persona_id"]}},
+            {"segments": {"name": "kinds", "from": "people", "by": "persona_id", "over": ["fit", "ease"], "n": 2}},
+        ],
     },
     "packs of the longest": {"x": {"pack": "rated", "onto": "rated", "by": ["item_id"], "longest": 1}},
     "packs without rows of their own": {"x": {"pack": "rated", "by": ["item_id"], "draw": 1, "copies": 2}},
@@ -335,5 +349,7 @@ _STEPS: dict[str, dict[str, Any]] = {
 
 def language() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(name, change) of every cell."""
-    for name, steps in _STEPS.items():
-        yield name, {"people": _PEOPLE, "steps": _BASE | steps, "publish.exports": [{"rows": {"from": "x"}}]}
+    for name, said in _STEPS.items():
+        steps = {key: step for key, step in said.items() if key != "analyse"}
+        asked = {"analyse": said["analyse"]} if "analyse" in said else {}
+        yield name, {"people": _PEOPLE, "steps": _BASE | steps, "publish.exports": [{"rows": {"from": "x"}}], **asked}

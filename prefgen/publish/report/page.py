@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from prefgen.publish.judged import judged_steps
+from prefgen.publish.report.analysed import analysed
 from prefgen.publish.report.calibrating import KEY, calibration_lines
 from prefgen.publish.report.canvas import Print
 from prefgen.publish.report.drawn import KEYS
@@ -70,6 +71,7 @@ def _words(manifest: Record, findings: Record) -> dict[str, Any]:
         "steps": [_step(step) for step in manifest["steps"]],
         "gates": [{"passed": gate["passed"], "text": _gate(gate)} for gate in manifest.get("gates", [])],
         "calibration_lines": calibration_lines(findings),
+        "analyses": analysed(findings),
         "n_judgments": count((judged(manifest) or {"rows": 0})["rows"]),
         "judged_steps": judged_steps(manifest),
         "limits": limits_of(findings, answered_by(manifest)),
@@ -171,6 +173,7 @@ def _sections(
         ("judged", "Steps that judged", bool(judged_steps(manifest))),
         ("figures", "Figures", bool(figures["prints"])),
         ("calibration", "Calibration", bool(figures["calibrated"])),
+        ("analyses", "Analyses", bool(findings.get("analyses"))),
         ("people", "Personas", bool(people)),
         ("read", "Judgments to read", bool(readings)),
         ("limits", "Limits", True),
