@@ -251,6 +251,13 @@ HISTORIES = Schema((
     _SPLIT,
 ))
 
+DIALOGUES = Schema((
+    Column("messages", None, "text", "a conversation: role and content of every message"),
+    _PERSONA_ID,
+    _ITEM_ID,
+    _SPLIT,
+))
+
 QUESTIONS = Schema((
     Column("question", pl.String, "text", "the question"),
     Column("options", pl.List(pl.String), "text", "the options, in an order drawn for every row unless it was wanted as it was"),

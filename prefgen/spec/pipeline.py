@@ -126,6 +126,7 @@ class Publish(Spec):
         "`weighted` (resample: rows of `train` drawn by weight, for trainers that read none), `labels` and `columns` (of rows, attr, ordinal, history, mcq and "
         "critique; of pairs `labels` in the place of the preset's own), `condition` (STEP.column, of `cond`: a text by the ids that pairs have too), `draft`, "
         "`feedback` and `revision` (columns, of `critique`), "
+        "`roles` ({side: user, assistant or system}) and `turns` (a column) of `dialogue`, "
         "`target`, `history`, `input`, `peers` (columns), `twin` (true: every row once more without history), `sizes` and `sample` (recent, long or random: "
         "histories cut to these sizes) of `history`, `answer` and `shuffle` of `mcq`, `user`, `item`, `level`, `time` (columns of rows that somebody brought) of `table`, `lists` (of `fewshot`: what was chosen and what was not in lists).",
     )

@@ -10,13 +10,18 @@ import pyarrow as pa
 from prefgen.errors import first_words, one_of
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
 from prefgen.publish.exports.condition import texts_of
+from prefgen.publish.exports.details import Details
+from prefgen.publish.exports.dialogue import TURNS, check_sides, check_turns
 from prefgen.publish.exports.hidden import check_hidden
+from prefgen.publish.exports.source import parts_of
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.schemas import LABELS
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.finished import Lineage
 from prefgen.store.shards import arrow_schema
 from prefgen.store.table import Table
+
+_SOME = 1000  # conversations that are looked at
 
 _WORD = {"personas": "person", "items": "question"}
 
@@ -41,7 +46,7 @@ def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
     """The columns that an export names are there, and can be what they are named for."""
     computed = {*LABELS.names, wanted.condition.column if wanted.condition is not None else ""}
     for name in sorted(wanted.named - (computed if wanted.preset.unit == "pair" else set())):
-        if name not in table.schema:
+        if name not in table.schema and name not in parts_of(table.schema):
             raise pipeline.document.error(
                 ("publish", "exports"),
                 f"export {wanted.name!r}: {table.name!r} has no column {name!r}",
@@ -49,7 +54,10 @@ def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
             )
     if wanted.details is not None:
         try:
-            wanted.details.over(table.schema, needs_history=wanted.preset.unit == "history")
+            if wanted.preset.unit == "dialogue":
+                _check_dialogue(wanted.details, table)
+            else:
+                wanted.details.over(table.schema, needs_history=wanted.preset.unit == "history")
         except ValueError as error:
             problem, _, fix = str(error).partition("\nfix: ")
             said = f"export {wanted.name!r} from {table.name!r}: {problem}"
@@ -66,6 +74,15 @@ def _check_condition(pipeline: Pipeline, wanted: Wanted, tables: Mapping[str, Ta
         raise pipeline.document.error(
             ("publish", "exports"), f"export {wanted.name!r}: condition: {problem}", fix
         ) from None
+
+
+def _check_dialogue(details: Details, table: Table) -> None:
+    """ValueError where a table has no conversations, or nobody in them is the assistant; the first of them are looked at."""
+    check_turns(table.schema, details)
+    turns = table.scan().select(pl.col(details.turns or TURNS).alias("turns")).head(_SOME).collect()["turns"]
+    sides = turns.explode().drop_nulls().struct.field("role").unique(maintain_order=True).drop_nulls().to_list()
+    if sides:
+        check_sides(sides, details)
 
 
 def _check_types(pipeline: Pipeline, table: Table) -> None:

@@ -9,6 +9,7 @@ from prefgen.schemas import (
     BATTLES,
     CANDIDATES,
     CRITIQUES,
+    DIALOGUES,
     FORMS,
     HISTORIES,
     ITEMS,
@@ -93,6 +94,7 @@ def schema_of(preset: Preset) -> Schema:
         "history": HISTORIES,
         "question": QUESTIONS,
         "critique": CRITIQUES,
+        "dialogue": DIALOGUES,
     }[preset.unit]
 
 

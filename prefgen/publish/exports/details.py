@@ -17,8 +17,12 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "fewshot": ("lists",),
     "critique": ("draft", "feedback", "revision", "input"),
     "table": ("user", "item", "level", "time"),
+    "dialogue": ("turns", "roles"),
 }
 """Options of single exports, by their preset."""
+
+ROLES = frozenset(["user", "assistant", "system"])
+"""What trainers call those who speak."""
 
 _SAID: Mapping[str, str] = {
     "history": "the column with the lists, e.g. history: liked",
@@ -33,6 +37,8 @@ _SAID: Mapping[str, str] = {
     "draft": "a column, e.g. draft: response",
     "feedback": "a column, e.g. feedback: critique",
     "revision": "a column, e.g. revision: better",
+    "turns": "the column with the conversations, e.g. turns: turns",
+    "roles": "what trainers call a side, e.g. roles: {person: user, agent: assistant}",
     "twin": "true or false",
     "lists": "true or false",
     "shuffle": "true or false",
@@ -56,6 +62,8 @@ class Details:
     shuffle    of `mcq`: whether options stand in an order drawn for every row
     draft, feedback, revision    of `critique`: columns with the three texts
     user, item, level, time    of `table` over rows that somebody brought: who did what with what, and when
+    turns      of `dialogue`: the column with the conversations; by default `turns`
+    roles      of `dialogue`: (side, what trainers call it); those not named are `user`, but for one called `assistant`
     lists      of `fewshot`: lists of what was chosen and of what was not, in the place of shots
     """
 
@@ -76,11 +84,13 @@ class Details:
     item: str | None = None
     level: str | None = None
     time: str | None = None
+    turns: str | None = None
+    roles: tuple[tuple[str, str], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns named."""
-        of_table = (self.user, self.item, self.level, self.time)
+        of_table = (self.user, self.item, self.level, self.time, self.turns)
         of_critique = (self.draft, self.feedback, self.revision)
         named = (self.history, self.target, self.input, self.peers, self.answer, *of_critique, *of_table)
         return tuple(filter(None, named))
@@ -124,8 +134,11 @@ def details_of(preset: str, said: Mapping[str, Any]) -> Details | None:
             "of rows, who did what with what is to be said",
             "write user: persona_id, item: item_id, level: rating",
         )
-    values: dict[str, Any] = {key: tuple(value) if key == "sizes" else value for key, value in found.items()}
-    return Details(**values)
+    return Details(**{key: _fixed(value) for key, value in found.items()})
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value.items()) if isinstance(value, dict) else tuple(value) if isinstance(value, list) else value
 
 
 def _is_right(key: str, value: Any) -> bool:
@@ -133,6 +146,8 @@ def _is_right(key: str, value: Any) -> bool:
         return isinstance(value, bool)
     if key == "sample":
         return value in get_args(Sample)
+    if key == "roles":
+        return isinstance(value, dict) and all(isinstance(one, str) for one in value) and set(value.values()) <= ROLES
     if key != "sizes":
         return isinstance(value, str)
     if not isinstance(value, list) or not value:

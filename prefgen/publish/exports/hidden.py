@@ -163,7 +163,7 @@ def leaks_of_both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
 def check_hidden(pipeline: Pipeline, tables: Mapping[str, Table]) -> None:
     """SpecError for a hidden column that no table has, or that exports make themselves; and for a gate with nothing hidden."""
     own = frozenset[str]().union(*(schema_of(preset).names for preset in PRESETS.values()))
-    known = sorted({name for table in tables.values() for name in table.schema} - own)
+    known = sorted({name for table in tables.values() for name in _named_in(table.schema)} - own)
     wrong: list[SpecError] = []
     for place, name in enumerate(pipeline.publish.hidden):
         at = ("publish", "hidden", place)
@@ -176,18 +176,42 @@ def check_hidden(pipeline: Pipeline, tables: Mapping[str, Table]) -> None:
 
 
 def _values(table: Table, name: str) -> Iterator[str]:
-    """The different texts of a column, in small letters and sorted; those of numbers too, which are not searched for."""
-    if name not in table.schema:
-        return
-    column = table.scan().select(name)
-    while isinstance(column.collect_schema()[name], pl.List):
-        column = column.explode(name)
-    if column.collect_schema()[name].is_nested():
-        return
-    for value in column.unique().collect(engine="streaming")[name].cast(pl.String).drop_nulls().sort():
-        plain = " ".join(value.lower().split())
-        if plain:
-            yield plain
+    """The different texts of a column, or of the fields of that name, in small letters and sorted; those of numbers too,
+    which are not searched for."""
+    found: set[str] = set()
+    for column, kind in table.schema.items():
+        for path in _paths(kind, name, is_it=column == name):
+            rows = table.scan().select(_value=pl.col(column))
+            for part in path:
+                rows = (
+                    rows.explode("_value")
+                    if part is None
+                    else rows.select(pl.col("_value").struct.field(part).alias("_value"))
+                )
+            texts = rows.unique().collect(engine="streaming")["_value"].cast(pl.String).drop_nulls()
+            found |= {plain for value in texts if (plain := " ".join(value.lower().split()))}
+    yield from sorted(found)
+
+
+def _paths(kind: Any, name: str, *, is_it: bool) -> Iterator[tuple[str | None, ...]]:
+    """Ways to the plain values of a name in a type: a field, or None into a list."""
+    if isinstance(kind, pl.List):
+        yield from ((None, *rest) for rest in _paths(kind.inner, name, is_it=is_it))
+    elif isinstance(kind, pl.Struct):
+        for one in kind.fields:
+            yield from ((one.name, *rest) for rest in _paths(one.dtype, name, is_it=is_it or one.name == name))
+    elif is_it:
+        yield ()
+
+
+def _named_in(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Names of columns, and of the fields in them."""
+    for name, kind in schema.items():
+        yield name
+        while isinstance(kind, pl.List):
+            kind = kind.inner
+        if isinstance(kind, pl.Struct):
+            yield from _named_in({one.name: one.dtype for one in kind.fields})
 
 
 def _is_number(value: str) -> bool:

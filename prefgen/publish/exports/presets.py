@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Unit = Literal[
-    "judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question", "critique"
+    "judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question", "critique", "dialogue"
 ]
 """What one row of an export is."""
 
@@ -43,7 +43,7 @@ class Preset:
     @property
     def of_rows(self) -> bool:
         """Whether it is made of rows of any kind, whatever the run's judgments are."""
-        return self.unit in ("row", "history", "question", "critique")
+        return self.unit in ("row", "history", "question", "critique", "dialogue")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -56,7 +56,8 @@ class Preset:
             "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
             "history": ("rows", "candidates", "dialogues", "items", "judgments", "pairs", "personas"),
             "question": ("items", "judgments"),
-            "critique": ("rows", "candidates", "pairs", "judgments", "items", "personas"),
+            "critique": ("rows", "candidates", "dialogues", "pairs", "judgments", "items", "personas"),
+            "dialogue": ("dialogues", "candidates", "rows", "items", "judgments"),
         }.get(self.unit, ("judgments",))
 
 
@@ -181,6 +182,13 @@ PRESETS: Mapping[str, Preset] = {
         "a draft, what is said of it, and its revision, as columns and as one conversation",
         "critique and revision models, TRL SFTTrainer",
     ),
+    "dialogue": Preset(
+        "dialogue",
+        "none",
+        (),
+        "conversations as messages, the sides renamed for trainers",
+        "TRL SFTTrainer, Axolotl, LLaMA-Factory, polars, datasets",
+    ),
     "personas": Preset("persona", "none", (), "the people: attributes, weight and text", "polars, datasets"),
     "items": Preset("item", "none", (), "the questions and their options", "polars, datasets"),
 }
@@ -188,6 +196,3 @@ PRESETS: Mapping[str, Preset] = {
 
 ALWAYS = ("personas", "items")
 """Shipped beside whatever is exported, so that ids can be joined to texts."""
-
-FORESEEN = ("dialogue",)
-"""Names that come with the steps that make their rows; until then they are refused with this reason."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from prefgen.judging.aggregate import preferences
-from prefgen.publish.exports import battle, candidate, history, pair
+from prefgen.publish.exports import battle, candidate, dialogue, history, pair
 from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.critique import critiques
 from prefgen.publish.exports.interactions import interactions
@@ -43,6 +43,7 @@ BUILDERS: Mapping[Unit, Build] = {
     "history": history.histories,
     "question": history.questions,
     "critique": critiques,
+    "dialogue": dialogue.dialogues,
 }
 
 

@@ -28,6 +28,7 @@ class Source:
     shots          earlier choices beside a row
     columns        of rows: those that leave; empty for all
     details        which column is what, of histories and multiple-choice questions
+    parts          of columns that have parts, `column.part`: they stand beside the columns under this name
     conditions     what stands as the condition of a pair in `_persona`, by ids; None for the portraits
     system_role    False where the portrait opens the user's message
     """
@@ -41,11 +42,12 @@ class Source:
     columns: tuple[str, ...] = ()
     details: Details | None = None
     conditions: pl.DataFrame | None = None
+    parts: tuple[str, ...] = ()
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
-        yield self.table.parts[0].head(0).collect()
-        yield from self.table.frames()
+        yield _with_parts(self.table.parts[0].head(0).collect(), self.parts)
+        yield from (_with_parts(frame, self.parts) for frame in self.table.frames())
 
     def pairs(self) -> Iterator[pl.DataFrame]:
         """Kept pairs of drawn people, part by part: the pairs table itself, or made from the judgments.
@@ -83,6 +85,7 @@ def source_of(
     columns: Sequence[str] = (),
     details: Details | None = None,
     conditions: pl.DataFrame | None = None,
+    parts: Sequence[str] = (),
 ) -> Source:
     """A table of judgments or pairs, with the people and questions of the dataset."""
     sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
@@ -96,7 +99,13 @@ def source_of(
         tuple(columns),
         details,
         conditions,
+        tuple(parts),
     )
+
+
+def parts_of(schema: Mapping[str, pl.DataType]) -> set[str]:
+    """Names of the parts of columns that have parts, as the replies of sides of a conversation: `column.part`."""
+    return {f"{name}.{one.name}" for name, kind in schema.items() if isinstance(kind, pl.Struct) for one in kind.fields}
 
 
 def _columns(beside: Beside, what: str, wanted: Mapping[str, object], *more: str) -> pl.DataFrame:
@@ -104,6 +113,11 @@ def _columns(beside: Beside, what: str, wanted: Mapping[str, object], *more: str
         return pl.DataFrame(schema=dict(wanted))  # type: ignore[arg-type]
     found = beside.columns(what, [*wanted, *more])
     return found.with_columns(pl.lit(None).alias(name) for name in wanted if name not in found.columns)
+
+
+def _with_parts(frame: pl.DataFrame, parts: Sequence[str]) -> pl.DataFrame:
+    split = ((name, *name.split(".", 1)) for name in parts)
+    return frame.with_columns(pl.col(column).struct.field(part).alias(name) for name, column, part in split)
 
 
 def _drawn(frame: pl.DataFrame) -> pl.DataFrame:

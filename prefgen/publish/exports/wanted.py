@@ -9,7 +9,7 @@ from typing import Any, Literal
 from prefgen.errors import PrefgenError, SpecError, one_of
 from prefgen.publish.exports.condition import Condition, condition_of
 from prefgen.publish.exports.details import OPTIONS, Details, details_of
-from prefgen.publish.exports.presets import ALWAYS, FORESEEN, PRESETS, Context, Preset
+from prefgen.publish.exports.presets import ALWAYS, PRESETS, Context, Preset
 from prefgen.spec.document import Key
 from prefgen.spec.fields import is_name
 from prefgen.spec.pipeline import Pipeline
@@ -19,7 +19,7 @@ Complain = Callable[[Key, str, str], PrefgenError]
 """Makes the error for a key below an export: key, problem, fix."""
 
 _OPTIONS = ("from", "name", "shots", "system_role", "context", "labels", "columns", "weighted", "condition")
-_ROW_EXPORTS = ("rows", "attr", "ordinal", "history", "mcq", "table", "critique")
+_ROW_EXPORTS = ("rows", "attr", "ordinal", "history", "mcq", "table", "critique", "dialogue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,6 @@ def wanted_exports(pipeline: Pipeline, grains: Mapping[str, str]) -> list[Wanted
 
 def want(lineage: Lineage, preset: str, options: Any, complain: Complain) -> Wanted:
     """One export, checked."""
-    if preset in FORESEEN:
-        raise complain(
-            (), f"export {preset!r}: no step of this version makes its rows", f"use {one_of(preset, PRESETS)}"
-        )
     if preset not in PRESETS:
         raise complain((), f"no export named {preset!r}", f"use {one_of(preset, PRESETS)}")
     options = {} if options is None else options
@@ -166,7 +162,7 @@ def _weighted(preset: str, said: Any, complain: Complain) -> Literal["column", "
 def _context(preset: str, said: Any, complain: Complain) -> Context | None:
     if said is None:
         return None
-    told = [name for name, one in PRESETS.items() if one.context == "profile"]
+    told = [name for name, one in PRESETS.items() if one.context == "profile" or one.unit == "dialogue"]
     if said not in ("none", "profile") or preset not in told:
         raise complain(
             (preset, "context"),

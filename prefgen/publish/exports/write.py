@@ -20,7 +20,7 @@ from prefgen.publish.exports.hidden import Hidden, Leaks
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.resampled import resampled, weighed
 from prefgen.publish.exports.rows import rows_beside, rows_of
-from prefgen.publish.exports.source import source_of
+from prefgen.publish.exports.source import parts_of, source_of
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.files import file_errors
@@ -136,6 +136,7 @@ def write_export(
         columns=leaving,
         details=wanted.details,
         conditions=None if where is None else texts_of(where, tables[where.step], list(table.schema)),
+        parts=sorted(name for name in wanted.named if name in parts_of(table.schema)),
     )
     frames = rows_of(wanted.preset, source)
     effective = None

@@ -31,16 +31,23 @@ def as_candidates(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("prompt").replace_strict(named, return_dtype=pl.String).alias("item_id"))
     rows = rows.with_columns(pl.col("item_id").cast(pl.String))
     _check_prompts(rows, context)
-    if "candidate_id" not in rows.columns:
-        ids = pl.Series("candidate_id", [content_id("cand", row) for row in hashable(rows)], pl.String)
-        rows = rows.with_columns(ids)
-    rows = rows.with_columns(pl.col("candidate_id").cast(pl.String))
+    rows = _with_ids(rows)
     twice = rows["candidate_id"].is_duplicated().arg_true()
     if len(twice):
         first, second = (rows["candidate_id"] == rows["candidate_id"][twice[0]]).arg_true()[:2]
         problem = f"rows {first + 1} and {second + 1} are the same candidate"
         raise context.error("table", problem, "remove one of them, or give them different candidate_ids")
     return rows.select(*CORE, pl.exclude(CORE))
+
+
+def _with_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Every row with a `candidate_id`; one that has none, as those of some tables that stand one below the other, gets it from the whole row."""
+    own = rows["candidate_id"].cast(pl.String) if "candidate_id" in rows.columns else None
+    if own is not None and not own.null_count():
+        return rows.with_columns(own)
+    made = [content_id("cand", row) for row in hashable(rows)]
+    ids = made if own is None else [has or new for has, new in zip(own, made, strict=True)]
+    return rows.with_columns(pl.Series("candidate_id", ids, pl.String))
 
 
 def _check_prompts(rows: pl.DataFrame, context: Context) -> None:
