@@ -181,7 +181,6 @@ def test_datasets_reads_conversations_as_lists_of_structs(data: Path, tmp_path: 
     ("exports", "said"),
     [
         ("dppo", r"publish.exports\[0\]: no export named 'dppo'\n  fix: use one of 'dpo'"),
-        ("judgments, dialogue", r"exports\[1\]: export 'dialogue': no step of this version makes its rows"),
         ("{dpo: {from: nowhere}}", r"dpo.from: no step named 'nowhere'\n  fix: name one of 'answers', 'kept'"),
         ("{dpo: {from: people}}", r"'people' has no pairs or judgments"),
         ("{fewshot: {shots: 0}}", r"shots: 0 is not a number from 1 to 64"),

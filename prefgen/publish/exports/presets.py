@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Unit = Literal[
-    "judgment", "preference", "pair", "candidate", "battle", "persona", "item", "row", "history", "question", "critique", "dialogue"
+    "judgment",
+    "preference",
+    "pair",
+    "candidate",
+    "battle",
+    "persona",
+    "item",
+    "row",
+    "history",
+    "question",
+    "critique",
+    "dialogue",
 ]
 """What one row of an export is."""
 
@@ -56,7 +67,7 @@ class Preset:
             "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
             "history": ("rows", "candidates", "dialogues", "items", "judgments", "pairs", "personas"),
             "question": ("items", "judgments"),
-            "critique": ("rows", "candidates", "dialogues", "pairs", "judgments", "items", "personas"),
+            "critique": ("dialogues", "rows", "candidates", "pairs", "judgments", "items", "personas"),
             "dialogue": ("dialogues", "candidates", "rows", "items", "judgments"),
         }.get(self.unit, ("judgments",))
 
