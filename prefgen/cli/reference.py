@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from prefgen import schemas
+from prefgen.judging.rankings import RANKINGS
 from prefgen.spec import analyses, models, pipeline, population
 from prefgen.spec.fields import Spec
 from prefgen.steps import KINDS, kind
@@ -78,6 +79,7 @@ _SCHEMAS = {
     "items": schemas.ITEMS,
     "judgments": schemas.JUDGMENTS,
     "preferences": schemas.PREFERENCES,
+    "rankings": RANKINGS,
     "pairs": schemas.PAIRS,
     "weights": schemas.WEIGHTS,
     "battles": schemas.BATTLES,

@@ -62,13 +62,14 @@ def taken(columns: Sequence[str]) -> tuple[str, str] | None:
     )
 
 
-def free_names(columns: Sequence[str]) -> dict[str, str]:
-    """Other names for the columns of items whose own judgments or pairs need for themselves.
+def free_names(columns: Sequence[str], own: Collection[str] = ()) -> dict[str, str]:
+    """Other names for the columns of items whose own judgments or pairs need for themselves, or are those of `own`.
 
     >>> free_names(["topic", "order", "choice"])
     {'order': 'item_order', 'choice': 'item_choice_'}
     """
-    return {name: _free(f"item_{name}", {*columns, *_NEEDED}) for name in columns if name in _NEEDED}
+    needed = _NEEDED | ({*own} - {*CORE})
+    return {name: _free(f"item_{name}", {*columns, *needed}) for name in columns if name in needed}
 
 
 def _free(name: str, others: Collection[str]) -> str:

@@ -13,7 +13,7 @@ _READ = ("ok", "tie", "na")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One step that picked, or one criterion of a step that rated.
+    """One step that picked or ranked, or one criterion of a step that rated.
 
     name       the step, and its criterion
     said       sentences: rows and what of them was read, position bias, agreement of orders and repeats, the mean
@@ -32,6 +32,8 @@ def judged_steps(manifest: Mapping[str, Any]) -> list[Judged]:
         summary = step["summary"]
         if "choices" in summary:
             found.append(Judged(step["name"], tuple(_of_picks(summary)), _answers(summary["choices"])))
+        if "rankings" in summary:
+            found.append(Judged(step["name"], tuple(_of_rankings(summary["rankings"])), ()))
         for rating in summary.get("ratings", ()):
             name = f"{step['name']}: {rating['criterion']}"
             found.append(Judged(name, tuple(_of_ratings(rating)), _answers(rating["answers"])))
@@ -59,6 +61,15 @@ def _of_ratings(rating: Mapping[str, Any]) -> Iterator[str]:
         yield f"mean {interval(rating['mean'], told=decimal)}"
     if rating["repeats_agree"]:
         yield f"repeats agree {interval(rating['repeats_agree'])}"
+
+
+def _of_rankings(told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{count(told['rows'])} rankings, {interval(told['read'])} of them read"
+    if told["position_bias"]:
+        yield f"position bias {interval(told['position_bias'])}"
+    for name, words in (("order_agreement", "orders"), ("repeat_agreement", "repeats")):
+        if told[name]:
+            yield f"Kendall's tau between {words} {interval(told[name], told=decimal)}"
 
 
 def _answers(shares: Any) -> tuple[tuple[str, str, float], ...]:

@@ -16,7 +16,7 @@ from prefgen.spec.models import ModelSpec, ReplayModel
 LEAKS = "max_leaks"
 """The gate under `expect:` that is no step's."""
 
-Grain = Literal["rows", "personas", "items", "candidates", "judgments", "pairs", "dialogues"]
+Grain = Literal["rows", "personas", "items", "candidates", "judgments", "pairs", "dialogues", "rankings"]
 
 
 class StepSpec(Spec):

@@ -15,6 +15,8 @@ from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.table import Table
 
+_JUDGED = frozenset(["judgments", "rankings"])
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -38,7 +40,7 @@ class Ancestry:
         """The judge step that the rows of a step rest on; None where they rest on none."""
         for name in self.upward(step):
             above = [self.steps[read].grain for _, read in self.steps[name].reads if read in self.steps]
-            if self.steps[name].grain == "judgments" and "judgments" not in above:
+            if self.steps[name].grain in _JUDGED and not _JUDGED & set(above):
                 return name
         return None
 

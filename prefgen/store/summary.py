@@ -20,9 +20,17 @@ _RATING = {
     "mean": (_NONE, _ESTIMATE[-1]),
     "repeats_agree": (_NONE, _ESTIMATE[-1]),
 }
+_AGREE = {"models": [str], "both": int, "value": _MEASURE, "low": _MEASURE, "high": _MEASURE, "n": int}
+_RANKINGS = {
+    "rows": int,
+    "read": _ESTIMATE[-1],
+    **dict.fromkeys(("order_agreement", "repeat_agreement", "position_bias"), (_NONE, _ESTIMATE[-1])),
+}
 _SUMMARY: Mapping[str, Any] = {
     "choices?": [_SHARED],
     "ratings?": [_RATING],
+    "rankings?": _RANKINGS,
+    "models_agree?": [_AGREE],
     "notes?": [str],
     "statuses?": _COUNTS,
     "readouts?": _COUNTS,

@@ -39,6 +39,32 @@ _STEPS: dict[str, Any] = {
     "picks by weights": {"x": _PICK | {"show": "all", "utility": "weights", "standardize": True, "noise": 0.5}},
     "picks by a utility": {"x": _PICK | {"show": 2, "utility": "people.fit * items.fit", "standardize": False}},
     "picks of models as themselves": {"x": {"judge": "pick", "items": "rated", "show": 2, "model": ["m"]}},
+    "rankings": {
+        "r": {
+            "judge": "rank",
+            "items": "rated",
+            "show": "all",
+            "as": "people",
+            "where": "items.prompt <> ''",
+            "per_persona": 1,
+            "model": "m",
+            "orders": ["given", "cyclic", "swapped"],
+            "repeats": 2,
+            "system": "{{ text }} Really.",
+        },
+        "x": {"pair": "best_vs_worst", "from": "r"},
+    },
+    "rankings of sets": {
+        "r": {
+            "judge": "rank",
+            "items": ["rated"],
+            "within": ["item_id"],
+            "show": 3,
+            "model": ["m"],
+            "orders": "balanced",
+        },
+        "x": {"pair": "chosen_vs_other", "from": "r"},
+    },
     "picks of a cast that several models play": {
         "x": {
             "judge": "pick",

@@ -15,7 +15,10 @@ from tests.matrix.documented import documented, exercised
 from tests.matrix.making import loaded, write_files
 from tests.matrix.populations import populations
 
-EXCEPTIONS: dict[str, str] = {"steps.judge.Judge show all": "a `show` step of that size stands for it"}
+EXCEPTIONS: dict[str, str] = {
+    "steps.judge.Judge show all": "a `show` step of that size stands for it",
+    "steps.judge.rank.Rank show all": "as for Judge",
+}
 """Keys and values without a cell, each with its reason."""
 
 _WITH_VLLM = ("spec.models.VllmModel ", "spec.models.BatchModel folder")

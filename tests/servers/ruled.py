@@ -42,13 +42,16 @@ def ruled(rule: Rule) -> Iterator[Ruled]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if "messages" not in body:  # it tells no tokens
+                self._send({"error": {"message": "no such route"}}, status=404)
+                return
             served.asked.append(body)
             by_role = {one["role"]: one["content"] for one in body["messages"]}
             self._send(_reply(rule(by_role.get("system", ""), by_role["user"]), wanted=bool(body.get("logprobs"))))
 
-        def _send(self, content: Mapping[str, Any]) -> None:
+        def _send(self, content: Mapping[str, Any], status: int = 200) -> None:
             raw = json.dumps(content).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()

@@ -64,7 +64,7 @@ class Preset:
             "candidate": ("pairs", "judgments"),
             "persona": ("personas",),
             "item": ("items",),
-            "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "items", "personas"),
+            "row": ("candidates", "dialogues", "rows", "pairs", "judgments", "rankings", "items", "personas"),
             "history": ("rows", "candidates", "dialogues", "items", "judgments", "pairs", "personas"),
             "question": ("items", "judgments"),
             "critique": ("dialogues", "rows", "candidates", "pairs", "judgments", "items", "personas"),

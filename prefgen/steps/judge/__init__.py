@@ -27,13 +27,11 @@ from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context, StepEstimate
 from prefgen.steps.judge.agreement import ModelsAgree
 from prefgen.steps.judge.asking import SaidOrders, each_once, model_of, questionnaire_of, to_request
-from prefgen.steps.judge.cast import PEOPLE, with_cast, with_items
+from prefgen.steps.judge.cast import with_what_is_judged
 from prefgen.steps.judge.estimate import asked_of, notes_on
 from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
 from prefgen.steps.judge.likelihood import all_requests, check_likelihood, plain_ids, read_all
 from prefgen.steps.judge.selves import by_model, check_selves
-from prefgen.steps.people import People
-from prefgen.steps.show import Show
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import PART_ROWS, Table
 
@@ -52,11 +50,14 @@ class Judge(Step):
     """
 
     kind: ClassVar[str] = "judge"
-    presets: ClassVar[tuple[str, ...]] = ("pick", "score")
+    presets: ClassVar[tuple[str, ...]] = ("pick", "score", "rank")
 
     @classmethod
     def preset(cls, said: object) -> type[StepSpec]:
-        """Scales without slots are another step: `score`, `grade`, `check` and `mark`."""
+        """Other scales are other steps: `score`, `grade`, `check` and `mark`, and `rank`."""
+        if said == "rank":
+            ranks: type[StepSpec] = importlib.import_module(f"{__name__}.rank").Rank
+            return ranks
         if said in ("score", "grade", "check", "mark"):
             found: type[StepSpec] = importlib.import_module(f"{__name__}.rate").Rate
             return found
@@ -176,18 +177,7 @@ class Judge(Step):
         """With the steps before it that say who judges about what: personas, items looked up, and sets of candidates."""
         if self.given is not None:
             return unfolded_given(self, name)
-        if not self.as_:
-            who = f"{name}_{PEOPLE}"
-            told = self.model_copy(update={"as_": who})
-            return {who: People(people=self.models), **told.unfolded(name, above)}
-        cast, told = with_cast(self, name, above)
-        items, told = with_items(told, name)
-        if told.within is None and told.show is None:
-            return {**cast, **items, name: told}
-        shown = f"{name}_shown"
-        sets = Show(show=told.named[0], within=told.within or ["item_id"], size=told.show or 2)
-        changed = {"items": shown, "within": None, "show": None}
-        return {**cast, **items, shown: sets, name: told.model_copy(update=changed)}
+        return with_what_is_judged(self, name, above)
 
     def reads(self) -> tuple[tuple[str, str], ...]:
         return (*(("items", name) for name in dict.fromkeys(self.named)), ("as", self.as_))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -15,6 +15,7 @@ from prefgen.judging.items import RETOLD, free_names, not_items, taken
 from prefgen.judging.presentations import OrderRule, Orders
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire
+from prefgen.judging.rankings import RANKINGS
 from prefgen.personas.cast import PLAYED_BY
 from prefgen.records import Request
 from prefgen.spec.condition import ConditionError
@@ -27,6 +28,7 @@ from prefgen.store.table import Table
 
 if TYPE_CHECKING:
     from prefgen.steps.judge import Judge
+    from prefgen.steps.judge.rank import Rank
 
 
 class SlotPrior(Part):
@@ -56,7 +58,7 @@ def each_once(value: list[str]) -> list[str]:
     return value
 
 
-def personas_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+def personas_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
     """Those who judge, controls among them."""
     personas = tables[spec.as_].read()
     if not {"persona_id", "text", "weight", "control"} <= set(personas.columns):
@@ -68,7 +70,7 @@ def personas_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> p
     return personas
 
 
-def items_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
     """The kept items, checked; a `persona_id` may be among their columns."""
     name = spec.named[-1]
     items = tables[name].read()
@@ -84,9 +86,9 @@ def items_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> pl.D
     return items
 
 
-def carried(items: pl.DataFrame, context: Context) -> pl.DataFrame:
-    """Items as they travel with judgments: columns whose names these need for themselves under others, which is told."""
-    names = free_names(items.columns)
+def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.DataFrame:
+    """Items as they travel with judgments: columns whose names these need for themselves, or are `own`, under others, which is told."""
+    names = free_names(items.columns, own)
     if names:
         context.note(
             "; ".join(f"column {old!r} travels as {new!r}" for old, new in names.items())
@@ -95,7 +97,7 @@ def carried(items: pl.DataFrame, context: Context) -> pl.DataFrame:
     return items.rename(names)
 
 
-def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context) -> Questionnaire:
+def questionnaire_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> Questionnaire:
     personas, items = personas_of(spec, tables, context), items_of(spec, tables, context)
     if are_models(personas):
         items = items.drop("persona_id", strict=False)  # whose an item is says nothing of models
@@ -118,7 +120,8 @@ def questionnaire_of(spec: Judge, tables: Mapping[str, Table], context: Context)
         design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
     except ConditionError as error:
         raise context.error("where", error.problem, error.fix) from None
-    items = carried(items.drop("persona_id", strict=False), context)
+    own = RANKINGS.names if spec.judge == "rank" else ()
+    items = carried(items.drop("persona_id", strict=False), own, context)
     asked = Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
     return asked if spec.system is None else replace(asked, said=_systems(spec.system, personas, context))
 
@@ -137,7 +140,7 @@ def _of_others(items: pl.DataFrame, personas: pl.DataFrame) -> bool:
     return len(named) > 0 and (named.dtype != pl.String or not named.is_in(known).all())
 
 
-def _orders(spec: Judge, seed: int) -> Orders:
+def _orders(spec: Judge | Rank, seed: int) -> Orders:
     if spec.readout == "likelihood":
         return Orders(("given",))
     if isinstance(spec.orders, SlotPrior):

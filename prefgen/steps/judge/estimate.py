@@ -17,13 +17,15 @@ from prefgen.steps.judge.asking import max_tokens
 
 if TYPE_CHECKING:
     from prefgen.steps.judge import Judge
+    from prefgen.steps.judge.rank import Rank
 
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 _CHARS_PER_TOKEN = 4
+_TOKENS_OF_PLACE = 8  # of a ranking: `"place_2": "B",`
 _LEAST_TAUGHT = 10  # items below which a slot prior is a guess
 
 
-def asked_of(step: Judge, asked: Questionnaire, name: str, context: Context) -> Asked:
+def asked_of(step: Judge | Rank, asked: Questionnaire, name: str, context: Context) -> Asked:
     """The distinct requests of a questionnaire to one model."""
     model = context.ask.spec(name)
     systems = {system for system, _ in asked.systems()}
@@ -39,11 +41,13 @@ def asked_of(step: Judge, asked: Questionnaire, name: str, context: Context) -> 
         passes = pages.choices / max(pages.n, 1) if model.tells_likelihood == "by prompt" else 1.0
         tokens = round(n_requests * pages.choice_chars / max(pages.n, 1) / _CHARS_PER_TOKEN)
         return Asked(name, n_requests, round(n_requests * chars * passes), tokens, (*some, *pages.some))
-    tokens = n_requests * _expected_tokens(step, model)
+    tokens = n_requests * (
+        _TOKENS_OF_PLACE * len(asked.letters) if step.judge == "rank" else _expected_tokens(step, model)
+    )
     return Asked(name, n_requests, round(n_requests * chars), tokens, (*some, *pages.some))
 
 
-def notes_on(spec: Judge, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
+def notes_on(spec: Judge | Rank, asked: Questionnaire, model: ModelSpec) -> Iterator[str]:
     """What of this step people should know before they pay for it."""
     if spec.repeats > 1 and model.temperature == 0:
         yield f"{spec.repeats} repeats at temperature 0 are {spec.repeats} times the same answer: set the model's `temperature`, or `repeats: 1`"

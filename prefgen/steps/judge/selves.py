@@ -16,9 +16,10 @@ from prefgen.steps.people import are_models
 
 if TYPE_CHECKING:
     from prefgen.steps.judge import Judge
+    from prefgen.steps.judge.rank import Rank
 
 
-def check_selves(step: Judge) -> None:
+def check_selves(step: Judge | Rank) -> None:
     """ValueError, with a `fix:` on its second line, where nobody is there to judge, or a model twice."""
     if not step.models and not step.as_:
         raise ValueError("a utility is somebody's\nfix: name personas with `as:`")
@@ -26,7 +27,7 @@ def check_selves(step: Judge) -> None:
         raise ValueError("a model stands twice\nfix: name each once, and write `repeats:`")
 
 
-def by_model(step: Judge, asked: Questionnaire) -> Mapping[str, Questionnaire]:
+def by_model(step: Judge | Rank, asked: Questionnaire) -> Mapping[str, Questionnaire]:
     """What each model is asked: everything as all personas, or where they are the models, or each played by one, its own part."""
     if PLAYED_BY in asked.personas.columns:
         return {name: _part(asked, asked.personas[PLAYED_BY] == name) for name in step.models}

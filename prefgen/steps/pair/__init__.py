@@ -12,6 +12,7 @@ from pydantic import Field
 
 from prefgen.judging.aggregate import preference_columns
 from prefgen.judging.pairs import PairRule, pairs
+from prefgen.judging.ranked_pairs import pairs_of_rankings
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain, StepSpec
 from prefgen.steps.context import Context
@@ -40,11 +41,11 @@ class Pair(Step):
         return found
 
     pair: PairRule = Field(
-        description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely."
+        description="`chosen_vs_other`: one pair for every other substantive option; `best_vs_worst`: one, against the least likely. Of rankings by their mean ranks."
     )
     from_: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         alias="from",
-        description="Name of a step with judgments; of further ones each has to have the ids of a judgment that makes a pair.",
+        description="Name of a step with judgments or rankings; of further ones each has to have the ids of a judgment that makes a pair.",
     )
     items: str = Field(
         "", description="Name of the step with the items that were judged; by default those of the judge."
@@ -77,8 +78,9 @@ class Pair(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """Pairs, in the order of the judgments."""
         judgments = tables[self.sources[0]]
+        ranked = {"ranking_id", "ranking", "mean_ranks"} <= set(judgments.schema)
         missing = {"judgment_id", "choice", "p"} - set(judgments.schema)
-        if missing:
+        if missing and not ranked:
             raise context.error(
                 "from",
                 f"{self.sources[0]!r} has no judgments (no column {min(missing)!r})",
@@ -90,8 +92,9 @@ class Pair(Step):
                 "items", f"{self.items!r} has no items (no column `options`)", "name the step that was judged"
             )
         weights = _Weights.of(tables[self.weight].read(), context) if self.weight is not None else None
-        for frame in judgments.frames(preference_columns(judgments.schema, coordinates=True)):
-            made = pairs(frame, items, rule=self.pair)
+        columns = None if ranked else preference_columns(judgments.schema, coordinates=True)
+        for frame in judgments.frames(columns):
+            made = pairs_of_rankings(frame, items, rule=self.pair) if ranked else pairs(frame, items, rule=self.pair)
             yield made if weights is None else weights.on(made)
         return None
 
