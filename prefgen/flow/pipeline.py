@@ -40,7 +40,7 @@ def lighter(pipeline: Pipeline) -> Pipeline:
 
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
-    """What one row of a step's table is: as its kind says, as in the table it reads, or an item or candidate."""
+    """What one row of a step's table is: as its kind says, as in the table it reads, or a candidate, item or dialogue by its columns."""
     if spec.made_grain is None:
         return grains[spec.reads()[0][1]]
     if spec.made_grain != "rows":
@@ -49,7 +49,10 @@ def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
 
     if is_candidates(list(table.schema)):
         return "candidates"
-    return "items" if {"prompt", "options"} <= set(table.schema) else "rows"
+    if {"prompt", "options"} <= set(table.schema):
+        return "items"
+    first = next((grains.get(read) for _, read in spec.reads()), None)
+    return "dialogues" if first == "dialogues" and "turns" in table.schema else "rows"  # rated, say, or written about
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:

@@ -139,6 +139,7 @@ def test_a_conversation_is_rated_as_it_was_held(whole: Run) -> None:
     step = {"judge": "score", "items": "chats", "model": "m", "criteria": {"kind": "it is kind"}}
     steps = {"chats": {"table": [{"turns": turns}]}, "x": step}
     done = whole({"models": {"m": {}}, "steps": steps, "publish": {"exports": []}}, lambda _, page: "4")
+    assert prefgen.plan(prefgen.load(done.folder / "pipeline.yaml")).steps[1].rows == 1
     assert done.table("x")["kind"].to_list() == [4.0]
     assert done.served is not None
     page = done.served.asked[0]["messages"][-1]["content"]
