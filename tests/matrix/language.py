@@ -84,6 +84,10 @@ _STEPS: dict[str, Any] = {
         "who": {"people": "v", "by": "v_id"},
         "x": {"judge": "pick", "items": "rated", "show": 2, "as": "who", "model": "m"},
     },
+    "texts merged by words": {"x": {"merge": "rated", "column": "response", "near": 0.8}},
+    "texts merged by a model": {
+        "x": {"merge": "rated", "column": "response", "model": "m", "at_once": 3, "tries": 2},
+    },
     "rows looked up": {
         "more": {"table": [{"prompt": "Tea?", "heat": 1}, {"prompt": "Jam?", "heat": 0}]},
         "x": {"join": ["rated", "more"], "match": ["prompt"]},

@@ -121,7 +121,7 @@ class Outcome:
 
     def _placeholder(self, number: int, rows: int) -> Written:
         told = [
-            {name: placeholder(kind, f"{number}.{place}") for name, kind in self.reply.fields.types}
+            {name: placeholder(kind, f"{name} {number}.{place}") for name, kind in self.reply.fields.types}
             for place in range(rows)
         ]
         return Written(told, request_id=f"{self.step}-{number}")
