@@ -40,19 +40,18 @@ def lighter(pipeline: Pipeline) -> Pipeline:
 
 
 def grain_of(spec: StepSpec, table: Table, grains: Mapping[str, str]) -> str:
-    """What one row of a step's table is: as its kind says, as in the table it reads, or a candidate, item or dialogue by its columns."""
+    """What one row of a step's table is: as its kind says, as in the table it reads, or an item, candidate or dialogue."""
     if spec.made_grain is None:
         return grains[spec.reads()[0][1]]
     if spec.made_grain != "rows":
         return spec.made_grain
-    from prefgen.judging.candidates import is_candidates
+    from prefgen.judging.candidates import are_turns, is_candidates
 
     if is_candidates(list(table.schema)):
         return "candidates"
     if {"prompt", "options"} <= set(table.schema):
         return "items"
-    first = next((grains.get(read) for _, read in spec.reads()), None)
-    return "dialogues" if first == "dialogues" and "turns" in table.schema else "rows"  # rated, say, or written about
+    return "dialogues" if are_turns(table.schema.get("turns")) else "rows"
 
 
 def context_of(pipeline: Pipeline, step: str, ask: Any) -> Context:

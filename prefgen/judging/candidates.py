@@ -22,6 +22,12 @@ def is_candidates(columns: Sequence[str]) -> bool:
     return set(CORE) <= set(columns)
 
 
+def are_turns(kind: pl.DataType | None) -> bool:
+    """Whether a column holds conversations: lists of `role` and `content`."""
+    inner = kind.inner if isinstance(kind, pl.List) else None
+    return isinstance(inner, pl.Struct) and {"role", "content"} <= {one.name for one in inner.fields}
+
+
 def of_options(schema: pl.Schema) -> list[str]:
     """Columns of items with one value for every option, without their prefix."""
     return [

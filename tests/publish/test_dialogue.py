@@ -143,6 +143,24 @@ def test_what_is_hidden_leaves_in_no_field_and_is_found_where_it_is_said(
     assert configs["dialogue"]["leaks"]["searched"] >= 3  # two wants, a doubt, a note
 
 
+def test_by_default_the_last_step_with_conversations_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[str] = []
+
+    def rule(system: str, page: str) -> Any:
+        if "How far does this hold?" in page:
+            pages.append(page)
+            return {"4": 0.9, "1": 0.1}
+        return said(system, page)
+
+    scored = {"judge": "score", "items": "chats", "criteria": {"kind": "it is kind"}, "range": "1..4", "model": "m"}
+    run = made(tmp_path, monkeypatch, [{"dialogue": ROLES | {"labels": ["kind"]}}], rule, steps={"scored": scored})
+    assert pl.read_parquet(run / "data" / "dialogue" / "*.parquet")["kind"].to_list() == pytest.approx([3.7] * 2)
+    assert "agent: A guess" in pages[0]
+    assert "None" not in pages[0]  # what was noted is not rated
+
+
 def test_parts_of_replies_leave_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     critique = {"draft": "agent.say", "feedback": "watcher.note", "revision": "person.say", "labels": ["person.score"]}
     exports = [{"critique": critique}, {"dialogue": ROLES | {"labels": ["person.score"]}}]

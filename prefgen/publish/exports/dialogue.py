@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from prefgen.judging.candidates import are_turns
 from prefgen.publish.exports.details import Details
 from prefgen.publish.exports.messages import MESSAGES
 from prefgen.publish.exports.presets import Preset
@@ -76,10 +77,7 @@ def role_of(side: str, roles: Mapping[str, str]) -> str:
 def check_turns(schema: Mapping[str, pl.DataType], details: Details) -> None:
     """ValueError, with a `fix:` on its second line, where a table has no conversations."""
     name = details.turns or TURNS
-    kind = schema.get(name)
-    inner = kind.inner if isinstance(kind, pl.List) else None
-    fields = {one.name for one in inner.fields} if isinstance(inner, pl.Struct) else set()
-    if not {"role", "content"} <= fields:
+    if not are_turns(schema.get(name)):
         said = f"its column {name!r} has no conversations" if name in schema else f"it has no column {name!r}"
         raise ValueError(f"{said}\nfix: name a step with a list of `role` and `content`, or the column: `turns: NAME`")
 

@@ -33,7 +33,7 @@ _MARKED = (
     "{{ prompt }}{% if options is defined %}\n\n{% for option in options %}- {{ option }}\n{% endfor %}{% endif %}"
     "{% if response is defined %}\n\nAnswer:\n\n{{ response }}{% endif %}"
 )
-_TALKED = "Conversation to be rated:\n\n{% for turn in turns %}{{ turn.role }}: {{ turn.content }}\n\n{% endfor %}"
+_TALKED = "Conversation to be rated:\n\n{% for turn in turns if turn.content %}{{ turn.role }}: {{ turn.content }}\n\n{% endfor %}"
 _YES_NO = ("no", "yes")
 _COLUMN = {"check": "passed"}  # of criteria that are rows; else the name of the scale
 
