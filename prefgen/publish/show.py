@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from prefgen.publish.report.page import lead_of
 from prefgen.publish.report.readings import Reading, read_judgments
 from prefgen.publish.report.words import Record, count, duration, interval, percent, short, signed
 from prefgen.publish.stopped import is_stopped, stopped_facts, stopped_lines
+from prefgen.publish.talked import conversations, talked_steps
 from prefgen.store.folder import RunFolder
 
 _MARKS = {"grave": ("!", "red"), "plain": ("-", "default"), "good": ("+", "green")}
@@ -78,6 +79,10 @@ def show_run(run: Path, console: Console, *, rows: int = 5) -> None:
         console.print(_personas(findings))
     for reading in read_judgments(folder, manifest, most=max(rows, 1))[:rows] if rows else []:
         _print_reading(console, reading)
+    for one in talked_steps(manifest):
+        console.print(Text(plain(one.name), style="bold"), plain(f"  {'; '.join(one.said)}"), markup=False)
+        for turns in conversations(folder, one.name, rows):
+            _print_turns(console, turns)
     page = folder.report_path
     if page.is_file():
         console.print(f"figures and more judgments: {page}", markup=False)
@@ -186,6 +191,13 @@ def _print_reading(console: Console, one: Reading) -> None:
         console.print(
             Padding(Text(plain(f"{page.order}, slots show {page.slots}: {page.verdict}"), style="dim"), (0, 0, 0, 4))
         )
+    console.print()
+
+
+def _print_turns(console: Console, turns: Sequence[tuple[str, str]]) -> None:
+    for side, said in turns:
+        line = Text(plain(side), style="bold").append(f"  {_brief(said)}", style="default")
+        console.print(Padding(line, (0, 0, 0, 2)))
     console.print()
 
 

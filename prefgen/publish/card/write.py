@@ -17,6 +17,7 @@ from prefgen.publish.configs import main_config, why_empty
 from prefgen.publish.exports.presets import PRESETS
 from prefgen.publish.judged import judged_steps
 from prefgen.publish.public import shown_manifest
+from prefgen.publish.talked import talked_steps
 from prefgen.store.files import write_aside
 from prefgen.store.finished import Lineage, answered_by, are_models
 from prefgen.store.folder import RunFolder
@@ -43,6 +44,7 @@ def card_of(manifest: Mapping[str, Any], facts: Facts) -> str:
         draws=[step for step in manifest["steps"] if step["kind"] in ("draw", "people")],
         judged=[step for step in manifest["steps"] if step["name"] in Lineage.of_manifest(manifest).judges],
         judged_steps=judged_steps(manifest),
+        talked_steps=talked_steps(manifest),
         models=_models(manifest),
         configs=[_config(config, facts, manifest) for config in manifest["configs"]],
         year=str(manifest.get("finished") or manifest.get("started") or "")[:4],

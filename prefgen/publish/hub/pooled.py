@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_COUNTED = ("statuses", "readouts", "facts")
+_COUNTED = ("statuses", "readouts", "facts", "ended", "messages", "said", "noted", "words")
 """Mappings of a summary that count rows; all others are of one run each, but for estimates."""
 
 

@@ -21,6 +21,7 @@ from prefgen.publish.report.limits import limits_of
 from prefgen.publish.report.people import describe_people
 from prefgen.publish.report.readings import TO_READ, Reading
 from prefgen.publish.report.words import Record, count, decimal, duration, listed, number, percent, signed, size
+from prefgen.publish.talked import talked_steps
 from prefgen.store.finished import Lineage, answered_by
 from prefgen.store.folder import RunFolder
 
@@ -74,6 +75,7 @@ def _words(manifest: Record, findings: Record) -> dict[str, Any]:
         "analyses": analysed(findings),
         "n_judgments": count((judged(manifest) or {"rows": 0})["rows"]),
         "judged_steps": judged_steps(manifest),
+        "talked_steps": talked_steps(manifest),
         "limits": limits_of(findings, answered_by(manifest)),
         "provenance": _provenance(manifest),
         "models": _models(manifest),

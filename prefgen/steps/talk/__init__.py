@@ -155,7 +155,7 @@ class Talk(Step):
             yield shape.frame(some)
         if not chats.n:
             yield shape.frame([])
-        return {"statuses": dict(sorted(statuses.items())), "talk": tally.summary()}
+        return {"statuses": dict(sorted(statuses.items())), **tally.summary()}
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:
         """Every side in every turn, as if nothing ended a conversation: the most that can be asked."""

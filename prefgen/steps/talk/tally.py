@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from prefgen.steps.talk.conversation import Held
 
@@ -31,17 +30,17 @@ class Tally:
             self._said[turn["role"]] += 1
             self._words[turn["role"]] += len(turn["content"].split())
 
-    def summary(self) -> dict[str, Any]:
-        """ended: conversations by how they ended; messages: how many of those kept have so many; sides: replies and words of each."""
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Counts that those of another run can be added to.
+
+        ended       conversations by how they ended
+        messages    how many of those kept have so many messages
+        said, noted, words    messages, notes, and words in messages, of every side
+        """
         return {
             "ended": dict(sorted(self._ended.items())),
             "messages": {str(n): count for n, count in sorted(self._messages.items())},
-            "sides": {
-                name: {
-                    "said": said,
-                    "noted": self._noted[name],
-                    "words": round(self._words[name] / said, 1) if said else None,
-                }
-                for name, said in self._said.items()
-            },
+            "said": dict(self._said),
+            "noted": dict(self._noted),
+            "words": dict(self._words),
         }
