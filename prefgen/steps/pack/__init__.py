@@ -171,7 +171,8 @@ class Pack(Step):
         mixed = tables[self.mix.from_]
         own = [name for name in (*self.by, *self.order) if name in mixed.schema]
         order = self.order if set(self.order) <= set(mixed.schema) and self.before else []
-        return events, events_of(mixed, own, order, None, context).from_number(tables[self.pack].n_rows)
+        begun = sum(part.height for part in tables[self.pack].frames([self.by[0]]))  # a plan holds some of its rows
+        return events, events_of(mixed, own, order, None, context).from_number(begun)
 
     def _with_lists(self, frame: pl.DataFrame, chosen: list[np.ndarray[Any, Any]], name: str) -> pl.DataFrame:
         if self.copies > 1:
