@@ -12,6 +12,8 @@ from prefgen.personas.arrival import units
 from prefgen.personas.audit import Audit, audit_of_people, audit_of_portraits, combined_audit
 from prefgen.personas.cells import Axis, level_column
 from prefgen.personas.controls import Control, none_control, shuffled_control, wrong_control
+from prefgen.personas.corpus import from_corpus
+from prefgen.personas.correlated import correlated
 from prefgen.personas.joint import DrawnCodes, drawn_codes, privacy_of
 from prefgen.personas.names import named_by_content
 from prefgen.personas.portray import with_text, wordings_of
@@ -124,10 +126,16 @@ def _columns(population: Population, axes: Sequence[Axis], drawn: DrawnCodes, *,
     """The columns of all attributes, in the order of the spec."""
     coded = {axis.name: (axis, code) for axis, code in zip(axes, drawn.codes, strict=True)}
     columns = []
+    start = {name: unit_for(seed, "numbers", population.population, name) for name in population.names}
+    quantiles = correlated(population, {name: units(drawn.number, name, start[name]) for name in population.names})
     for name in population.names:
-        unit = units(drawn.number, name, unit_for(seed, "numbers", population.population, name))
+        unit = quantiles[name]
         if name not in coded:
-            columns.append(pl.Series(name, numbers_of(population.attributes[name], unit)))
+            attribute = population.attributes[name]
+            if attribute.rows is not None:
+                columns.append(from_corpus(population, name, drawn.number, unit, seed=seed))
+            else:
+                columns.append(pl.Series(name, numbers_of(attribute, unit)))
             continue
         axis, code = coded[name]
         if axis.bins:

@@ -54,7 +54,7 @@ def targets_of(population: Population) -> Targets:
     survey = read_survey(population) if population.microdata is not None else None
     axes = {axis.name: axis for axis in survey.axes} if survey is not None else {}
     for name, attribute in population.attributes.items():
-        if name not in axes and attribute.distribution is None:
+        if name not in axes and attribute.has_levels:
             axes[name] = Axis.of(name, attribute)
     # Few levels first: the comb of systematic rounding then keeps the small tables best. Measured on 134,400 cells.
     ordered = tuple(sorted(axes.values(), key=lambda axis: (len(axis.levels), axis.name)))
@@ -63,7 +63,8 @@ def targets_of(population: Population) -> Targets:
         for name, attribute in population.attributes.items()
         if attribute.shares is not None
     ]
-    tables += [table_target(population, index, ordered) for index in range(len(population.tables))]
+    with_shares = [index for index, table in enumerate(population.tables) if table.correlations is None]
+    tables += [table_target(population, index, ordered) for index in with_shares]
     if survey is not None and population.microdata is not None:
         tables += survey_targets(population.microdata, survey)
     told = {name for table in tables for name in table.names[table.n_given :]}

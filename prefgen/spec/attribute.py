@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from prefgen.spec.fields import Spec
+from prefgen.spec.fields import InputPath, Spec
 
 Level = str | int | float | bool
 """A level as YAML may have read it; `level_name` is how it is called everywhere else."""
 
 _BIN = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(-?\d+(?:\.\d+)?)\s*$")
 _LARGEST = 1e15  # whole numbers are exact as floats up to here
-_OPTIONS = ("levels", "bins", "normal", "lognormal", "uniform")
+_OPTIONS = ("levels", "bins", "normal", "lognormal", "uniform", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,14 @@ class Distribution(Spec):
         return None
 
 
+class Corpus(Spec):
+    """Values from a file, a row each: seed texts, occupations, names."""
+
+    file: InputPath = Field(description="A jsonl, csv, tsv or parquet file.")
+    column: str = Field(min_length=1, description="Its column with the values.")
+    once: bool = Field(False, description="Every row at most once; otherwise rows are drawn evenly, again and again.")
+
+
 class Attribute(Spec):
     """One attribute. Written plainly as {level: share}, as a list of levels, or with options.
 
@@ -91,6 +99,7 @@ class Attribute(Spec):
     normal: Distribution | None = Field(None, description="Normal distribution.")
     lognormal: Distribution | None = Field(None, description="Lognormal distribution.")
     uniform: Distribution | None = Field(None, description="Uniform distribution from `min` to `max`.")
+    rows: Corpus | None = Field(None, description="A value from a file for everybody.")
     ordered: bool = Field(False, description="Whether the levels have the order written (bins always do).")
 
     @model_validator(mode="before")
@@ -113,7 +122,7 @@ class Attribute(Spec):
         )
         if problem is not None:
             raise ValueError(f"{problem.problem}\nfix: {problem.fix}")
-        if self.distribution is None:
+        if self.has_levels:
             if not self.names:
                 raise ValueError("an attribute needs at least one level\nfix: write {level: share, ...}")
             if len(set(self.names)) < len(self.names):
@@ -133,6 +142,11 @@ class Attribute(Spec):
     def distribution(self) -> Distribution | None:
         """The named distribution, for an attribute that has no levels."""
         return self.normal or self.lognormal or self.uniform
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether it has levels, so that tables can say how many people have each."""
+        return self.distribution is None and self.rows is None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ class TableSpec(Spec):
         None, description="The shares inline, nested in the order of `given`, then `of`."
     )
     counts: dict[str, Any] | None = Field(None, description="Counts inline, nested likewise; scaled to shares.")
+    correlations: float | dict[Name, dict[Name, float]] | None = Field(
+        None,
+        description="Of numbers (`normal`, `lognormal`): the correlation of two, or `{one: {other: r}}`; pairs not named are uncorrelated. Of "
+        "lognormal ones those of the logarithms, of ones cut by `min` and `max` those before they are cut.",
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,11 +61,26 @@ class TableSpec(Spec):
 
     @model_validator(mode="after")
     def _one_content(self) -> TableSpec:
-        if sum(content is not None for content in (self.file, self.shares, self.counts)) != 1:
-            raise ValueError("a table has one content\nfix: give exactly one of `file`, `shares`, `counts`")
+        contents = (self.file, self.shares, self.counts, self.correlations)
+        if sum(content is not None for content in contents) != 1:
+            raise ValueError(
+                "a table has one content\nfix: give exactly one of `file`, `shares`, `counts`, `correlations`"
+            )
         if len(set(self.names)) < len(self.names):
             raise ValueError("an attribute stands twice in the table\nfix: name each attribute once")
+        if isinstance(self.correlations, float) and (len(self.of) != 2 or self.given):
+            raise ValueError(
+                "one number is the correlation of two\nfix: write `of: [one, other]`, or {one: {other: r}}"
+            )
         return self
+
+    @property
+    def correlated(self) -> dict[tuple[str, str], float]:
+        """Correlation of every two attributes that have one here."""
+        if isinstance(self.correlations, float):
+            return {(self.of[0], self.of[1]): self.correlations}
+        told = self.correlations or {}
+        return {(one, other): r for one, others in told.items() for other, r in others.items()}
 
 
 class Microdata(Spec):
@@ -197,6 +217,7 @@ class Population(Spec):
     def inputs(self) -> tuple[Path, ...]:
         """Every file that a draw depends on, this one first."""
         files = [self.document.path, *(table.file for table in self.tables if table.file)]
+        files += [one.rows.file for one in self.attributes.values() if one.rows is not None]
         if self.microdata:
             files.append(self.microdata.file)
         return (*files, *(path for part in self.parts for path in part.inputs()))

@@ -52,6 +52,9 @@ def _files(population: Population) -> Iterator[tuple[Key, Path]]:
     for index, table in enumerate(population.tables):
         if table.file is not None:
             yield ("tables", index, "file"), table.file
+    for name, attribute in population.attributes.items():
+        if attribute.rows is not None:
+            yield ("attributes", name, "rows", "file"), attribute.rows.file
     if population.microdata is not None:
         yield ("microdata", "file"), population.microdata.file
     for index, part in enumerate(population.combine):
@@ -124,7 +127,10 @@ def _use_complaints(population: Population) -> Iterator[Complaint]:
     say, known = population.document.complaint, population.names
     used: list[tuple[Key, str]] = []
     for index, table in enumerate(population.tables):
-        used += [(("tables", index, "given" if name in table.given else "of"), name) for name in table.names]
+        if table.correlations is not None:
+            yield from _correlation_complaints(population, index)
+        else:
+            used += [(("tables", index, "given" if name in table.given else "of"), name) for name in table.names]
     for index, combination in enumerate(population.impossible):
         used += [(("impossible", index, name), name) for name in combination]
     yield from _column_complaints(population)
@@ -135,8 +141,27 @@ def _use_complaints(population: Population) -> Iterator[Complaint]:
                 f"no attribute named {name!r}",
                 f"use {one_of(name, known)}" if known else "write it under `attributes:`",
             )
-        elif name in population.attributes and population.attributes[name].distribution is not None:
-            yield say(key, f"{name!r} is a distribution without levels", "give it `bins:` to use it in tables")
+        elif name in population.attributes and not population.attributes[name].has_levels:
+            yield say(key, f"{name!r} has no levels", "give it `levels:` or `bins:` to use it in tables")
+
+
+def _correlation_complaints(population: Population, index: int) -> Iterator[Complaint]:
+    """Correlations are of normal and lognormal attributes, and between -1 and 1."""
+    table, say = population.tables[index], population.document.complaint
+    bell = [name for name, one in population.attributes.items() if one.normal or one.lognormal]
+    if table.given:
+        yield say(("tables", index, "given"), "correlations are given nothing", "take it out")
+    for name in table.of:
+        if name not in bell:
+            fix = f"use {one_of(name, bell)}" if bell else "write `normal: {mean: ..., sd: ...}` under `attributes:`"
+            yield say(("tables", index, "of"), f"{name!r} has no numbers that can be correlated", fix)
+    for two, r in table.correlated.items():
+        if two[0] == two[1] or not set(two) <= set(table.of):
+            said, fix = f"{' and '.join(map(repr, two))} are no two of this table", "name two of `of`"
+            yield say(("tables", index, "correlations"), said, fix)
+        if not -1 < r < 1:
+            said = f"the correlation of {two[0]!r} and {two[1]!r} is {r:g}"
+            yield say(("tables", index, "correlations"), said, "write a number above -1 and below 1")
 
 
 def _column_complaints(population: Population) -> Iterator[Complaint]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from prefgen.personas.controls import Control
+from prefgen.personas.correlated import told_of_correlations
 from prefgen.personas.draw import draw_audited
 from prefgen.personas.said import told_found
 from prefgen.spec.fields import InputPath
@@ -67,8 +68,9 @@ class Draw(Step):
         """The personas table; the audit of the draw goes into the summary."""
         del tables  # people come from the self alone
         seed = context.seed if self.seed is None else self.seed
-        drawn = draw_audited(self.population(), n=self.n, seed=seed, controls=self.controls)
+        population = self.population()
+        drawn = draw_audited(population, n=self.n, seed=seed, controls=self.controls)
         audit = drawn.audit.to_json()
-        context.note(*told_found(audit))
+        context.note(*told_found(audit), *told_of_correlations(population, drawn.people))
         yield from drawn.people.iter_slices(PART_ROWS)
         return audit

@@ -66,6 +66,29 @@ _SAID: dict[str, Said] = {
         },
         "text": _TEXT,
     },
+    "traits that go together": {
+        "attributes": {
+            "vote": _VOTES,
+            "open": {"normal": {"mean": 50, "sd": 10}},
+            "calm": {"normal": {"mean": 50, "sd": 10}},
+        },
+        "text": _TEXT,
+        "tables": [{"of": ["open", "calm"], "correlations": 0.4}],
+    },
+    "rows of a corpus": {
+        "attributes": {
+            "vote": _VOTES,
+            "age": {"rows": {"file": "areas.csv", "column": "area", "once": False}},
+        },
+        "text": _TEXT,
+    },
+    "rows of a corpus, each once": {
+        "attributes": {
+            "vote": _VOTES,
+            "seed": {"rows": {"file": "respondents.csv", "column": "vote", "once": True}},
+        },
+        "text": _TEXT,
+    },
     "a joint table": {"attributes": _TWO, "text": _TEXT, "tables": [{"of": ["age", "vote"], "shares": _JOINT}]},
     "a conditional table": {
         "attributes": {"vote": ["left", "right"], "age": _AGES},
