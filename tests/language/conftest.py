@@ -87,7 +87,7 @@ class Recipe:
         with ruled(rule) as served:
             of_models = {
                 f"models.{model}.{key}": value
-                for model in ("writer", "judge")
+                for model in yaml.safe_load(recipe_file(name).read_text("utf-8"))["models"]
                 for key, value in {"engine": "openai", "model": "m", "base_url": served.base_url}.items()
             }
             return Done(self._run(name, {**of_models, **(settings or {})}).folder, served)

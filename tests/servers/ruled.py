@@ -41,6 +41,9 @@ def ruled(rule: Rule) -> Iterator[Ruled]:
             self._send({"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "vllm"}]})
 
         def do_POST(self) -> None:
+            if not self.path.endswith("/chat/completions"):
+                self.send_error(404)
+                return
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if "messages" not in body:  # it tells no tokens
                 self._send({"error": {"message": "no such route"}}, status=404)
