@@ -28,7 +28,7 @@ demo: setup     ## the main job on a real model: about 2,000 judgments, no key, 
 	$(BIN)/prefgen run pipelines/quickstart.yaml --out outputs/quickstart
 	$(BIN)/prefgen show outputs/quickstart
 
-test: $(VENV)/.dev  ## the test suite (three minutes on two cores)
+test: $(VENV)/.dev  ## the test suite (eight minutes on two cores)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 slow: $(VENV)/.dev  ## the rest: fault storms, kill -9 loops, the embedded model, vLLM, Ray, the browser
