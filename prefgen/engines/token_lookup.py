@@ -8,9 +8,17 @@ from http import HTTPStatus
 from typing import Any
 
 from prefgen.engines.endpoints import Endpoint
-from prefgen.engines.post import HttpClient
+from prefgen.engines.post import HttpClient, TooLongError
 from prefgen.engines.reply import UnreadableError
+from prefgen.engines.retry import PassingError
 from prefgen.engines.token_ids import MOST_IDS, NoTokenIdsError, first_token, names_one, texts_of, tokenize_body
+
+_BUSY = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 
 async def tokens_of_choices(
@@ -24,8 +32,7 @@ async def tokens_of_choices(
     if choices not in known:
         found: dict[int, str] = {}
         for choice, text in texts_of(choices):
-            reply = await line.post(endpoint.tokenize_url, tokenize_body(model, text), task)
-            token = _token(reply.raw) if reply.status == HTTPStatus.OK else None
+            token = await _first_token(line, tokenize_body(model, text), endpoint, task)
             if token is None:
                 found = {}
                 break
@@ -37,9 +44,22 @@ async def tokens_of_choices(
     return known[choices]
 
 
-def _token(raw: bytes) -> tuple[int, str] | None:
+async def _first_token(
+    line: HttpClient, body: bytes, endpoint: Endpoint, task: asyncio.Task[Any]
+) -> tuple[int, str] | None:
+    """None from whoever does not know of tokens, in whatever way that is said; who is busy or not there is asked again."""
     try:
-        return first_token(raw)
+        reply = await line.post(endpoint.tokenize_url, body, task)
+    except PassingError as trouble:
+        if trouble.unreached:
+            raise
+        return None
+    except TooLongError:
+        return None
+    if reply.status in _BUSY:
+        raise PassingError(f"HTTP {reply.status} of /tokenize", throttled=reply.status == HTTPStatus.TOO_MANY_REQUESTS)
+    try:
+        return first_token(reply.raw) if reply.status == HTTPStatus.OK else None
     except UnreadableError:
         return None
 

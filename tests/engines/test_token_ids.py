@@ -89,6 +89,23 @@ def test_else_the_answer_is_held_to_the_choices(script: dict[str, object], chang
     assert "structured_outputs" in next(iter(found))
 
 
+@pytest.mark.parametrize("fault", ["close_mid", "reset_before", "500", "invalid_json", "truncated_json", "404", "huge"])
+def test_a_server_that_has_no_tokens_may_say_so_in_any_way(fault: str) -> None:
+    script = {"rules": [{"match": "add_special_tokens", "fault": fault, "path": "/tokenize"}]}
+    found, _ = methods(script, [question(n) for n in range(5)])
+    assert found == {"logprobs+structured_outputs"}
+
+
+@pytest.mark.parametrize("fault", ["503", "429_bare"])
+def test_a_server_that_is_busy_is_asked_for_its_tokens_again(fault: str) -> None:
+    script = {
+        "rules": [{"match": "add_special_tokens", "fault": fault, "path": "/tokenize", "attempts": 1}],
+        "retry_after_s": 0.01,
+    }
+    found, _ = methods(script, [question(n) for n in range(5)])
+    assert found == {"logprobs+token_ids"}
+
+
 def test_why_it_is_held_is_said() -> None:
     _, notes = methods({"rest": 0.995}, [question(0)])
     assert any("the choices have 0.50% of the probability" in note for note in notes)
