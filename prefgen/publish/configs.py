@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefgen.publish.exports.presets import ALWAYS
+from prefgen.publish.exports.presets import ALWAYS, PRESETS
 
 
 def main_config(manifest: Mapping[str, Any]) -> str | None:
@@ -18,11 +18,14 @@ def main_config(manifest: Mapping[str, Any]) -> str | None:
 def why_empty(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Why a config has no row, from the account of the step it was made from.
 
-    A step that made rows and kept some gives a config without a row only where none of them chose an option.
+    A step that made rows and kept some gives a config without a row only where none of them chose an option, or lacks what the config
+    is made of, as the feedback of a critique.
     """
     step = next((one for one in manifest["steps"] if one["name"] == config["step"]), None)
     if step is None or not step["rows"]:
         return f"{config['step']} made no rows"
+    if step["kept"] and PRESETS[config["preset"]].of_rows:
+        return f"no kept row of {config['step']} has all that it needs"
     if step["kept"]:
         return f"no kept judgment of {config['step']} by a drawn person chose an option over another"
     reason, n = max(step["dropped"].items(), key=lambda entry: entry[1])

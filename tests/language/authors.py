@@ -126,3 +126,83 @@ def famous(system: str, page: str) -> Said:
         return picks(page, [stance for name, stance in STANCES.items() if name in system])
     stance = page.split("Take this stance: ")[1]
     return f"{page.splitlines()[0]} {stance}, {' '.join(f'{word}{k}' for word in stance.split() for k in range(9))}"
+
+
+def edits(system: str, page: str) -> Said:
+    """Drafts plainly until it knows better; the reader wants a list or to be addressed, and learning finds out which."""
+    if page.startswith("Sum this up"):
+        told, document = page.split("\n\n", 1)
+        style = "- " if "wants lists" in told else "You see: " if "wants to be addressed" in told else ""
+        return f"{style}{document.split('.')[0]}."
+    if "Draft: " in page:
+        draft = page.split("Draft: ")[1].split("\n\n")[0]
+        style = "- " if "list" in system else "You see: "
+        fine = draft.startswith(style)
+        return json.dumps({"fine": fine, "edited": draft if fine else f"{style}{draft}"})
+    return "This reader wants lists." if "After: - " in page else "This reader wants to be addressed."
+
+
+KINDS = {"by yourself": "alone", "with others": "company", "slow and quiet": "calm", "fast and hard": "speed"}
+
+
+def beliefs(system: str, page: str) -> Said:
+    """People hint at their kind in every answer; a reader is the surer the more hints there are."""
+    if "Of 100 people" in page:
+        hints = re.findall(r"hint-(\w+)", page)
+        others = {1: 10, 2: 1}[len(hints)]
+        return json.dumps({kind: 100 - 3 * others if kind == hints[-1] else others for kind in KINDS.values()})
+    if "Find out what would suit" in system:
+        return f"And what else, after {len(page)} letters?"
+    return f"I say hint-{next(kind for words, kind in KINDS.items() if words in system)} to that."
+
+
+def by_context(system: str, page: str) -> Said:
+    """Wants by number: the first is met by a plain answer, the second is given away, the others come out by hints."""
+    if "Four things" in page:
+        who = re.findall(r"You are an? ([\w ]+),", page)[0].replace(" ", "-")
+        one = [
+            {"factor": f"{who}-thing-{k}", "kind": "tool", "want": f"{who}-want-{k}", "later": f"{who}-late-{k}"}
+            for k in range(4)
+        ]
+        return json.dumps({"rows": one})
+    if "Points that show" in page:
+        return json.dumps({"rows": [{"point": f"point {k}"} for k in range(3)]})
+    if "A request of theirs" in page:
+        thing = page.splitlines()[-1].rsplit(" ", 1)[1].split("\n")[0]
+        return f"Could you do {thing}?" + (f" As {thing.replace('thing', 'want')}." if thing.endswith("-1") else "")
+    if "Could one know" in page:
+        now, ask = re.findall(r"`(.+?)`\? (.+?)(?:\n|$)", page)[0]
+        return {"yes": 0.9, "no": 0.1} if now in ask else {"yes": 0.1, "no": 0.9}
+    if "Does this hold?" in page:
+        wanted = page.split("it gives them this: ")[1].split("\n")[0]
+        return (
+            {"yes": 0.9, "no": 0.1}
+            if wanted in page.split("it gives")[0].split("\n\n", 1)[1]
+            else {"yes": 0.1, "no": 0.9}
+        )
+    if "Score the last answer" in system:
+        wanted = re.findall(r"You want: (.+)", system)[0]
+        met = wanted in page
+        return json.dumps({"say": "That is it." if met else f"I miss {wanted}.", "score": 10 if met else 3})
+    missed = re.findall(r"I miss (.+)\.", page)
+    return f"Here is {missed[0]}." if missed else f"Plainly: {page.replace('thing-0', 'want-0')}"
+
+
+def assistants(system: str, page: str) -> Said:
+    """Who knows somebody's past helps at once, who does not asks first; what fits is rated 4, all else 2."""
+    if "Reply with JSON" in page and "by domain" in page:
+        return json.dumps(
+            {"rows": [{"domain": "food", "liked": "leek soup"}, {"domain": "music", "liked": "slow waltzes"}]}
+        )
+    if "Two sentences" in page:
+        return "It found them a table."
+    if "Conversation to be rated" in page:
+        fits = "answers fit this person" not in page or "KNOWN" in page
+        return number(4 if fits else 2)
+    if "Say in a sentence" in system:
+        if "KNOWN" in page or "Maybe" in page:
+            return json.dumps({"say": "Thank you.", "done": True})
+        return json.dumps({"say": "That one." if "Which" in page else "I need something.", "done": False})
+    if "What you know" in system:
+        return "As KNOWN: this."
+    return "Maybe this." if "That one" in page else "Which one?"
