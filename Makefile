@@ -44,8 +44,9 @@ lint: $(VENV)/.dev  ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.ready  ## write docs/reference.md from the spec
+docs: $(VENV)/.ready  ## write docs/reference.md from the spec, docs/recipes.md from the recipes
 	$(BIN)/python -m prefgen.cli.reference > docs/reference.md
+	$(BIN)/python -m prefgen.cli.recipes_page > docs/recipes.md
 
 bench: $(VENV)/.dev  ## the benchmarks, each beside a reference measured in the same run
 	$(BIN)/python -m tests.benchmarks

@@ -89,3 +89,18 @@ def test_a_wheel_brings_the_recipes(tmp_path: Path) -> None:
     assert [one["id"] for one in listed] == [one.id for one in gallery()]
     assert prefgen("new", "s058", tmp_path / "mine", package=installed).returncode == 0
     assert prefgen("check", tmp_path / "mine" / "s058_ideal_points.yaml", package=installed).returncode == 0
+
+
+def test_the_page_is_that_of_the_recipes_and_every_reader_has_an_export_that_there_is() -> None:
+    from prefgen.cli.recipes_page import consumers, page
+    from prefgen.publish.exports.details import OPTIONS, details_of
+    from prefgen.publish.exports.presets import PRESETS
+
+    assert (ROOT / "docs/recipes.md").read_text("utf-8") == page(), "run `make docs`"
+    readers = consumers()
+    assert len({one["id"] for one in readers}) == len(readers) == 49
+    for one in readers:
+        for preset, options in one["export"].items():
+            assert set(options) <= {*OPTIONS.get(preset, ()), "labels", "columns", "context", "shots"}
+            assert preset in PRESETS
+            details_of(preset, options)
