@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from prefgen import face
 from prefgen.engines.open import Place
 from prefgen.errors import GateError, SpecError, UsageError, one_of
-from prefgen.flow.pipeline import lighter
+from prefgen.flow.pipeline import lighter, read
 from prefgen.screen.console import PlanGrid, Screen, data_console, people, plan_notes, print_json
 from prefgen.spec.reading import check_model
 
@@ -26,11 +26,11 @@ def check_files(files: Sequence[Path]) -> int:
     for path in files:
         notes: tuple[str, ...] = ()
         try:
-            content = read_document(path).data
+            content = read_document(path, []).data
             if isinstance(content, dict) and "population" in content and "steps" not in content:
                 check_population(path)
             else:
-                notes = face.plan(lighter(face.load(path))).notes
+                notes = _checked(path)
         except SpecError as error:
             code = error.exit_code
             for complaint in error.complaints:
@@ -40,6 +40,20 @@ def check_files(files: Sequence[Path]) -> int:
             for note in notes:
                 people.print(f"  note: {note}", markup=False, soft_wrap=True)
     return code
+
+
+def _checked(path: Path) -> tuple[str, ...]:
+    """What to know of a pipeline before it is paid for; SpecError with everything wrong in the file and in what it reads."""
+    pipeline, complaints = read(path)
+    notes: tuple[str, ...] = ()
+    if pipeline is not None and pipeline.steps:
+        try:
+            notes = face.plan(lighter(pipeline)).notes
+        except SpecError as error:
+            complaints = (*complaints, *(one for one in error.complaints if one not in complaints))
+    if complaints:
+        raise SpecError(*sorted(complaints, key=lambda one: (one.path != str(path), one.path, one.line)))
+    return notes
 
 
 def print_plan(path: Path, overrides: Sequence[str], *, as_json: bool) -> None:

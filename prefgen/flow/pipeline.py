@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from prefgen.errors import Complaint
 from prefgen.spec.pipeline import Pipeline, StepSpec
 from prefgen.steps import KINDS, kind
 from prefgen.steps.context import Context
@@ -18,6 +19,14 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     from prefgen.spec.reading import load_pipeline  # a run is given what was read
 
     return load_pipeline(path, kinds=KINDS, spec_of=kind, overrides=overrides)
+
+
+def read(path: Path) -> tuple[Pipeline | None, tuple[Complaint, ...]]:
+    """A pipeline file as far as it is right, and everything that is wrong with it."""
+    from prefgen.spec.reading import read_pipeline
+
+    found = read_pipeline(path, kinds=KINDS, spec_of=kind)
+    return found.pipeline, found.complaints
 
 
 def step_of(pipeline: Pipeline, name: str) -> Step:

@@ -10,6 +10,7 @@ import polars as pl
 
 from prefgen.dispatch.prices import price_of
 from prefgen.dispatch.speed import speed_of
+from prefgen.errors import Complaint, SpecError
 from prefgen.flow.pipeline import context_of, grain_of, step_of
 from prefgen.flow.planned import Made, ModelPlan, Plan, Standing, StepPlan
 from prefgen.records import Request, Response
@@ -35,8 +36,17 @@ def make_plan(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     the tables it reads, for an export that cannot be made and for an `expect:` that cannot be met.
     """
     seen = _Foreseen(pipeline, standing)
-    for name in pipeline.steps:
-        seen.add(name)
+    complaints: list[Complaint] = []
+    for name, step in pipeline.steps.items():
+        if all(
+            read in seen.tables for _, read in step.reads()
+        ):  # of what rests on a step that is wrong nothing is known
+            try:
+                seen.add(name)
+            except SpecError as error:
+                complaints += error.complaints
+    if complaints:
+        raise SpecError(*complaints)
     from prefgen.publish.exports.check import check_exports
 
     check_exports(pipeline, seen.tables, seen.grains)

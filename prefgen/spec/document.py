@@ -90,12 +90,15 @@ def dotted(key: Key) -> str:
     return text
 
 
-def read_document(path: Path) -> Document:
-    """Read one YAML file; every way in which it can be broken is a SpecError naming the line."""
-    return document_of(path, _read_text(path))
+def read_document(path: Path, doubled: list[Complaint] | None = None) -> Document:
+    """Read one YAML file; every way in which it can be broken is a SpecError naming the line.
+
+    doubled    takes the complaints about keys that stand twice, the last of which counts; without it they are raised
+    """
+    return document_of(path, _read_text(path), doubled)
 
 
-def document_of(path: Path, text: str) -> Document:
+def document_of(path: Path, text: str, doubled: list[Complaint] | None = None) -> Document:
     """The document that stands in `text`, as `read_document` has it."""
     if text.count(",") + text.count("\n") > 2 * _MAX_NODES:  # found out before a gigabyte of nodes is made of it
         raise _whole(path, 1, "too many values", "write it flat; rows belong into a table")
@@ -112,7 +115,7 @@ def document_of(path: Path, text: str) -> Document:
         raise _whole(path, 1, "the file is empty", "write the spec; docs/reference.md lists every key")
     lines: dict[Key, int] = {}
     written: dict[Key, str] = {}
-    _Walk(path, lines, written).visit(node, ())
+    _Walk(path, lines, written, doubled).visit(node, ())
     loader = _Yaml12("")
     try:
         data = loader.construct_document(node)
@@ -162,6 +165,7 @@ class _Walk:
     path: Path
     lines: dict[Key, int]
     written: dict[Key, str]
+    doubled: list[Complaint] | None = None
     nodes: int = 0
 
     def visit(self, node: yaml.Node, key: Key) -> None:
@@ -190,15 +194,11 @@ class _Walk:
                 raise _whole(self.path, line, "a key must be a plain word", "quote the key or write it plainly")
             name = name_node.value
             if name in seen:
-                raise SpecError(
-                    Complaint(
-                        str(self.path),
-                        line,
-                        dotted((*key, name)),
-                        f"written twice, first on line {seen[name]}",
-                        "keep one of the two",
-                    )
-                )
+                problem = f"written twice, first on line {seen[name]}"
+                twice = Complaint(str(self.path), line, dotted((*key, name)), problem, "keep one of the two")
+                if self.doubled is None:
+                    raise SpecError(twice)
+                self.doubled.append(twice)
             seen[name] = line
             # Keys are names: `18-34`, `2020` or `true` as a level stays the text that was written.
             if name_node.tag != "tag:yaml.org,2002:merge":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ from prefgen.spec.validation import problems_of, validated
 KindOf = Callable[[str], "type[StepSpec]"]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Read:
+    """What a pipeline file says, as far as it can be read.
+
+    pipeline      the steps that are right, with nothing left that rests on others; None where there is nothing to go on with
+    complaints    everything found to be wrong
+    """
+
+    pipeline: Pipeline | None
+    complaints: tuple[Complaint, ...]
+
+
 def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()) -> Pipeline:
     """Read and check one pipeline.
 
@@ -27,10 +39,18 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
 
     Raises SpecError with every complaint found, UsageError for an override that cannot be read.
     """
-    document = _with_overrides(read_document(path), overrides)
+    found = read_pipeline(path, kinds=kinds, spec_of=spec_of, overrides=overrides)
+    if found.complaints or found.pipeline is None:
+        raise SpecError(*found.complaints)
+    return found.pipeline
+
+
+def read_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, overrides: Sequence[str] = ()) -> Read:
+    """One pipeline as far as it is right, and everything that is wrong; SpecError for what is no pipeline at all."""
     complaints: list[Complaint] = []
-    data = dict(document.data)
-    read = dict(_steps(document, _raw_steps(document), kinds, spec_of, complaints))
+    document = _with_overrides(read_document(path, complaints), overrides)
+    data, raw = dict(document.data), _raw_steps(document)
+    read = dict(_steps(document, raw, kinds, spec_of, complaints))
     data["steps"], data["written"] = _unfolded(document, read, complaints)
     if isinstance(data.get("expect"), dict):
         data["expect"] = {
@@ -39,19 +59,26 @@ def load_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
         }
     elif data.get("expect") is None:
         data["expect"] = {}
-    if data.get("analyse"):
-        from prefgen.spec.analyses import read_analyses  # few pipelines ask for any
-
-        data["analyse"] = read_analyses(document, data["analyse"])
     data["document"] = document
     try:
         pipeline = validated(Pipeline, document, data, (), path.parent)
     except SpecError as error:
-        raise SpecError(*complaints, *error.complaints) from None
-    complaints += () if complaints else (*_about_steps(pipeline), *_about_gates(pipeline))
-    if complaints:
-        raise SpecError(*complaints)
-    return pipeline
+        return Read(None, (*complaints, *error.complaints))
+    unread = raw.keys() - read.keys()
+    complaints += (*_about_steps(pipeline, unread), *_about_gates(pipeline, unread))
+    return Read(_sound(pipeline) if complaints else pipeline, tuple(complaints))
+
+
+def _sound(pipeline: Pipeline) -> Pipeline:
+    """The steps that rest on steps that are there; nothing is expected, published or analysed of them."""
+    steps: dict[str, StepSpec] = {}
+    for name, step in pipeline.steps.items():
+        models = all(model in pipeline.models for _, model in step.asks())
+        if models and all(read in steps for _, read in step.reads()):
+            steps[name] = step
+    publish = pipeline.publish.model_copy(update={"exports": [], "hidden": [], "judgments": None})
+    left: dict[str, Any] = {"expect": {}, "publish": publish, "calibrate": None, "analyse": []}
+    return pipeline.model_copy(update={"steps": steps, **left})
 
 
 def _unfolded(
@@ -121,12 +148,12 @@ def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of
     return validated(spec, document, raw, at, document.path.parent)
 
 
-def _about_steps(pipeline: Pipeline) -> Iterator[Complaint]:
-    """What is wrong with the steps and models that steps name."""
+def _about_steps(pipeline: Pipeline, unread: Collection[str]) -> Iterator[Complaint]:
+    """What is wrong with the steps and models that steps name; of steps that could not be read nothing more is said."""
     above: list[str] = []
     for name, step in pipeline.steps.items():
         for key, read in step.reads():
-            if read not in above:
+            if read not in above and read not in unread:
                 yield pipeline.document.complaint(pipeline.at(name, (key,)), *_not_above(pipeline, name, read, above))
         for key, asked in (*step.asks(), *step.counts()):
             if asked not in pipeline.models:
@@ -149,11 +176,11 @@ def _not_above(pipeline: Pipeline, name: str, read: str, above: Sequence[str]) -
     return f"no step named {read!r}", fix
 
 
-def _about_gates(pipeline: Pipeline) -> Iterator[Complaint]:
+def _about_gates(pipeline: Pipeline, unread: Collection[str]) -> Iterator[Complaint]:
     for name, gate in pipeline.expect.items():
         if name == LEAKS or gate.max_leaks is not None:
             yield from _about_leaks(pipeline, name)
-        elif name not in pipeline.steps:
+        elif name not in pipeline.steps and name not in unread:
             fix = f"name {one_of(name, list(pipeline.steps))}"
             yield pipeline.document.complaint(("expect", name), f"no step named {name!r}", fix)
 

@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 import pytest
 
+from prefgen.cli.commands import check_files
 from tests.faults.pipelines import COMMAND, write_pipeline
 from tests.servers.running import Served
 
@@ -121,3 +122,37 @@ def test_the_yaml_reference_is_what_the_fields_say() -> None:
     from prefgen.cli.reference import reference
 
     assert (ROOT / "docs" / "reference.md").read_text() == reference(), "run `make docs`"
+
+
+FIVE_MISTAKES = """name: town
+models: {judge: {engine: embedded}}
+steps:
+  answers: {table: [{prompt: "Tea?", response: "yes", heat: 1}, {prompt: "Tea?", response: "no", heat: 0}]}
+  kept: {keep: answers, where: "heet > 0"}
+  texts: {wrote: response, for: answers, model: judge}
+  scored: {judge: score, items: anwsers, criteria: {good: "it is good"}, model: judge}
+  graded: {judge: grade, items: answers, criteria: {good: "it is good"}, levels: 3, model: judge}
+  picks: {judge: pick, items: answers, show: 3, show: 2, model: judge}
+  both: {table: [texts, kept, graded]}
+publish: {exports: [{rows: {from: both}}]}
+"""
+
+
+def test_check_finds_a_column_a_step_a_name_a_type_and_a_doubled_key_in_one_round(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(FIVE_MISTAKES)
+    assert check_files([path]) == 2
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  fix:")]
+    wanted = [
+        (5, "steps.kept.where", "there is no column 'heet'"),
+        (6, "steps.texts", "no kind of step among its keys"),
+        (7, "steps.scored.items", "no step named 'anwsers'"),
+        (8, "steps.graded.levels", "3 is not a list"),
+        (9, "steps.picks.show", "written twice, first on line 9"),
+    ]
+    assert len(said) == len(wanted), said
+    for line, (number, key, problem) in zip(said, wanted, strict=True):
+        assert line.startswith(f"{path}:{number}: {key}: "), line
+        assert problem in line
