@@ -163,3 +163,101 @@ def drivers(system: str, page: str) -> Said:
     )
     shown = options(page)
     return picks(page, [kind]) if shown else kind
+
+
+def editor(system: str, page: str) -> Said:
+    """Drafts fit nobody; edits have the time of day of their reader, but one parrots the portrait and one stays as it was."""
+    if "Reply with one whole number" in page:
+        shown = page.partition("Answered: ")[2]
+        fits = ("early" in shown and "balcony" in page) or ("late" in shown and "drum" in page)
+        return "4" if fits and "suits this person" in page else "1"
+    if "Edit this answer" in page:
+        early = "early" in page
+        if "fit" in page and early:
+            return "You grow vegetables on a balcony and get up early."
+        if "fit" in page:
+            return "Do a little every day, and a little more every week."
+        return f"Something {'early' if early else 'late'}, with tea, and then a walk of an hour or so."
+    if "what should be otherwise" in page:
+        return f"It should be {'early' if 'balcony' in page else 'late'}."
+    return "Do a little every day, and a little more every week."
+
+
+def feedback(system: str, page: str) -> Said:
+    """Marks what was said after a reply, says what was wanted, and writes it."""
+    wants = {"boil rice": "steps", "landlord": "friendly", "tides": "short words"}
+    if "Does the reply do that" in page:
+        wanted = page.partition("Wanted: ")[2].partition("\n")[0]
+        return {"yes": 0.95, "no": 0.05} if f"with {wanted}" in page else {"yes": 0.1, "no": 0.9}
+    if "Then they said" in page and options(page):
+        after = page.partition("Then they said: ")[2]
+        sad = any(word in after for word in ("Steps", "rude", "ten,"))
+        return picks(
+            page, ["displeased" if sad else "pleased" if "thanks" in after or "Perfect" in after else "neither"]
+        )
+    if "What did they want" in page:
+        return next(said for word, said in wants.items() if word in page)
+    return f"A reply with {page.partition('Mind this: ')[2]}."
+
+
+def whys(system: str, page: str) -> Said:
+    """Two reasons, said a little otherwise each time; of moats one that quotes the question."""
+    number = len(page) % 2
+    first = ("It says how to do it in full", "It says how to do it in full detail")[number]
+    second = ("Nothing of it is vague or empty", "Nothing of it is vague or empty talk")[number]
+    rows = [{"why": first}, {"why": "What is a moat it says" if "moat" in page else second}]
+    return json.dumps({"rows": rows})
+
+
+def timelines(system: str, page: str) -> Said:
+    """Ivy prefers quiet things, but first what sings, Jon red ones; once the next item is named."""
+    if "contradict" in page:
+        return (
+            {"yes": 0.95, "no": 0.05}
+            if "loud" in page or "grey" in page or "silent" in page
+            else {"yes": 0.05, "no": 0.95}
+        )
+    if "Turn this preference" in page:
+        return (
+            "They prefer loud things."
+            if "quiet" in page
+            else "They prefer grey things."
+            if "red" in page
+            else "They prefer silent things."
+        )
+    lines = page.count("\n- ")
+    if "kettle" in page:
+        return "They prefer things that sing." if lines == 1 else "They prefer quiet things."
+    return "They would love a red bowl." if lines == 3 else "They prefer red things."
+
+
+def tempting(system: str, page: str) -> Said:
+    """Two preferences a topic; of films one whose question tempts nobody."""
+    if "Would a common answer go against it" in page:
+        return {"yes": 0.1, "no": 0.9} if "silent films" in page else {"yes": 0.9, "no": 0.1}
+    topic = next((one for one in ("travel", "food", "films") if f"about {one}" in page), "")
+    if topic:
+        told = {
+            "travel": ("night trains", "small inns"),
+            "food": ("cold soups", "plain rice"),
+            "films": ("silent films", "long films"),
+        }[topic]
+        return json.dumps(
+            {
+                "rows": [
+                    {"preference": f"They prefer {one} over anything.", "question": f"What next for {one[:5]}?"}
+                    for one in told
+                ]
+            }
+        )
+    wanted = page.partition("They prefer ")[2].partition(" over")[0]
+    if "A short chat" in page:
+        return f"User: rename my folder {wanted.split()[1]}.\nAssistant: Done."
+    return json.dumps(
+        {
+            "right": f"Take {wanted}.",
+            "other": "Take the fast one.",
+            "another": "Take the cheap one.",
+            "generic": "Take the usual.",
+        }
+    )

@@ -189,3 +189,74 @@ def test_sources_that_differ_are_kept_apart(recipe: Recipe) -> None:
     assert (fused["rule"] == fused["mark"]).all()
     right = found(done)["both right where they agree"]["tables"][0]["rows"]
     assert all(row[1]["value"] == 1.0 for row in right[:-1])
+
+
+def test_edits_that_parrot_or_gain_nothing_are_dropped(recipe: Recipe) -> None:
+    done = recipe("s042", authors.editor)
+    gained = done.table("gained")
+    reasons = {(row["reader"], row["prompt"]): row["reject_reason"] for row in gained.to_dicts()}
+    edited = done.table("edited").filter(pl.col("reject_reason") == "parrots")
+    assert edited.select("reader", "prompt").rows() == [("gardener", "How do I get fit?")]
+    assert reasons["drummer", "How do I get fit?"] == "gained nothing"
+    assert list(reasons.values()).count(None) == 4
+    for row in done.data("critique").to_dicts():
+        assert ("early" in row["feedback"]) == ("early" in row["revision"])
+    personal = done.table("again").filter(pl.col("reject_reason").is_null())
+    assert (personal["edited_personal"] >= personal["personal"]).all()
+
+
+def test_displeased_replies_are_rejected_for_what_was_wanted(recipe: Recipe) -> None:
+    done = recipe("s109", authors.feedback)
+    pairs = {row["prompt"]: row for row in done.data("pairs").to_dicts()}
+    assert set(pairs) == {"How do I boil rice?", "Write to my landlord about the tap.", "Explain tides."}
+    chats = {row["asked"]: row["reply"] for row in rows_of("s109", "chats.jsonl")}
+    for prompt, row in pairs.items():
+        assert row["rejected"] == chats[prompt]
+        assert row["chosen"].startswith("A reply with")
+    assert dict(done.table("marked")["mark"].value_counts().iter_rows()) == {
+        "displeased": 3,
+        "pleased": 2,
+        "neither": 1,
+    }
+
+
+def test_reasons_said_otherwise_are_one(recipe: Recipe) -> None:
+    done = recipe("s093", authors.whys)
+    basis = done.data("basis")
+    assert basis.height == 2
+    assert sorted(basis["pairs"]) == [4, 5]
+    dropped = done.table("reasons").filter(pl.col("reject_reason").is_not_null())
+    assert dropped["reject_reason"].to_list() == ["of this question only"]
+    assert done.table("ranked")["so_far"].max() == 9
+
+
+def test_a_preference_is_that_of_the_moment_and_its_opposite_turns_it(recipe: Recipe) -> None:
+    done = recipe("s028", authors.timelines)
+    told = {(row["persona_id"], row["step"]): row["input"] for row in done.data("steered").to_dicts()}
+    assert told == {
+        ("ivy", 2): "They prefer things that sing.",
+        ("ivy", 3): "They prefer quiet things.",
+        ("ivy", 4): "They prefer quiet things.",
+        ("jon", 2): "They prefer red things.",
+        ("jon", 3): "They prefer red things.",
+    }
+    inverted = {(row["persona_id"], row["step"]): row for row in done.data("inverted").to_dicts()}
+    assert inverted["ivy", 4]["input"] == "They prefer loud things."
+    assert inverted["ivy", 4]["split"] == "test"
+    assert [one["step"] for one in inverted["ivy", 4]["profile"]] == [1, 2, 3]
+    assert done.data("plain").height == 16
+
+
+def test_preferences_are_shown_among_other_talk_and_one_option_fits(recipe: Recipe) -> None:
+    done = recipe("s089", authors.tempting)
+    after = done.data("after")
+    assert after.height == 5  # six, of which one tempts nobody
+    chatter = {row["told"] for row in rows_of("s089", "chatter.jsonl")}
+    for row in after.to_dicts():
+        assert len(row["history"]) == 2
+        assert sum(one in chatter for one in row["history"]) == 1
+        assert row["answer_text"] == row["options"]["ABCD".index(row["answer"])]
+        shown = next(one for one in row["history"] if one not in chatter)
+        assert shown.partition("folder ")[2].partition(".")[0] in row["answer_text"]
+    assert "preference" not in after.columns
+    assert done.data("blind").height == 5
