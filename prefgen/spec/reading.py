@@ -61,6 +61,10 @@ def read_pipeline(path: Path, *, kinds: Sequence[str], spec_of: KindOf, override
         data["expect"] = {}
     data["document"] = document
     try:
+        if data.get("analyse"):
+            from prefgen.spec.analyses import read_analyses  # few pipelines ask for any
+
+            data["analyse"] = read_analyses(document, data["analyse"])
         pipeline = validated(Pipeline, document, data, (), path.parent)
     except SpecError as error:
         return Read(None, (*complaints, *error.complaints))
@@ -73,7 +77,7 @@ def _sound(pipeline: Pipeline) -> Pipeline:
     """The steps that rest on steps that are there; nothing is expected, published or analysed of them."""
     steps: dict[str, StepSpec] = {}
     for name, step in pipeline.steps.items():
-        models = all(model in pipeline.models for _, model in step.asks())
+        models = all(model in pipeline.models for _, model in (*step.asks(), *step.counts()))
         if models and all(read in steps for _, read in step.reads()):
             steps[name] = step
     publish = pipeline.publish.model_copy(update={"exports": [], "hidden": [], "judgments": None})
