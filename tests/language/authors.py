@@ -206,3 +206,25 @@ def assistants(system: str, page: str) -> Said:
     if "What you know" in system:
         return "As KNOWN: this."
     return "Maybe this." if "That one" in page else "Which one?"
+
+
+def just_in_time(system: str, page: str) -> Said:
+    """Who is asked says what they want, and gets it; plain answers do not have it, and that to the train is wrong."""
+    way = "a picture" if "picture" in system + page.split("They ask")[0] else "the steps"
+    if "They ask:" in page:
+        other = {"dimension": "kind of example", "kind": "expertise", "value": "from work", "importance": 1}
+        return json.dumps(
+            {"rows": [{"dimension": "way of telling", "kind": "personal", "value": way, "importance": 3}, other]}
+        )
+    if "How far does this hold?" in page:
+        told, asked = page.split("How far does this hold?")
+        met = any(one in told and one in asked for one in ("a picture", "the steps"))
+        return number(5 if met else 2)
+    if "Does this hold?" in page:
+        return {"no": 0.9, "yes": 0.1} if "Roughly" in page else {"yes": 0.9, "no": 0.1}
+    if "Answer only what" in system:
+        return f"I like {way}."
+    if "Ask what you must know" not in system:
+        return "Roughly noon." if "train" in page else f"It is so: {len(page)}."
+    liked = re.findall(r"I like (.+)\.", page)
+    return json.dumps({"say": f"By {liked[0]}: done." if liked else "How do you like it told?", "final": bool(liked)})

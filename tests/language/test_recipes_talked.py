@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.language.authors import KINDS, assistants, beliefs, by_context, edits
+from tests.language.authors import KINDS, assistants, beliefs, by_context, edits, just_in_time
 from tests.language.conftest import Recipe, recipe_file
 
 
@@ -89,7 +89,26 @@ def test_who_is_known_is_helped_sooner_and_fits_better(recipe: Recipe) -> None:
     assert not {"goal", "past", "tastes"} & set(data.columns)
 
 
-@pytest.mark.parametrize("name", ["s016", "s056", "s062", "s073"])
+def test_who_is_asked_first_gets_what_they_want_and_a_plain_answer_has_it_not(recipe: Recipe) -> None:
+    done = recipe("s004", just_in_time)
+    chats, worth = done.table("chats"), done.table("worth")
+    assert set(chats["ended"]) == {"until"}
+    assert {len(turns) for turns in chats["turns"]} == {4}
+    assert worth.height == chats.height == 9
+    assert worth["asked"].to_list() == pytest.approx([(3 * 4.92 + 2.04) / 4] * 9, abs=0.05)
+    assert worth["plain"].to_list() == pytest.approx([2.04] * 9, abs=0.05)
+    assert not worth["worse"].any()
+    right = done.table("right")
+    assert right.filter(~pl.col("correct")).select("item_id", "way").unique().rows() == [("m3", "plain")]
+    data = done.data("dialogue")
+    assert sorted({len(one) for one in data["messages"]}) == [2, 4]
+    assert {"gold", "value"} & {*data.columns, *done.data("rubrics").columns} == {"value"}  # which that one names
+    assert done.served is not None
+    agent = [one["messages"] for one in done.served.asked if "Ask what you must" in one["messages"][0]["content"]]
+    assert not any("You follow" in json.dumps(one) or "You want the steps" in json.dumps(one) for one in agent)
+
+
+@pytest.mark.parametrize("name", ["s004", "s016", "s056", "s062", "s073"])
 def test_the_engine_is_a_setting(name: str, recipe: Recipe) -> None:
     models = yaml.safe_load(recipe_file(name).read_text("utf-8"))["models"]
     assert recipe.planned(name, {f"models.{model}.engine": "embedded" for model in models}) == sorted(models)

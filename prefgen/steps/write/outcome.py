@@ -156,13 +156,21 @@ class Outcome:
 
     def _own(self, job: Job, written: Written, place: int) -> dict[str, Any]:
         return {
-            f"{self.step}_id": content_id("row", (written.request_id, job.persona, job.row.get("item_id"), place)),
+            f"{self.step}_id": self._id(job, written, place),
             "request_id": written.request_id,
             "writer": job.model,
             "written_as": job.persona,
             "repeat": job.repeat,
             f"{self.step}_place": place,
         }
+
+    def _id(self, job: Job, written: Written, place: int) -> str:
+        """What tells a row from all others: two that were asked for in the same words may be about different people."""
+        asked = (written.request_id, job.persona, job.row.get("item_id"), place)
+        others = [
+            value for name, value in job.row.items() if name.endswith("_id") and name not in _OWN and value is not None
+        ]
+        return content_id("row", (*asked, *map(str, others)))
 
     def _dropped(self, frame: pl.DataFrame) -> pl.DataFrame:
         """With the first condition that is not true as the reason."""
