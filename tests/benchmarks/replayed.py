@@ -10,8 +10,9 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from prefgen.dialogues import Dialogue
 from prefgen.engines.engine import Meter
 from prefgen.engines.store import ResponseStore
 from prefgen.flow.pipeline import context_of, load
@@ -37,6 +38,17 @@ class _Filling:
     def send(self, model: str, requests: Iterable[Request], *, planned: int) -> NoReturn:
         for number, request in enumerate(requests):
             self._store.put(_answer(request, number))
+        self._store.commit(sync=True)
+        raise _FilledError
+
+    def drive(self, models: Sequence[str], dialogues: Iterable[Dialogue[Any]], *, planned: int) -> NoReturn:
+        """The first turn of every dialogue, answered with some words."""
+        number = 0
+        for dialogue in dialogues:
+            for call in next(dialogue):
+                text = f"Answer {number}, in a few words of its own."
+                self._store.put(Response(call.request.request_id, text, None, "text", "stop", 1000, 12, 0))
+                number += 1
         self._store.commit(sync=True)
         raise _FilledError
 
