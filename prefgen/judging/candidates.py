@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from prefgen.ids import content_id
 from prefgen.judging.presentations import MAX_OPTIONS
@@ -50,8 +52,7 @@ def shown_sets(candidates: pl.DataFrame, within: Sequence[str], size: int | None
     by = list(dict.fromkeys(["item_id", *within]))
     different = candidates.unique(subset=[*by, "response"], keep="first", maintain_order=True)
     groups = different.group_by(by, maintain_order=True).agg(pl.all())
-    rows = _chosen_rows(groups["response"].list.len().to_list(), size)
-    sets = pl.DataFrame(rows, schema={"_group": pl.UInt32, "_at": pl.List(pl.UInt32)}, orient="row")
+    sets = _chosen_rows(groups["response"].list.len().to_numpy(), size)
     picked = groups.select(pl.all().gather(sets["_group"])).with_columns(sets["_at"])
     others = [name for name in candidates.columns if name not in {*by, "prompt", "response"}]
     each = [pl.col(name).list.gather(pl.col("_at")).alias(f"{OF_OPTIONS}{name}") for name in others]
@@ -67,8 +68,15 @@ def shown_sets(candidates: pl.DataFrame, within: Sequence[str], size: int | None
     )
 
 
-def _chosen_rows(sizes: Sequence[int], size: int | None) -> list[tuple[int, list[int]]]:
-    """(group, places in it) of every set."""
-    if size is None:
-        return [(group, list(range(n))) for group, n in enumerate(sizes) if 2 <= n <= MAX_OPTIONS]
-    return [(group, list(some)) for group, n in enumerate(sizes) for some in combinations(range(n), size)]
+def _chosen_rows(sizes: NDArray[np.integer], size: int | None) -> pl.DataFrame:
+    """`_group` and `_at`, the places in it, of every set; made for all groups of one size at once."""
+    schema = pl.Schema({"_group": pl.UInt32(), "_at": pl.List(pl.UInt32())})
+    found = [pl.DataFrame(schema=schema)]
+    for n in np.unique(sizes).tolist():
+        whole = [tuple(range(n))] if 2 <= n <= MAX_OPTIONS else []
+        some = np.array(whole if size is None else list(combinations(range(n), size)), dtype=np.uint32)
+        groups = np.flatnonzero(sizes == n).astype(np.uint32)
+        if len(some) and len(groups):
+            at = pl.Series("_at", np.tile(some, (len(groups), 1))).arr.to_list()
+            found.append(pl.DataFrame([pl.Series("_group", np.repeat(groups, len(some))), at]).cast(schema))
+    return pl.concat(found).sort("_group", maintain_order=True)

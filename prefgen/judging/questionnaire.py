@@ -68,10 +68,21 @@ class Questionnaire:
     @property
     def n_presentations(self) -> int:
         """Persona x item x order x repeat."""
-        per_item = np.array([len(orders) for orders in self.orders_by_item()], dtype=np.int64)
+        per_item = self.orders_per_item()
         if self.design is None:
             return self.personas.height * int(per_item.sum()) * self.repeats
         return sum(int(per_item[rows].sum()) for rows in self.design.items) * self.repeats
+
+    def orders_per_item(self) -> NDArray[np.int64]:
+        """In how many orders each item is shown."""
+        if self.orders.prior_share is not None:
+            return np.array([len(orders) for orders in self.orders_by_item()], dtype=np.int64)
+        shapes = self.items.select(pl.struct(pl.col("options").list.len(), "neither").alias("shape"))["shape"]
+        kinds = shapes.unique(maintain_order=True)
+        numbers = [len(self.orders.of("", one["options"], one["neither"])) for one in kinds]
+        known = pl.DataFrame({"shape": kinds, "n": pl.Series(numbers, dtype=pl.Int64)})
+        told = shapes.to_frame().join(known, on="shape", how="left", maintain_order="left", nulls_equal=True)
+        return told["n"].to_numpy().astype(np.int64)
 
     def orders_by_item(self) -> Iterator[tuple[str, ...]]:
         """The orders in which each item is shown, item by item."""

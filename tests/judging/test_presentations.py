@@ -1,9 +1,13 @@
 """Slots and options: the one place where what was seen becomes what was meant."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefgen.judging.candidates import _chosen_rows
 from prefgen.judging.presentations import Orders, by_option, is_balanced, orders_of, shown
 
 KS = st.integers(2, 26)
@@ -76,3 +80,14 @@ def test_numbers_follow_their_option_and_not_the_slot(k: int, data: st.DataObjec
 def test_a_judge_who_likes_an_option_prefers_it_in_either_slot(order: str, likes: int) -> None:
     slot = shown(order, 3, 2).index(likes)
     assert shown(order, 3, 2)[slot] == likes
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.sampled_from([None, 2, 3]))
+def test_sets_are_all_combinations_group_by_group(sizes: list[int], size: int | None) -> None:
+    made = _chosen_rows(np.array(sizes, dtype=np.int64), size)
+    wanted = [
+        (group, list(some))
+        for group, n in enumerate(sizes)
+        for some in ([tuple(range(n))] if size is None and n >= 2 else combinations(range(n), size or 99))
+    ]
+    assert made.rows() == wanted

@@ -28,7 +28,7 @@ from prefgen.steps.context import Context, StepEstimate
 from prefgen.steps.judge.agreement import ModelsAgree
 from prefgen.steps.judge.asking import SaidOrders, each_once, model_of, questionnaire_of, to_request
 from prefgen.steps.judge.cast import with_what_is_judged
-from prefgen.steps.judge.estimate import asked_of, notes_on
+from prefgen.steps.judge.estimate import asked_of, bound_of, notes_on
 from prefgen.steps.judge.given import check_given, given_by_people, unfolded_given
 from prefgen.steps.judge.likelihood import all_requests, check_likelihood, plain_ids, read_all
 from prefgen.steps.judge.selves import by_model, check_selves
@@ -207,7 +207,7 @@ class Judge(Step):
             asked=tuple(asked_of(self, part, name, context) for name, part in parts.items()),
             empty=measured(to_rows(asked, [], [], [], readout=self.readout, model=models[0].name)),
             notes=tuple(dict.fromkeys(note for model in models for note in notes_on(self, asked, model))),
-            bound="exact" if asked.n_presentations else "unknown",  # nothing may be known yet of who is asked what
+            bound=bound_of(asked, self),
         )
 
 

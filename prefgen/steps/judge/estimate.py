@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,7 +12,7 @@ from prefgen.judging.presentations import is_balanced, orders_of
 from prefgen.judging.questionnaire import Questionnaire
 from prefgen.records import Readout
 from prefgen.spec.models import ModelSpec
-from prefgen.steps.context import Asked, Context
+from prefgen.steps.context import Asked, Bound, Context
 from prefgen.steps.judge.asking import max_tokens
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 _CHARS_PER_TOKEN = 4
 _TOKENS_OF_PLACE = 8  # of a ranking: `"place_2": "B",`
+_RENDERED = 20_000  # items whose pages are all rendered; of more, about so many
 _LEAST_TAUGHT = 10  # items below which a slot prior is a guess
 
 
@@ -68,6 +69,17 @@ def notes_on(spec: Judge | Rank, asked: Questionnaire, model: ModelSpec) -> Iter
         )
 
 
+def bound_of(asked: Questionnaire, step: Judge | Rank) -> Bound:
+    """Whether as many requests are told as will be asked: of very many items only where their pages are sure to differ."""
+    if not asked.n_presentations:
+        return "unknown"  # nothing may be known yet of who is asked what
+    if asked.items.height <= _RENDERED:
+        return "exact"
+    plain = step.judge == "rank" or step.template is None
+    different = asked.items.select(pl.struct("prompt", "options", "neither").n_unique()).item()
+    return "exact" if plain and different == asked.items.height else "at most"
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """The different pages of a questionnaire: how many, their characters together, and a few of them."""
@@ -82,6 +94,8 @@ class _Seen:
 def _seen(asked: Questionnaire, context: Context) -> _Seen:
     # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
     known: set[int] = set()
+    every = -(-asked.items.height // _RENDERED)
+    whole, asked = asked, replace(asked, items=asked.items.gather_every(every)) if every > 1 else asked
     chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
     choices = choice_chars = 0
     try:
@@ -97,7 +111,11 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
     except Exception as error:  # a stranger's template may raise anything
         columns = ", ".join(asked.items.columns)
         raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
-    return _Seen(len(known), chars, tuple(some[:_SAMPLE]), choices, choice_chars)
+    if every == 1:
+        return _Seen(len(known), chars, tuple(some[:_SAMPLE]), choices, choice_chars)
+    n = int(whole.orders_per_item().sum())
+    scaled = (round(number * n / max(1, len(known))) for number in (choices, choice_chars))
+    return _Seen(n, round(chars * n / max(1, len(known))), tuple(some[:_SAMPLE]), *scaled)
 
 
 def _expected_tokens(spec: Judge, model: ModelSpec) -> int:

@@ -25,7 +25,7 @@ from prefgen.spec.reply import Reply
 from prefgen.steps.context import Context, StepEstimate
 from prefgen.steps.judge.asking import SaidOrders, questionnaire_of
 from prefgen.steps.judge.cast import with_what_is_judged
-from prefgen.steps.judge.estimate import asked_of, notes_on
+from prefgen.steps.judge.estimate import asked_of, bound_of, notes_on
 from prefgen.steps.judge.selves import by_model, check_selves
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.outcome import heard
@@ -134,7 +134,7 @@ class Rank(Step):
             asked=tuple(asked_of(self, part, name, context) for name, part in parts.items()),
             empty=_frame(asked, []),
             notes=tuple(dict.fromkeys(note for model in specs for note in notes_on(self, asked, model))),
-            bound="exact" if asked.n_presentations else "unknown",
+            bound=bound_of(asked, self),
             usable="at most",
         )
 
