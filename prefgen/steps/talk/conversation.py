@@ -144,7 +144,8 @@ class _Floor:
     def _begun(self, speaker: Speaker) -> list[tuple[str, str]]:
         if speaker.first is None or speaker.opens:
             return []
-        return [("user", speaker.filled(speaker.first, self._facts, "first"))]
+        said = speaker.filled(speaker.first, self._facts, "first")
+        return [("user", said)] if said else []
 
     def facts(self, turn: int) -> dict[str, Any]:
         """What templates and conditions see now."""
@@ -157,10 +158,11 @@ class _Floor:
         return _holds(speaker.when, self.facts(turn), ("sides", speaker.name, "when"), speaker)
 
     def opening(self, speaker: Speaker) -> dict[str, Any] | None:
-        """What the side that opens says without being asked; None from then on."""
+        """What the side that opens says without being asked; None from then on, and where that is nothing."""
         if not speaker.opens or speaker.first is None or self._held.turns:
             return None
-        return {**speaker.nothing, SAY: speaker.filled(speaker.first, self._facts, "first")}
+        said = speaker.filled(speaker.first, self._facts, "first")
+        return {**speaker.nothing, SAY: said} if said else None
 
     def page(self, speaker: Speaker, turn: int) -> Messages | None:
         """What a side is asked; None where it has spoken and nothing was said since."""
