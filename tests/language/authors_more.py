@@ -261,3 +261,28 @@ def tempting(system: str, page: str) -> Said:
             "generic": "Take the usual.",
         }
     )
+
+
+def rater(system: str, page: str) -> Said:
+    """Rates by length and by what was searched for: the short ones 1, others 5, the tone always 4."""
+    if "its tone is right" in page:
+        return number(4)
+    return number(5 if len(page.partition("Answered: ")[2].partition("\n\n")[0]) > 45 else 1)
+
+
+def inducer(system: str, page: str) -> Said:
+    """Tells who likes order and who does not; of recipes it tells nothing that helps."""
+    orderly = {"order": True, "loose": False}
+    if "Which do they choose" in page:
+        first = page.partition("1. ")[2].partition("\n2. ")[0]
+        likes = next((value for word, value in orderly.items() if word in page.partition("\n")[0]), None)
+        if likes is None:
+            return {"A": 0.6, "B": 0.4}
+        return picks(page, ["the first" if any(sign in first for sign in ("1", "2.")) == likes else "the second"])
+    if options(page):
+        return picks(page, ["1. "] if "order" in system else ["Just"])
+    if "Put these together" in page:
+        return "You like order." if "order" in page else "You like things loose."
+    if "recipe" in page:
+        return "Somebody who eats."
+    return "Somebody who likes order." if "1" in page.partition("Chosen: ")[2].partition("\n")[0] else "Somebody loose."

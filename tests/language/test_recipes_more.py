@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import prefgen
 from prefgen.analysis.findings import find
 from prefgen.store.folder import RunFolder
 from tests.language import authors_more as authors
@@ -260,3 +261,52 @@ def test_preferences_are_shown_among_other_talk_and_one_option_fits(recipe: Reci
         assert shown.partition("folder ")[2].partition(".")[0] in row["answer_text"]
     assert "preference" not in after.columns
     assert done.data("blind").height == 5
+
+
+@pytest.mark.parametrize("name", ["s064", "s070", "s091"])
+def test_a_run_s_own_pipeline_gives_the_same_bytes_again(recipe: Recipe, name: str) -> None:
+    done = recipe(name)
+    again = done.folder.parent / "again"
+    prefgen.run(prefgen.load(done.folder / "pipeline.yaml"), again, report=False)
+    files = sorted(path.relative_to(done.folder) for path in (done.folder / "data").rglob("*.parquet"))
+    assert files
+    assert all((done.folder / path).read_bytes() == (again / path).read_bytes() for path in files)
+    if name != "s091":
+        assert found(done) == found(Done(again))
+
+
+def test_ratings_of_every_designer_stay_with_their_strength(recipe: Recipe) -> None:
+    done = recipe("s029")
+    ratings = {(row["persona_id"], row["item_id"]): row["rating"] for row in rows_of("s029", "ratings.jsonl")}
+    ordinal = done.data("ordinal")
+    assert {(row["persona_id"], row["item_id"]): row["rating"] for row in ordinal.to_dicts()} == ratings
+    for row in done.data("dpo").to_dicts():
+        assert row["chosen_option"] == ("A" if ratings[row["persona_id"], row["item_id"]] < 0 else "B")
+    held = ordinal.filter(split="test").group_by("persona_id").agg(pl.col("item_id").sort())
+    assert held["item_id"].n_unique() == 1
+    assert found(done)["rating by designer"]["tables"][0]["rows"][-1][1]["value"] > 0
+
+
+def test_how_far_a_judge_is_from_the_person(recipe: Recipe) -> None:
+    done = recipe("s063", authors.rater)
+    judged = done.table("judged").to_dicts()
+    for key in ("need", "depth", "tone", "why"):
+        mean = sum(abs(row[key] - row[f"as_{key}"]) for row in judged) / len(judged)
+        rows = {row[0]: row[1]["value"] for row in found(done)["how far off"]["tables"][0]["rows"][:-1]}
+        assert rows[key] == pytest.approx(mean)
+    assert done.data("dpo").height == 3
+    assert {one["query"] for row in done.data("history").to_dicts() for one in row["profile"]} >= {"night trains"}
+
+
+def test_a_persona_from_reasons_that_foretell(recipe: Recipe) -> None:
+    done = recipe("s119", authors.inducer)
+    reasons = done.table("reasons")
+    dropped = reasons.filter(pl.col("reject_reason").is_not_null())
+    assert set(dropped["question"]) == {"A recipe?"}
+    personas = dict(done.data("induced").select("persona_id", "persona").iter_rows())
+    assert personas == {"kim": "You like order.", "pat": "You like things loose."}
+    rows = found(done)["foretold"]["tables"][0]["rows"]
+    assert [row[1]["value"] for row in rows[:2]] == [1.0, 1.0]
+    shots = done.data("shots")
+    assert shots.height == 6
+    assert "move house" not in str(shots["shots"].to_list())

@@ -103,7 +103,9 @@ def largest_gap(rows: pl.DataFrame, name: str, levels: list[object]) -> tuple[st
 def _difference(rows: pl.DataFrame, name: str, high: object, low: object, level: float) -> Estimate:
     """The difference of two means; paired where both have the same units, as questions that all are asked."""
     values = rows.with_columns(pl.col(_VALUE).cast(pl.Float64))
-    of = [values.filter(pl.col(name) == one).group_by(_UNIT).agg(pl.col(_VALUE).mean()) for one in (high, low)]
+    of = [
+        values.filter(pl.col(name) == one).group_by(_UNIT).agg(pl.col(_VALUE).mean()).sort(_UNIT) for one in (high, low)
+    ]
     bounds = (float(_numbers(rows).min()), float(_numbers(rows).max()))
     width = max(1e-12, bounds[1] - bounds[0])
     both = of[0].join(of[1], on=_UNIT, suffix="_low").sort(_UNIT)
