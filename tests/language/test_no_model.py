@@ -228,3 +228,15 @@ def test_what_cannot_be_made_is_told_before_anything_is_asked(whole: Run, step: 
     assert words in str(raised.value)
     assert "fix:" in str(raised.value)
     assert "pipeline.yaml:" in str(raised.value)
+
+
+def test_an_item_has_one_prompt(whole: Run) -> None:
+    rows = [
+        {"item_id": item, "prompt": prompt, "response": f"{number}"}
+        for number, (item, prompt) in enumerate([("a", "Tea?"), ("b", "Jam?"), ("a", "Tea?"), ("b", "Jam, then?")])
+    ]
+    with pytest.raises(SpecError, match="item_id 'b' has 2 different prompts"):
+        whole({"models": {}, "steps": {"rows": {"table": rows}}, "publish": {"exports": []}})
+    empty = [{"prompt": "Tea?", "response": " \t"}]
+    with pytest.raises(SpecError, match="row 1 has an empty response"):
+        whole({"models": {}, "steps": {"rows": {"table": empty}}, "publish": {"exports": []}})
