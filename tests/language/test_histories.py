@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import polars as pl
@@ -196,3 +197,15 @@ def test_a_finished_run_is_exported_again(whole: Run, tmp_path: Any) -> None:
     done = exported(whole, [{"rows": {"from": "peers"}}])
     prefgen.export(done.folder, "history", tmp_path / "out")
     assert pl.read_parquet(tmp_path / "out" / "*.parquet").height == EVENTS.height
+
+
+def test_lost_and_damaged_tables_of_numbers_are_made_anew_with_the_same_bytes(whole: Run) -> None:
+    first = exported(whole, [{"history": OF}])
+    before = [path.read_bytes() for path in sorted((first.folder / "data").rglob("*.parquet"))]
+    damaged = next((first.folder / "tables" / "parts").glob("*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    (first.folder / "manifest.json").unlink()
+    shutil.rmtree(first.folder / "tables" / "known")
+    shutil.rmtree(first.folder / "data")
+    again = exported(whole, [{"history": OF}])
+    assert [path.read_bytes() for path in sorted((again.folder / "data").rglob("*.parquet"))] == before
