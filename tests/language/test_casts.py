@@ -29,7 +29,9 @@ def fan(model: str) -> Any:
     return answer
 
 
-def played(whole: Run, judge: dict[str, Any], steps: dict[str, Any] | None = None) -> Done:
+def played(
+    whole: Run, judge: dict[str, Any], steps: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+) -> Done:
     with ruled(fan("one")) as one, ruled(fan("two")) as two:
         models = {
             name: {"engine": "openai", "model": name, "base_url": served.base_url}
@@ -41,8 +43,8 @@ def played(whole: Run, judge: dict[str, Any], steps: dict[str, Any] | None = Non
             "crowd": {"people": "votes", "text": "You like {{ likes }}."},
         }
         step = {"judge": "pick", "items": "questions", "as": "crowd", "model": ["one", "two"], "readout": "text"}
-        made = before | (steps or {}) | {"picks": step | judge}
-        publish = {"exports": ["judgments", {"dpo": {"from": "picks"}}]}
+        made = before | (steps or {}) | {"picks": step | judge} | (after or {})
+        publish = {"exports": ["judgments", {"dpo": {"from": "parts" if after else "picks"}}]}
         done = whole({"models": models, "steps": made, "publish": publish})
         return Done(done.folder, one)
 
@@ -62,6 +64,15 @@ def test_of_several_models_each_plays_everybody(whole: Run) -> None:
         (f"{name}@{model}", model) for name in LIKED for model in ("one", "two")
     }
     assert set(done.data("dpo")["persona_id"]) == {f"{name}@{model}" for name in LIKED for model in ("one", "two")}
+
+
+def test_a_split_by_persona_keeps_everybody_with_all_who_play_them(whole: Run) -> None:
+    pairs = {"pair": "chosen_vs_other", "from": "picks"}
+    parts = {"split": "pairs", "by": ["persona"], "test": 0.5}
+    done = played(whole, {}, after={"pairs": pairs, "parts": parts})
+    told = done.table("parts").with_columns(person=pl.col("persona_id").str.split("@").list.first())
+    assert set(told.group_by("person").agg(pl.col("split").n_unique())["split"]) == {1}
+    assert told["persona_id"].n_unique() == 2 * told["person"].n_unique()
 
 
 def test_the_report_says_how_far_models_agree(whole: Run) -> None:

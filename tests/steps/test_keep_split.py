@@ -63,6 +63,22 @@ def test_no_value_of_train_is_ever_seen_held_out() -> None:
         assert not set(train[column]) & set(held_out)
 
 
+def test_a_person_is_on_one_side_with_all_that_speak_for_them() -> None:
+    people = pl.DataFrame(
+        [{"persona_id": f"p{p}@{model}", "person": f"p{p}"} for p in range(40) for model in ("one", "two")]
+    )
+    rows = people.select("persona_id").with_columns(item_id=pl.lit("i"))
+    spec = split.Split.model_validate({"split": "t", "by": ["persona"], "test": 0.3})
+    tables = {"t": Table.of("t", [rows]), "people": Table.of("people", [people])}
+    made = pl.concat(spec.make(tables, context(lineage=("people", "t"))))
+    sides = made.join(people, on="persona_id").group_by("person").agg(pl.col("split").n_unique())
+    assert set(sides["split"]) == {1}
+    assert set(made["split"]) == {"train", "test"}
+    alone = parted(pl.DataFrame({"persona_id": [f"p{p}" for p in range(40)]}), ["persona"])
+    held = {name for name, side in alone.iter_rows() if side == "test"}  # the same people as where each has one voice
+    assert {name.partition("@")[0] for name in made.filter(split="test")["persona_id"]} == held
+
+
 @given(st.sets(st.integers(0, 400), min_size=1))
 def test_a_row_never_changes_side_when_rows_are_added(numbers: set[int]) -> None:
     some = pl.DataFrame({"item_id": [f"i{n}" for n in sorted(numbers)]})

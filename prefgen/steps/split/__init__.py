@@ -39,7 +39,7 @@ class Split(Step):
     by the cut that is written here, so a row never changes side when rows are added (`time: {share: ...}` and `{last: ...}` excepted).
     With one column the splits are `train` and `test`. With several, or with time beside them, a row is in `train`
     when nothing of it is held out, in `test` when all is, else in `test_<columns held out>`: no value of `train` is
-    ever seen held out. How many of the questions held out are nearly the same as one of `train` is measured where
+    ever seen held out. A person is on one side with all wordings of the portrait and all models that play them. How many of the questions held out are nearly the same as one of `train` is measured where
     `prefgen[dedup]` is installed; `expect: {parts: {max_near_duplicates: 0.01}}` is the gate.
     """
 
@@ -89,7 +89,8 @@ class Split(Step):
                 "write `rename: {split: item_split}` in the `table` step that brings it, or part the rows once",
             )
         summary: Summary = {}
-        parted = _split_of(self, table, context, summary)
+        people = _people(tables, context)
+        parted = _split_of(self, table, people, context, summary)
         texts = _texts(table, tables, context)
         seen = _Seen()
         for frame in table.frames():
@@ -108,7 +109,7 @@ Parted = Callable[[pl.DataFrame], pl.DataFrame]
 """A part of a table with its column `split`."""
 
 
-def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> Parted:
+def _split_of(spec: Split, table: Table, people: Mapping[str, str], context: Context, summary: Summary) -> Parted:
     """Gives parts of the table their column `split`; how it was cut goes into the summary."""
     for index, name in enumerate(spec.by):
         column = _column(name, table.schema)
@@ -118,7 +119,8 @@ def _split_of(spec: Split, table: Table, context: Context, summary: Summary) -> 
     held_out: dict[str, pl.Expr] = {}
     for name in spec.by:
         column = _column(name, table.schema)
-        values = _held_out(table, column, spec.test or 0.0, context.seed)
+        same = people if column == "persona_id" else {}
+        values = _held_out(table, column, spec.test or 0.0, context.seed, same)
         summary[f"held_out_{column}"] = len(values)
         held_out[{long: word for word, long in _SHORT.items()}.get(name, name)] = (
             pl.col(column).is_in(values).fill_null(False)
@@ -145,10 +147,21 @@ def _column(name: str, schema: pl.Schema) -> str:
     return _QUESTION if column == "item_id" and _QUESTION in schema else column
 
 
-def _held_out(table: Table, name: str, share: float, seed: int) -> list[Any]:
+def _held_out(table: Table, name: str, share: float, seed: int, same: Mapping[str, str]) -> list[Any]:
+    """Values that are held out. `same`: of a persona that is one of several of a person, the person, who is on one side with all of them."""
     values = table.scan().select(pl.col(name).unique()).collect(engine="streaming")[name].sort()
     # An item or persona is the same one in every split step of every run with this seed.
-    return [value for value in values if unit_for(seed, "split", name, str(value)) < share]
+    return [value for value in values if unit_for(seed, "split", name, same.get(str(value), str(value))) < share]
+
+
+def _people(tables: Mapping[str, Table], context: Context) -> dict[str, str]:
+    """persona_id -> person, of those who are told in several wordings or played by several models."""
+    found: dict[str, str] = {}
+    for name in context.lineage:
+        if {"persona_id", "person"} <= set(tables[name].schema):
+            both = tables[name].scan().select("persona_id", "person").drop_nulls().unique()
+            found |= dict(both.collect(engine="streaming").iter_rows())
+    return found
 
 
 def _three(cuts: Cuts) -> pl.Expr:
