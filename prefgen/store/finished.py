@@ -135,7 +135,8 @@ def finished_manifest(folder: RunFolder) -> dict[str, Any]:
     return manifest
 
 
-Answerer = Literal["model", "people", "utility"]
+Answerer = Literal["model", "people", "utility", "writer", "nobody"]
+"""Who chose in a run: a model, people themselves, their utility; where nobody did, whether a model wrote something."""
 
 _ANSWERERS: Mapping[str, Answerer] = {"given": "people", "utility": "utility"}
 """Who chose, by the one readout that a judge's summary counts."""
@@ -170,9 +171,11 @@ def finished(folder: RunFolder, manifest: Mapping[str, Any], *, step: str | None
 
 
 def answered_by(manifest: Mapping[str, Any], step: str | None = None) -> Answerer:
-    """Who chose in the judgments of a step, by default those of the run: a model, people themselves, or their utility."""
+    """Who chose in the judgments of a step, by default those of the run."""
     lineage = Lineage.of_manifest(manifest)
     judge = lineage.judge_of(step) if step is not None else lineage.judge
+    if judge is None:
+        return "writer" if manifest.get("models") else "nobody"
     accounts = (one["summary"] for one in manifest["steps"] if one["name"] == judge)
     return next((_ANSWERERS.get("+".join(summary.get("readouts", ())), "model") for summary in accounts), "model")
 

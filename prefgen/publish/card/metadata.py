@@ -29,7 +29,7 @@ def front_matter(manifest: Mapping[str, Any], schemas: Mapping[str, pa.Schema], 
     rows = max((sum(config["splits"].values()) for config in configs), default=0)
     default = next((config["name"] for config in configs if any(config["splits"].values())), None)
     publish = manifest["publish"]
-    made = [] if answered_by(manifest) == "people" else ["synthetic"]
+    made = [] if answered_by(manifest) in ("people", "nobody") else ["synthetic"]
     tags = ["preference-data", "personalization", *made, "prefgen", *publish.get("tags", [])]
     block = {
         "license": publish["license"],

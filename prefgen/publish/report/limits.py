@@ -10,6 +10,8 @@ from prefgen.store.finished import Answerer
 _WHOSE = {
     "model": "Every persona is synthetic and every answer is a model's. Nothing here is evidence of what people of any kind think.",
     "people": "These are answers of people. How they were sampled and asked is not known here, and decides whom they speak for.",
+    "writer": "What was written or rated here is a model's. Nothing here is evidence of what people of any kind think.",
+    "nobody": "No model was asked: these rows are what their tables say, and what rules made of them.",
     "utility": "Every persona is synthetic and every answer is computed. Nothing here is evidence of what people of any kind think.",
 }
 

@@ -123,7 +123,7 @@ def lead_of(manifest: Record, findings: Record) -> str:
     return f"{count((judge or by_name[name])['rows'])} judgments by {model}{who}{what}.{which}"
 
 
-_BY = {"model": "", "people": "people themselves", "utility": "a utility"}
+_BY = {"model": "", "writer": "", "nobody": "", "people": "people themselves", "utility": "a utility"}
 """Who judged, where it was no model."""
 
 
