@@ -27,7 +27,18 @@ A recipe with a model runs with the embedded one as it stands, and with another 
 
 The embedded model shows the machinery only: it takes the first slot whatever stands there, so the filters for order leave nothing. What came out of
 recipes with a model is what they give against a server with planted preferences, which come back (`tests/language/test_recipes_asked.py`,
-`test_recipes_more.py`, `test_recipes_talked.py`); of those without, what they give as they stand.
+`test_recipes_more.py`, `test_recipes_talked.py`, `test_recipes_told.py`); of those without, what they give as they stand.
+"""
+_OUTSIDE = """## What cannot be made here
+
+prefgen asks models and computes with what they say and what rows bring. It makes no vectors of texts and trains no model for a step.
+
+- **S057**, sparse features of the differences between preferred and other texts: a sparse autoencoder over vectors. Nearest: S093 names reasons
+  pair by pair and counts what they cover; S100 has texts scored on a list of qualities and fits what each weighs in people's choices.
+  Vectors and features made elsewhere ride along as columns, and `weigh: fit` takes numbers whatever they come from.
+- **S076**, which pairs to send to people, by reward models trained on mixtures of their labels and a model's. Nearest: S104 holds a model's
+  choices against people's (`judge: pick, given:`) and shows how often it is right, from the surest on; S068 marks what is a matter of taste.
+  `keep` by `p_choice` or a mark then parts what the model may label from what people should. To train on the mixtures and fit their gain is left to you.
 """
 _PARTS = ("Needs", "Adds", "Came out")
 
@@ -35,7 +46,10 @@ _PARTS = ("Needs", "Adds", "Came out")
 def page() -> str:
     """The whole page, as Markdown."""
     found = list(gallery())
-    return "\n".join([_HEAD, *_summary(found), *(line for one in found for line in _told(one)), *_consumers()]) + "\n"
+    return (
+        "\n".join([_HEAD, *_summary(found), *(line for one in found for line in _told(one)), _OUTSIDE, *_consumers()])
+        + "\n"
+    )
 
 
 def _summary(found: list[Recipe]) -> Iterator[str]:

@@ -104,3 +104,10 @@ def test_the_page_is_that_of_the_recipes_and_every_reader_has_an_export_that_the
             assert set(options) <= {*OPTIONS.get(preset, ()), "labels", "columns", "context", "shots"}
             assert preset in PRESETS
             details_of(preset, options)
+
+
+def test_the_readme_says_how_many_recipes_there_are_and_how_many_need_no_model() -> None:
+    found, words = list(gallery()), {40: "Forty", 8: "Eight"}
+    said = (ROOT / "README.md").read_text("utf-8")
+    assert f"{words[len(found)]} published ways" in said
+    assert f"{words[sum(not one.model for one in found)]} need no model at all" in said
