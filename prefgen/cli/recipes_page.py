@@ -18,7 +18,7 @@ _HEAD = """# Recipes
 Made by `make docs` from the comment at the top of each recipe. Published ways of making preference data as pipelines: `prefgen recipes` lists them,
 `prefgen new ID DIR` copies one with its inputs. All inputs are invented, small, and under the licence of this repository.
 
-A recipe with a model runs with the embedded one as it stands, and with another by two settings for each model:
+A recipe with a model runs with the embedded one as it stands, but where it says otherwise, and with another by two settings for each model:
 
     prefgen run pipelines/recipes/s081_rubric_and_score.yaml --limit 1
     prefgen run pipelines/recipes/s081_rubric_and_score.yaml \\

@@ -8,7 +8,7 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY, letters_of, preferences
 from prefgen.judging.candidates import OF_OPTIONS, of_options
-from prefgen.judging.coordinates import returned, set_apart
+from prefgen.judging.coordinates import free_names, returned, set_apart
 from prefgen.schemas import JUDGMENTS, LETTERS, PAIRS
 
 PairRule = Literal["chosen_vs_other", "best_vs_worst"]
@@ -59,7 +59,9 @@ def _of_both_sides(each: list[str], chosen: pl.Expr) -> list[pl.Expr]:
     """`chosen_<x>` and `rejected_<x>` of what the options bring."""
     sides = (("chosen", chosen), ("rejected", pl.col("_index")))
     return [
-        pl.col(f"{OF_OPTIONS}{name}").list.get(index).alias(f"{side}_{name}") for name in each for side, index in sides
+        pl.col(f"{OF_OPTIONS}{name}").list.get(index).alias(f"{side}_{free}")
+        for name, free in free_names(each, {"text"}).items()  # `chosen_text` is the option itself
+        for side, index in sides
     ]
 
 

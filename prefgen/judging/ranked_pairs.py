@@ -9,7 +9,7 @@ import polars as pl
 
 from prefgen.judging.aggregate import KEY
 from prefgen.judging.candidates import OF_OPTIONS, of_options
-from prefgen.judging.coordinates import returned, set_apart
+from prefgen.judging.coordinates import free_names, returned, set_apart
 from prefgen.judging.pairs import PairRule
 from prefgen.judging.rankings import RANKINGS
 from prefgen.schemas import LETTERS, PAIRS
@@ -47,7 +47,11 @@ def pairs_of_rankings(rankings: pl.DataFrame, items: pl.DataFrame, *, rule: Pair
         "p_chosen",
         (2 * pl.col("p_chosen") - 1).alias("p_margin"),
         "weight",
-        *(pl.col(f"{OF_OPTIONS}{name}").list.get(at).alias(f"{side}_{name}") for name in each for side, at in sides),
+        *(
+            pl.col(f"{OF_OPTIONS}{name}").list.get(at).alias(f"{side}_{free}")
+            for name, free in free_names(each, {"text"}).items()  # `chosen_text` is the option itself
+            for side, at in sides
+        ),
         *(name for name in ("split",) if name in joined.columns),
     )
 

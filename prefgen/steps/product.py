@@ -151,7 +151,7 @@ def _axis(name: str, axis: Axis, tables: Mapping[str, Table], context: Context) 
             raise context.error(at, "values of different types on one axis", "quote them all")
         frame = _frame(rows, at, context)
     context.check_columns(frame.schema, at)
-    if frame.is_empty():
+    if frame.is_empty() and not isinstance(axis, FromStep):  # of what a step made, nothing may be left
         raise context.error(at, "an axis without values", "give it at least one")
     if name not in frame.columns:
         raise context.error(at, f"its rows have no column {name!r}, only {frame.columns}", f"add a column {name!r}")

@@ -240,3 +240,22 @@ def test_an_item_has_one_prompt(whole: Run) -> None:
     empty = [{"prompt": "Tea?", "response": " \t"}]
     with pytest.raises(SpecError, match="row 1 has an empty response"):
         whole({"models": {}, "steps": {"rows": {"table": empty}}, "publish": {"exports": []}})
+
+
+def test_answers_with_a_column_text_are_told_from_the_text_chosen(whole: Run) -> None:
+    rows = [
+        {"prompt": "Tea?", "response": "Yes.", "stars": 4, "text": "a"},
+        {"prompt": "Tea?", "response": "No.", "stars": 2, "text": "b"},
+    ]
+    judge = {"judge": "pick", "items": "marks", "show": 2, "given": "stars"}
+    steps = {
+        "marks": {"table": [{**row, "persona_id": "ann"} for row in rows]},
+        "likes": judge,
+        "pairs": {"pair": "chosen_vs_other", "from": "likes"},
+        "ruled": {"pair": "rows", "from": "marks", "where": "chosen.stars > rejected.stars"},
+    }
+    done = whole({"steps": steps, "publish": {"judgments": "likes", "exports": [{"dpo": {"from": "pairs"}}]}})
+    for step in ("pairs", "ruled"):
+        (pair,) = done.table(step).iter_rows(named=True)
+        assert (pair["chosen_text"], pair["rejected_text"]) == ("Yes.", "No.")
+        assert (pair["chosen_item_text"], pair["rejected_item_text"]) == ("a", "b")

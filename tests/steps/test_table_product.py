@@ -94,6 +94,15 @@ FORMS = {
 }
 
 
+def test_of_what_a_step_made_nothing_may_be_left() -> None:
+    dropped = pl.DataFrame({"a_id": ["x"], "n": [1], "reject_reason": ["unparsed"]})
+    for more in ({}, {"draw": 3}, {"where": "n > 0"}):
+        facts = {"product": {"a_id": {"step": "a"}, "b": [1, 2]}, **more}
+        rows = made(Product, facts, {"a": Table.of("a", [dropped])})
+        assert rows.is_empty()
+        assert {"a_id", "n", "b"} <= set(rows.columns)
+
+
 def test_forms_ask_about_every_row_in_each_way() -> None:
     rows = made(TableStep, {"table": [{"topic": "tea"}, {"topic": "cake"}], "forms": FORMS})
     assert rows["form"].to_list() == ["short", "long", "short", "long"]

@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from prefgen.judging.candidates import OF_OPTIONS, of_options
+from prefgen.judging.coordinates import free_names
 
 _QUALIFIED = re.compile(r"\b(chosen|rejected)\.([^\W\d]\w*)")
 
@@ -53,8 +54,8 @@ def pairs_of(sets: pl.DataFrame, *more: str) -> pl.DataFrame:
         pl.lit(1.0).alias("p_margin"),
         pl.lit(1.0).alias("weight"),
         *(
-            pl.col(f"{OF_OPTIONS}{name}").list.get(place).alias(f"{side}_{name}")
-            for name in each
+            pl.col(f"{OF_OPTIONS}{name}").list.get(place).alias(f"{side}_{free}")
+            for name, free in free_names(each, {"text"}).items()
             if name != "persona_id"
             for side, place in sides
         ),
