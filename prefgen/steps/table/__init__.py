@@ -179,7 +179,7 @@ class TableStep(Step):
         context.check_columns(rows.schema, "table")
         if {"prompt", "options"} <= set(rows.columns):
             context.note(*notes_on_names(rows.columns))
-            rows = as_items(rows, context)
+            rows = as_items(rows, context, drops=bool(self.steps))
         elif {"prompt", "response"} <= set(rows.columns):
             rows = as_candidates(rows, context)
         yield from rows.iter_slices(PART_ROWS) if rows.height else [rows]

@@ -22,8 +22,12 @@ _BETWEEN = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
 _NAMED = (pl.String, pl.Categorical, pl.Enum)
 
 
-def as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
-    """item_id, prompt, options, neither (0-based or null), then every other column; SpecError with all that is wrong."""
+def as_items(rows: pl.DataFrame, context: Context, *, drops: bool = False) -> pl.DataFrame:
+    """item_id, prompt, options, neither (0-based or null), then every other column; SpecError with all that is wrong.
+
+    drops    rows of a step, which a model may have written: one that can be no item is dropped, with `reject_reason`, and none that was
+             dropped before is looked at
+    """
     wrong: list[Complaint] = []
     columns: list[pl.Series] = []
     for read in (_prompts, _options, _ids):
@@ -34,7 +38,10 @@ def as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     if wrong:
         raise SpecError(*wrong)
     prompts, options, ids = columns
-    wrong = [context.error("table", problem, fix).complaints[0] for problem, fix in _faults(prompts, options)]
+    if drops:
+        rows = _without_faulty(rows, prompts, options)
+    faults = () if drops else _faults(prompts, options)
+    wrong = [context.error("table", _said(name, bad), fix).complaints[0] for name, fix, bad in faults if bad.any()]
     try:
         neither = _neither(rows, options, context)
     except SpecError as error:
@@ -45,7 +52,7 @@ def as_items(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     items = rows.select(prompts, options, neither, *others)
     if ids.is_empty():
         ids = pl.Series("item_id", [content_id("item", row) for row in hashable(items)], pl.String)
-    _check_different(ids, context)
+    _check_different(ids if not drops else ids.filter(rows["reject_reason"].is_null()), context)
     return items.select(ids.alias("item_id"), pl.all())
 
 
@@ -152,26 +159,40 @@ def _neither(rows: pl.DataFrame, options: pl.Series, context: Context) -> pl.Ser
     return whole.alias("neither")
 
 
-def _faults(prompts: pl.Series, options: pl.Series) -> Iterator[tuple[str, str]]:
-    """(problem, fix) for each thing wrong with prompts and options, with the first row that has it."""
+def _without_faulty(rows: pl.DataFrame, prompts: pl.Series, options: pl.Series) -> pl.DataFrame:
+    """The rows, those that were kept and can be no item with what is wrong with them in `reject_reason`."""
+    if "reject_reason" not in rows.columns:
+        rows = rows.with_columns(reject_reason=pl.lit(None, pl.String))
+    reason = pl.col("reject_reason").cast(pl.String)
+    for name, _, bad in _faults(prompts, options):
+        reason = pl.when(reason.is_null() & pl.lit(bad)).then(pl.lit(name)).otherwise(reason)
+    return rows.with_columns(reject_reason=reason)
+
+
+def _said(name: str, bad: pl.Series) -> str:
+    """A fault with the first row that has it."""
+    rows = bad.arg_true()
+    more = f", and {len(rows) - 1:,} more do" if len(rows) > 1 else ""
+    return f"row {rows[0] + 1} has {name}{more}"
+
+
+def _faults(prompts: pl.Series, options: pl.Series) -> Iterator[tuple[str, str, pl.Series]]:
+    """(what is wrong, fix, which rows) for each thing that may be wrong with prompts and options."""
     k = options.list.len()
     plain = options.list.eval(pl.element().str.strip_chars())
     for problem, fix, bad in (
-        ("has an empty prompt", "write the question", prompts.is_null() | (prompts.str.strip_chars() == "")),
+        ("an empty prompt", "write the question", prompts.is_null() | (prompts.str.strip_chars() == "")),
         (
-            "has fewer than two options",
+            "fewer than two options",
             "give it at least two; in a text they are separated by ` | `, with spaces",
             k.is_null() | (k < 2),
         ),
-        (f"has more than {MAX_OPTIONS} options", f"give it at most {MAX_OPTIONS}", k > MAX_OPTIONS),
+        (f"more than {MAX_OPTIONS} options", f"give it at most {MAX_OPTIONS}", k > MAX_OPTIONS),
         (
-            "has an empty option",
+            "an empty option",
             "write what the option says",
             plain.list.eval(pl.element().is_null() | (pl.element() == "")).list.any(),
         ),
-        ("has two equal options", "make the options differ", (k > 1) & (plain.list.n_unique() < k)),
+        ("two equal options", "make the options differ", (k > 1) & (plain.list.n_unique() < k)),
     ):
-        rows = bad.fill_null(False).arg_true()
-        if len(rows):
-            more = f", and {len(rows) - 1:,} more do" if len(rows) > 1 else ""
-            yield f"row {rows[0] + 1} {problem}{more}", fix
+        yield problem, fix, bad.fill_null(False)
