@@ -41,7 +41,7 @@ def headlines(manifest: Record, findings: Record) -> list[Headline]:
     said = [_dropped(manifest), _gates(manifest), _leaks(manifest), _drawn(manifest), _calibration(findings)]
     if findings.get("matrix"):
         # Only a page has slots, and only where a model plays somebody is there something that the persona adds.
-        asked = answered_by(manifest) == "model"
+        asked = answered_by(manifest) not in ("people", "utility")
         mute = (_position, _control) if not asked else (_control,) if are_models(manifest) else ()
         said += [speaker(findings) for speaker in speakers if speaker not in mute]
     order = {"grave": 0, "plain": 1, "good": 2}
