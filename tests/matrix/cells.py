@@ -70,7 +70,13 @@ def variants() -> Iterator[tuple[str, Change]]:
     yield from language()
     for preset in ("attr", "ordinal"):
         yield f"export {preset}", {"publish.exports": [{preset: {"from": "kept", "labels": ["p_choice"]}}]}
-    for preset in (name for name in PRESETS if name not in ("attr", "ordinal", "history", "mcq")):
+    texts = {"draft": "area", "feedback": "item_choice", "revision": "area"}
+    yield "export critique", {"publish.exports": [{"critique": {"from": "kept", **texts}}]}
+    said = [{"role": "user", "content": "Parks?"}, {"role": "assistant", "content": "More."}]
+    chats = {"steps.chats": {"table": [{"turns": said}, {"turns": said}]}}
+    yield "export dialogue", {**chats, "publish.exports": ["judgments", {"dialogue": {"from": "chats"}}]}
+    of_other_rows = ("attr", "ordinal", "history", "mcq", "critique", "dialogue")
+    for preset in (name for name in PRESETS if name not in of_other_rows):
         stated = {"steps.items.set": {"condition": "A farmer."}} if preset == "cond" else {}
         yield f"export {preset}", {"publish.exports": [preset], **stated}
         if preset not in ("personas", "items"):
