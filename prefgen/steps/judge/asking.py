@@ -89,6 +89,9 @@ def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) 
 def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.DataFrame:
     """Items as they travel with judgments: columns whose names these need for themselves, or are `own`, under others, which is told."""
     names = free_names(items.columns, own)
+    if "split" in names:  # exports part what they write by it, the items too
+        problem = "items have a column 'split', by which exports part their rows"
+        raise context.error("items", problem, "write `rename: {split: item_split}` in the `table` step that brings it")
     if names:
         context.note(
             "; ".join(f"column {old!r} travels as {new!r}" for old, new in names.items())
