@@ -89,8 +89,8 @@ def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) 
 def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.DataFrame:
     """Items as they travel with judgments: columns whose names these need for themselves, or are `own`, under others, which is told."""
     names = free_names(items.columns, own)
-    if "split" in names:  # exports part what they write by it, the items too
-        problem = "items have a column 'split', by which exports part their rows"
+    if "split" in names and not _are_splits(items["split"]):  # exports part what they write by it, the items too
+        problem = "items have a column 'split', by which exports part their rows, and it names no splits"
         raise context.error("items", problem, "write `rename: {split: item_split}` in the `table` step that brings it")
     if names:
         context.note(
@@ -98,6 +98,12 @@ def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.D
             + ": judgments or pairs have columns of that name"
         )
     return items.rename(names)
+
+
+def _are_splits(values: pl.Series) -> bool:
+    """Whether they are what a `split` step writes: train, validation, test, test_persona ..."""
+    told = values.drop_nulls().cast(pl.String).unique()
+    return all(value in ("train", "validation", "test") or value.startswith("test_") for value in told)
 
 
 def questionnaire_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> Questionnaire:
