@@ -266,16 +266,13 @@ def _tried(model: OpenAIModel, url: str) -> str:
 
 
 def _small_question(model: OpenAIModel) -> Request:
-    from prefgen.judging.prompts import as_sent
-    from prefgen.records import Request
+    from prefgen.judging.requests import request_of
 
     page = (
         ("system", "You like tea."),
         ("user", "Which one?\n\nA) tea\nB) coffee\n\nReply with one of A, B and nothing else."),
     )
-    messages = as_sent((*page, ("assistant", "Answer:")), prefill=model.prefill, system_role=model.system_role)
-    sampling = (model.temperature, model.top_p, model.max_tokens or 16, model.seed)
-    return Request(model.model, model.identity, messages, "logprobs", ("A", "B"), *sampling)
+    return request_of(model, (*page, ("assistant", "Answer:")), "logprobs", most=16, choices=("A", "B"))
 
 
 _LOOKS: dict[str, Callable[[str, Any], Finding]] = {

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from prefgen.dialogues import Call, Dialogue, replayed
 from prefgen.errors import one_of
 from prefgen.judging.merging import Canonical, by_words, groups_in, in_order, page_of, portions, reply_of, through
-from prefgen.judging.prompts import as_sent
+from prefgen.judging.requests import request_of
 from prefgen.records import Request, Response
 from prefgen.spec.fields import Name
 from prefgen.spec.models import ModelSpec
@@ -157,16 +157,6 @@ def _read(response: Response, portion: Sequence[str]) -> Canonical | None:
 
 
 def _request(portion: Sequence[str], model: ModelSpec, number: int) -> Request:
-    messages: tuple[tuple[str, str], ...] = (("user", page_of(portion)),)
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-        readout="prose",
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or 64 + 12 * len(portion),
-        seed=model.seed,
-        repeat=number,
-        schema=reply_of(len(portion)).schema,
-    )
+    schema = reply_of(len(portion)).schema
+    messages = (("user", page_of(portion)),)
+    return request_of(model, messages, "prose", most=64 + 12 * len(portion), repeat=number, schema=schema)

@@ -16,6 +16,7 @@ from prefgen.judging.presentations import OrderRule, Orders
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire
 from prefgen.judging.rankings import RANKINGS
+from prefgen.judging.requests import request_of
 from prefgen.personas.cast import PLAYED_BY
 from prefgen.records import Request
 from prefgen.spec.condition import ConditionError
@@ -173,18 +174,8 @@ def to_request(one: Presentation, *, spec: Judge, model: ModelSpec) -> Request:
     if spec.readout == "likelihood":  # nothing is drawn, so no setting of drawing is part of it
         messages = as_sent((*one.system, *one.page.messages), prefill=False, system_role=model.system_role)
         return Request(model.model, model.identity, messages, "likelihood", one.page.choices)
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent((*one.system, *one.page.messages), prefill=model.prefill, system_role=model.system_role),
-        readout=spec.readout,
-        choices=one.page.choices,
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=max_tokens(spec, model),
-        seed=model.seed,
-        repeat=one.repeat,
-    )
+    most, messages = MAX_TOKENS[spec.readout], (*one.system, *one.page.messages)
+    return request_of(model, messages, spec.readout, most=most, choices=one.page.choices, repeat=one.repeat)
 
 
 def max_tokens(spec: Judge, model: ModelSpec) -> int:

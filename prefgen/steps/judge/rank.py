@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 
 from prefgen.ids import content_id
 from prefgen.judging.judgments import brought_by, ids_of
-from prefgen.judging.prompts import as_sent
 from prefgen.judging.questionnaire import Presentation, Questionnaire, whole_groups
 from prefgen.judging.rankings import MEASURES, RANKINGS, Ranked, RankingTally, measured, ranks_of, reply_of_slots
+from prefgen.judging.requests import request_of
 from prefgen.records import Request, Response
 from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
@@ -148,18 +148,8 @@ def _request(one: Presentation, model: ModelSpec) -> Request:
     k = len(one.page.choices)
     (role, page), *rest = one.page.messages
     messages = (*one.system, (role, f"{page}\n\n{_reply(k).asked()}"), *rest)
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-        readout="prose",
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or _PER_PLACE * (k + 2),
-        seed=model.seed,
-        repeat=one.repeat,
-        schema=_reply(k).schema,
-    )
+    schema = _reply(k).schema
+    return request_of(model, messages, "prose", most=_PER_PLACE * (k + 2), repeat=one.repeat, schema=schema)
 
 
 def _rows(

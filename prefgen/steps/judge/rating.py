@@ -10,10 +10,11 @@ import polars as pl
 from jinja2 import TemplateError
 
 from prefgen.ids import content_id
-from prefgen.judging.prompts import MAX_TOKENS, as_sent
+from prefgen.judging.prompts import MAX_TOKENS
 from prefgen.judging.rating_tally import RatingTally
 from prefgen.judging.ratings import Rating, rating
 from prefgen.judging.readout import read
+from prefgen.judging.requests import request_of
 from prefgen.records import Readout, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.template import Blank, blank_of
@@ -101,19 +102,8 @@ class Asking:
                 yield self._request(messages, repeat)
 
     def _request(self, messages: tuple[tuple[str, str], ...], repeat: int) -> Request:
-        readout = self.readout
-        return Request(
-            model=self.model.model,
-            revision=self.model.identity,
-            messages=as_sent(messages, prefill=self.model.prefill, system_role=self.model.system_role),
-            readout=readout,
-            choices=self.step.scale.symbols,
-            temperature=self.model.temperature,
-            top_p=self.model.top_p,
-            max_tokens=self.model.max_tokens or MAX_TOKENS[readout],
-            seed=self.model.seed,
-            repeat=repeat,
-        )
+        readout, choices = self.readout, self.step.scale.symbols
+        return request_of(self.model, messages, readout, most=MAX_TOKENS[readout], choices=choices, repeat=repeat)
 
     def row(self, job: Job, responses: list[Any], tally: RatingTally) -> dict[str, Any]:
         """The row with its ratings, counted in `tally`; the first status that is no answer is its reason."""

@@ -13,7 +13,8 @@ import polars as pl
 from jinja2 import TemplateError
 from pydantic import Field, field_validator
 
-from prefgen.judging.prompts import Messages, as_sent
+from prefgen.judging.prompts import Messages
+from prefgen.judging.requests import request_of
 from prefgen.records import Request
 from prefgen.spec.condition import ConditionError
 from prefgen.spec.fields import Name
@@ -148,19 +149,8 @@ class Speaker:
 
     def request(self, messages: Messages, repeat: int) -> Request:
         """What is asked of its model."""
-        model = self.model
-        return Request(
-            model=model.model,
-            revision=model.identity,
-            messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-            readout="prose",
-            temperature=model.temperature,
-            top_p=model.top_p,
-            max_tokens=model.max_tokens or self.side.max_tokens,
-            seed=model.seed,
-            repeat=repeat,
-            schema=self.side.declared.schema,
-        )
+        schema = self.side.declared.schema
+        return request_of(self.model, messages, "prose", most=self.side.max_tokens, repeat=repeat, schema=schema)
 
 
 def live_condition(sql: str, columns: pl.Schema, at: tuple[str, ...], context: Context) -> LiveCondition:

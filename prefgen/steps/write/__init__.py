@@ -18,9 +18,10 @@ from pydantic import Field
 
 from prefgen.dialogues import Call, Dialogue, replayed
 from prefgen.errors import one_of
-from prefgen.judging.prompts import MAX_TOKENS, Messages, as_sent
+from prefgen.judging.prompts import MAX_TOKENS, Messages
 from prefgen.judging.prose import Prose, prose
 from prefgen.judging.readout import read
+from prefgen.judging.requests import request_of
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
@@ -244,35 +245,10 @@ def _first_look(work: Work, row: int, told: Sequence[Prose]) -> Tried:
 
 
 def _to_text(spec: Write, page: Messages, model: ModelSpec, number: int) -> Request:
-    room = model.max_tokens or 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=_sent(page, model),
-        readout="prose",
-        choices=(),
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=room,
-        seed=model.seed,
-        repeat=number,
-    )
+    room = 2 * spec.words + 40  # a model that does not stop is cut at its last whole sentence
+    return request_of(model, page, "prose", most=room, repeat=number)
 
 
 def _to_answer(question: Question, model: ModelSpec, number: int) -> Request:
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=_sent(question.messages, model),
-        readout="text",
-        choices=question.choices,
-        temperature=0.0,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or MAX_TOKENS["text"],
-        seed=model.seed,
-        repeat=number,
-    )
-
-
-def _sent(messages: Messages, model: ModelSpec) -> Messages:
-    return as_sent(messages, prefill=model.prefill, system_role=model.system_role)
+    told = {"choices": question.choices, "temperature": 0.0, "repeat": number}
+    return request_of(model, question.messages, "text", most=MAX_TOKENS["text"], **told)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from prefgen.dialogues import Call, Dialogue
-from prefgen.judging.prompts import as_sent
+from prefgen.judging.requests import request_of
 from prefgen.records import Request
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.write.jobs import Job
@@ -61,15 +61,5 @@ def _written(
 
 
 def _request(step: Free, messages: tuple[tuple[str, str], ...], job: Job, number: int, model: ModelSpec) -> Request:
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-        readout="prose",
-        temperature=model.temperature,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or step.max_tokens,
-        seed=model.seed,
-        repeat=job.repeat + step.repeats * number,
-        schema=step.reply.schema,
-    )
+    repeat = job.repeat + step.repeats * number
+    return request_of(model, messages, "prose", most=step.max_tokens, repeat=repeat, schema=step.reply.schema)

@@ -15,8 +15,9 @@ from prefgen.dialogues import Call, Dialogue
 from prefgen.errors import one_of
 from prefgen.judging.items import not_items
 from prefgen.judging.presentations import orders_of, shown
-from prefgen.judging.prompts import MAX_TOKENS, Messages, Prompts, as_sent
+from prefgen.judging.prompts import MAX_TOKENS, Messages, Prompts
 from prefgen.judging.readout import read
+from prefgen.judging.requests import request_of
 from prefgen.records import Request
 from prefgen.schemas import LETTERS
 from prefgen.spec.models import ModelSpec
@@ -227,18 +228,8 @@ def _page(asked: str, symbols: Sequence[str], options: Sequence[str]) -> str:
 
 def _request(one: _Question, reader: Reader, model: ModelSpec) -> Request:
     messages = (*one.system, ("user", one.page), ("assistant", "Answer:"))
-    return Request(
-        model=model.model,
-        revision=model.identity,
-        messages=as_sent(messages, prefill=model.prefill, system_role=model.system_role),
-        readout="text",
-        choices=one.symbols,
-        temperature=model.temperature if reader.repeats > 1 else 0.0,
-        top_p=model.top_p,
-        max_tokens=model.max_tokens or MAX_TOKENS["text"],
-        seed=model.seed,
-        repeat=one.repeat,
-    )
+    told = {"choices": one.symbols, "temperature": model.temperature if reader.repeats > 1 else 0.0}
+    return request_of(model, messages, "text", most=MAX_TOKENS["text"], repeat=one.repeat, **told)
 
 
 def _answer(response: Any, one: _Question) -> str | None:
