@@ -97,6 +97,16 @@ def first_words(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
+def problem_and_fix(error: BaseException | str) -> tuple[str, str]:
+    """What a ValueError says, and the `fix:` on its second line; '' where it has none.
+
+    >>> problem_and_fix(ValueError("no such side\\nfix: name another"))
+    ('no such side', 'name another')
+    """
+    problem, _, fix = str(error).partition("\nfix: ")
+    return problem, fix
+
+
 def printable(text: str) -> str:
     """Text whose control characters are written out: a name or a reply must not move the cursor or change colours.
 

@@ -38,13 +38,12 @@ def make_plan(pipeline: Pipeline, standing: Standing = _nothing_stands) -> Plan:
     seen = _Foreseen(pipeline, standing)
     complaints: list[Complaint] = []
     for name, step in pipeline.steps.items():
-        if all(
-            read in seen.tables for _, read in step.reads()
-        ):  # of what rests on a step that is wrong nothing is known
-            try:
-                seen.add(name)
-            except SpecError as error:
-                complaints += error.complaints
+        if not all(read in seen.tables for _, read in step.reads()):
+            continue  # of what rests on a step that is wrong nothing is known
+        try:
+            seen.add(name)
+        except SpecError as error:
+            complaints += error.complaints
     if complaints:
         raise SpecError(*complaints)
     from prefgen.publish.exports.check import check_exports

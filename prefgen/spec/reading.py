@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from prefgen.errors import Complaint, SpecError, UsageError, one_of
+from prefgen.errors import Complaint, SpecError, UsageError, one_of, problem_and_fix
 from prefgen.spec.document import Document, Key, document_of, dotted, read_document
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import LEAKS, Pipeline, StepSpec
@@ -147,8 +147,7 @@ def _step(document: Document, name: str, raw: Any, kinds: Sequence[str], spec_of
     try:
         spec = spec_of(found[0]).preset(raw[found[0]])
     except ValueError as error:
-        problem, _, fix = str(error).partition("\nfix: ")
-        raise document.error((*at, found[0]), problem, fix) from None
+        raise document.error((*at, found[0]), *problem_and_fix(error)) from None
     return validated(spec, document, raw, at, document.path.parent)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from prefgen.errors import SpecError, one_of
+from prefgen.errors import SpecError, one_of, problem_and_fix
 from prefgen.spec.document import Document, Key
 
 M = TypeVar("M", bound=BaseModel)
@@ -147,7 +147,7 @@ def _said(error: Mapping[str, Any], keys: Callable[[], set[str]]) -> _Said:
             f"the key {ctx.get('discriminator')} is missing", f"add {str(ctx.get('discriminator')).strip(chr(39))}"
         )
     if kind in ("value_error", "assertion_error"):
-        problem, _, fix = str(ctx.get("error", error["msg"])).partition("\nfix: ")
+        problem, fix = problem_and_fix(ctx.get("error", error["msg"]))
         return _Said(problem, fix or "change this value")
     if kind in _TYPES:
         wanted, fix = _TYPES[kind]

@@ -20,6 +20,7 @@ from prefgen.spec.pipeline import Grain
 from prefgen.spec.reply_types import ReplyError
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.table.glue import kept_of
 from prefgen.steps.write.measures import words_of
 from prefgen.steps.write.outcome import heard
 from prefgen.store.table import Table
@@ -106,8 +107,7 @@ class Merge(Step):
         counts: Counter[str] = Counter()
         reason = ["reject_reason"] if "reject_reason" in table.schema else []
         for frame in table.frames([self.column, *reason]):
-            kept = frame.filter(pl.col("reject_reason").is_null()) if reason else frame
-            counts.update(text for text in kept[self.column].drop_nulls() if text.strip())
+            counts.update(text for text in kept_of(frame)[self.column].drop_nulls() if text.strip())
         return counts
 
     def _by_model(self, texts: Sequence[str], name: str, context: Context) -> tuple[Canonical, int]:

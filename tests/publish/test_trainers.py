@@ -87,40 +87,16 @@ def settings(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("name", ["dpo", "cond", "fewshot"])
-def test_trl_takes_a_dpo_step_on_it(run: RunFolder, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [("DPO", "dpo"), ("DPO", "cond"), ("DPO", "fewshot"), ("KTO", "kto"), ("SFT", "sft")]
+)
+def test_trl_takes_a_step_on_it(run: RunFolder, tmp_path: Path, kind: str, name: str) -> None:
     trl = pytest.importorskip("trl")
     words = tokenizer(run)
-    trainer = trl.DPOTrainer(
+    trainer = getattr(trl, f"{kind}Trainer")(
         model(words, "LlamaForCausalLM", tmp_path),
-        args=trl.DPOConfig(**settings(tmp_path)),
+        args=getattr(trl, f"{kind}Config")(**settings(tmp_path)),
         train_dataset=rows(run, name),
-        processing_class=words,
-    )
-    assert trainer.train().global_step == 1
-
-
-@pytest.mark.train
-def test_trl_takes_a_kto_step_on_it(run: RunFolder, tmp_path: Path) -> None:
-    trl = pytest.importorskip("trl")
-    words = tokenizer(run)
-    trainer = trl.KTOTrainer(
-        model(words, "LlamaForCausalLM", tmp_path),
-        args=trl.KTOConfig(**settings(tmp_path)),
-        train_dataset=rows(run, "kto"),
-        processing_class=words,
-    )
-    assert trainer.train().global_step == 1
-
-
-@pytest.mark.train
-def test_trl_takes_an_sft_step_on_it(run: RunFolder, tmp_path: Path) -> None:
-    trl = pytest.importorskip("trl")
-    words = tokenizer(run)
-    trainer = trl.SFTTrainer(
-        model(words, "LlamaForCausalLM", tmp_path),
-        args=trl.SFTConfig(**settings(tmp_path)),
-        train_dataset=rows(run, "sft"),
         processing_class=words,
     )
     assert trainer.train().global_step == 1

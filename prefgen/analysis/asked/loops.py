@@ -13,7 +13,7 @@ from prefgen.analysis.asked.sources import Sources
 from prefgen.estimates import crossed_share
 from prefgen.judging.strengths import Floats
 from prefgen.spec.analyses import Loops
-from prefgen.steps.weigh.fit import counts_of, preferred_by
+from prefgen.steps.weigh.contest import Contest
 
 _MOST = 400  # values of one group: triples are counted by products of matrices
 _SHOWN = 20
@@ -67,19 +67,14 @@ def _groups(pairs: pl.DataFrame, spec: Loops) -> Iterator[tuple[str, Triples]]:
 
 def triples(pairs: pl.DataFrame, of: str) -> Triples:
     """The triples of the majority relation: A beats B where it was preferred more than half of the time."""
-    sides = [pairs[f"{side}_{of}"].cast(pl.String) for side in ("chosen", "rejected")]
-    values = pl.concat([side.alias("value") for side in sides]).unique().sort().to_list()
+    contest = Contest.of(pairs, *(pairs[f"{side}_{of}"].cast(pl.String) for side in ("chosen", "rejected")))
+    values = contest.values.to_list()
     if len(values) > _MOST:
         raise NotAnalysedError(
             f"{len(values):,} values of {of!r} in one group, at most {_MOST}", "part the pairs with `by:`"
         )
-    place = {value: at for at, value in enumerate(values)}
-    first, second = (np.array([place[value] for value in side], dtype=np.int64) for side in sides)
-    net = np.zeros((len(values), len(values)))
-    gained = counts_of(pairs) * (2 * preferred_by(pairs) - 1)
-    np.add.at(net, (first, second), gained)
-    np.add.at(net, (second, first), -gained)
-    beats: Floats = (net > 1e-9).astype(np.float64)
+    wins = contest.wins()
+    beats: Floats = (wins - wins.T > 1e-9).astype(np.float64)
     cyclic = round(float(np.trace(beats @ beats @ beats))) // 3
     either = beats + beats.T
     complete = round(float(np.trace(either @ either @ either))) // 6

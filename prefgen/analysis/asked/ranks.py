@@ -7,16 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from prefgen.analysis.asked.found import Cell, Found, NotAnalysedError, grid
 from prefgen.analysis.asked.sources import Sources
 from prefgen.estimates import Estimate, quantile_of_t
 from prefgen.judging.strengths import Floats, fit_strengths
 from prefgen.spec.analyses import Rank
-from prefgen.steps.weigh.fit import counts_of, preferred_by
-
-Places = NDArray[np.int64]
+from prefgen.steps.weigh.contest import Contest, Places
 
 _RIDGE = 0.01
 _MOST = 500  # values that compete: the strengths of all are solved for at once
@@ -70,31 +67,17 @@ def strengths(pairs: pl.DataFrame, of: str) -> list[Strength]:
     The interval is Student's, from a sandwich over questions (`prompt_id`, else `item_id`, else every pair by itself): pairs about one
     question are one observation.
     """
-    sides = [pairs[f"{side}_{of}"].cast(pl.String) for side in ("chosen", "rejected")]
-    values = pl.concat([side.alias("value") for side in sides]).unique().sort()
-    if len(values) > _MOST:
-        raise NotAnalysedError(f"{len(values):,} values of {of!r} compete, at most {_MOST:,}", "rank another column")
-    place = {value: at for at, value in enumerate(values)}
-    first, second = (np.array([place[value] for value in side], dtype=np.int64) for side in sides)
-    counts, share = counts_of(pairs), preferred_by(pairs)
-    wins = np.zeros((len(values), len(values)))
-    np.add.at(wins, (first, second), counts * share)
-    np.add.at(wins, (second, first), counts * (1 - share))
+    contest = Contest.of(pairs, *(pairs[f"{side}_{of}"].cast(pl.String) for side in ("chosen", "rejected")))
+    n = len(contest.values)
+    if n > _MOST:
+        raise NotAnalysedError(f"{n:,} values of {of!r} compete, at most {_MOST:,}", "rank another column")
+    wins = contest.wins()
     found = fit_strengths(wins, _RIDGE).strength
     unit = next((name for name in ("prompt_id", "item_id") if name in pairs.columns), None)
     units = np.arange(pairs.height) if unit is None else pairs[unit].cast(pl.String).rank("dense").to_numpy() - 1
-    errors, n_units = _errors(wins, found, first, second, counts, share, units.astype(np.int64))
+    errors, n_units = _errors(wins, found, contest, units.astype(np.int64))
     t = quantile_of_t(0.95, float(n_units - 1)) if n_units > 1 else np.inf
-    told = list(
-        _told(
-            values,
-            found,
-            errors * t,
-            wins,
-            np.bincount(np.r_[first, second], minlength=len(values)).astype(np.int64),
-            n_units,
-        )
-    )
+    told = _told(contest.values, found, errors * t, wins, contest.met(), n_units)
     return sorted(told, key=lambda one: -(one.strength.value or 0.0))
 
 
@@ -107,15 +90,14 @@ def _told(values: pl.Series, found: Floats, half: Floats, wins: Floats, met: Pla
         yield Strength(str(value), Estimate(float(found[at]), low, high, n), won, int(met[at]))
 
 
-def _errors(
-    wins: Floats, strength: Floats, first: Places, second: Places, counts: Floats, share: Floats, units: Places
-) -> tuple[Floats, int]:
+def _errors(wins: Floats, strength: Floats, contest: Contest, units: Places) -> tuple[Floats, int]:
     """Standard errors from how the questions differ, and how many questions there are."""
     n, total = len(wins), wins + wins.T
     chance = 1 / (1 + np.exp(np.clip(strength[None, :] - strength[:, None], -500, 500)))
     apart = total * chance * (1 - chance)
     inverse = np.linalg.inv(np.diag(apart.sum(axis=1)) - apart + _RIDGE * np.eye(n))
-    slope = counts * (share - chance[first, second])
+    first, second = contest.first, contest.second
+    slope = contest.counts * (contest.share - chance[first, second])
     scores = np.zeros((int(units.max()) + 1, n))
     np.add.at(scores, (units, first), slope)
     np.add.at(scores, (units, second), -slope)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 import pyarrow as pa
 
-from prefgen.errors import first_words, one_of
+from prefgen.errors import first_words, one_of, problem_and_fix
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
 from prefgen.publish.exports.condition import texts_of
 from prefgen.publish.exports.details import Details
@@ -59,7 +59,7 @@ def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
             else:
                 wanted.details.over(table.schema, needs_history=wanted.preset.unit == "history")
         except ValueError as error:
-            problem, _, fix = str(error).partition("\nfix: ")
+            problem, fix = problem_and_fix(error)
             said = f"export {wanted.name!r} from {table.name!r}: {problem}"
             raise pipeline.document.error(("publish", "exports"), said, fix) from None
 
@@ -70,10 +70,9 @@ def _check_condition(pipeline: Pipeline, wanted: Wanted, tables: Mapping[str, Ta
     try:
         texts_of(wanted.condition, tables[wanted.condition.step], list(tables[wanted.step].schema))
     except ValueError as error:
-        problem, _, fix = str(error).partition("\nfix: ")
-        raise pipeline.document.error(
-            ("publish", "exports"), f"export {wanted.name!r}: condition: {problem}", fix
-        ) from None
+        problem, fix = problem_and_fix(error)
+        said = f"export {wanted.name!r}: condition: {problem}"
+        raise pipeline.document.error(("publish", "exports"), said, fix) from None
 
 
 def _check_dialogue(details: Details, table: Table) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from prefgen.steps.table.glue import kept
 from prefgen.store.table import Table
 
 _OF_ASKING = ("request_id", "judgment_id")
@@ -40,10 +41,7 @@ def texts_of(condition: Condition, table: Table, pairs: Sequence[str]) -> pl.Dat
     keys = [name for name in pairs if name.endswith("_id") and name not in _OF_ASKING and name in table.schema]
     if not keys:
         raise ValueError(f"{condition.step!r} shares no id with the pairs\nfix: name a step with e.g. a `persona_id`")
-    rows = pl.concat(table.frames())
-    if "reject_reason" in rows.columns:
-        rows = rows.filter(pl.col("reject_reason").is_null())
-    found_texts = rows.select(*keys, pl.col(condition.column).alias("_persona"))
+    found_texts = kept(table).select(*keys, pl.col(condition.column).alias("_persona"))
     twice = found_texts.filter(pl.struct(keys).is_duplicated())
     if twice.height:
         named = ", ".join(f"{name} {twice[name][0]!r}" for name in keys)

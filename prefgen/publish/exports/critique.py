@@ -9,9 +9,7 @@ import polars as pl
 from prefgen.publish.exports.details import Details
 from prefgen.publish.exports.messages import conversation
 from prefgen.publish.exports.presets import Preset
-from prefgen.publish.exports.source import Source
-
-_IDS = ("persona_id", "item_id")
+from prefgen.publish.exports.source import Source, beside_texts
 
 
 def critiques(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
@@ -28,11 +26,8 @@ def critiques(_: Preset, source: Source) -> Iterator[pl.DataFrame]:
         asked = details.input or ("prompt" if "prompt" in rows.columns else None)
         before = () if asked is None else (("user", rows[asked]),)
         said = ("assistant", rows[three["draft"]]), ("user", rows[three["feedback"]])
-        own = ("messages", *three, *_IDS, "split")
         yield rows.select(
             conversation(*before, *said, ("assistant", rows[three["revision"]])).alias("messages"),
             *(pl.col(name).alias(out) for out, name in three.items()),
-            *(name for name in _IDS if name in rows.columns),
-            *(name for name in source.columns if name not in own),
-            *(["split"] if "split" in rows.columns else []),
+            *beside_texts(rows, source.columns, ("messages", *three)),
         )

@@ -12,11 +12,10 @@ from prefgen.judging.candidates import are_turns
 from prefgen.publish.exports.details import Details
 from prefgen.publish.exports.messages import MESSAGES
 from prefgen.publish.exports.presets import Preset
-from prefgen.publish.exports.source import Source
+from prefgen.publish.exports.source import Source, beside_texts
 
 TURNS = "turns"
 _OF_TRAINERS = ("system", "user", "assistant", "tool")
-_IDS = ("persona_id", "item_id")
 _PORTRAIT = "_portrait"
 
 
@@ -46,14 +45,8 @@ def _formed(rows: pl.DataFrame, portraits: Sequence[str], details: Details, sour
         _messages(row, portrait, roles, details.turns or TURNS, system_role=source.system_role)
         for row, portrait in zip(rows.iter_rows(named=True), portraits, strict=True)
     ]
-    own = (*_IDS, "split", "messages")
-    ids = [name for name in _IDS if name in rows.columns]
-    made = rows.select(
-        pl.Series("messages", told, dtype=MESSAGES),
-        *ids,
-        *(name for name in source.columns if name not in own),
-        *(["split"] if "split" in rows.columns else []),
-    )
+    behind = beside_texts(rows, source.columns, ("messages",))
+    made = rows.select(pl.Series("messages", told, dtype=MESSAGES), *behind)
     return made.filter(pl.col("messages").list.len() > 0)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from prefgen.publish.exports.details import Details
 from prefgen.publish.exports.presets import Preset
-from prefgen.publish.exports.source import Source
+from prefgen.publish.exports.source import Source, beside_texts
 from prefgen.schemas import LETTERS
 from prefgen.seeds import rng_for
 
@@ -125,16 +125,13 @@ def _asked(rows: pl.DataFrame, details: Details, source: Source) -> pl.DataFrame
     letters = [None if at is None else LETTERS[order.index(at)] for at, order in zip(right, orders, strict=True)]
     texts = [None if at is None else options[at] for at, options in zip(right, lists, strict=True)]
     history = [] if details.history is None else [pl.col(details.history).alias("history")]
-    own = (*_IDS, "split", "history")
     return rows.select(
         pl.col("prompt").alias("question"),
         pl.Series("options", shown, dtype=pl.List(pl.String)),
         pl.Series("answer", letters, dtype=pl.String),
         pl.Series("answer_text", texts, dtype=pl.String),
         *history,
-        *(name for name in _IDS if name in rows.columns),
-        *(name for name in source.columns if name not in own),
-        *(["split"] if "split" in rows.columns else []),
+        *beside_texts(rows, source.columns, ("history",)),
     )
 
 

@@ -108,6 +108,13 @@ def parts_of(schema: Mapping[str, pl.DataType]) -> set[str]:
     return {f"{name}.{one.name}" for name, kind in schema.items() if isinstance(kind, pl.Struct) for one in kind.fields}
 
 
+def beside_texts(rows: pl.DataFrame, more: Sequence[str], own: Sequence[str]) -> list[str]:
+    """Names of what stands behind the texts of a row: whose and about what it is, further columns that are not `own`, and its split."""
+    ids = [name for name in ("persona_id", "item_id") if name in rows.columns]
+    others = [name for name in more if name not in (*own, "persona_id", "item_id", "split")]
+    return [*ids, *others, *(["split"] if "split" in rows.columns else [])]
+
+
 def _columns(beside: Beside, what: str, wanted: Mapping[str, object], *more: str) -> pl.DataFrame:
     if not getattr(beside, what):
         return pl.DataFrame(schema=dict(wanted))  # type: ignore[arg-type]
@@ -125,4 +132,5 @@ def _drawn(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _kept(frame: pl.DataFrame) -> pl.DataFrame:
+    """Those of some rows that no step dropped."""
     return frame.filter(pl.col("reject_reason").is_null()) if "reject_reason" in frame.columns else frame

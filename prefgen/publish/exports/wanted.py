@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from prefgen.errors import PrefgenError, SpecError, one_of
+from prefgen.errors import PrefgenError, SpecError, one_of, problem_and_fix
 from prefgen.publish.exports.condition import Condition, condition_of
 from prefgen.publish.exports.details import OPTIONS, Details, details_of
 from prefgen.publish.exports.presets import ALWAYS, PRESETS, Context, Preset
@@ -137,8 +137,7 @@ def _condition(lineage: Lineage, preset: str, said: Any, complain: Complain) -> 
             raise ValueError(f"{preset!r} states no condition\nfix: leave it out, or export `cond`")
         return condition_of(said, lineage.steps)
     except ValueError as error:
-        problem, _, fix = str(error).partition("\nfix: ")
-        raise complain((preset, "condition"), problem, fix) from None
+        raise complain((preset, "condition"), *problem_and_fix(error)) from None
 
 
 def _details(preset: str, options: Mapping[str, Any], complain: Complain) -> Details | None:

@@ -24,6 +24,7 @@ from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.context import Context
 from prefgen.steps.people import are_models
+from prefgen.steps.table.glue import kept_of
 from prefgen.steps.table.rendering import rendered
 from prefgen.store.table import Table
 
@@ -78,8 +79,7 @@ def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) 
     wrong = not_items(items.columns)
     if wrong is not None:
         raise context.error("items", f"{name!r} has no items: {wrong[0]}", wrong[1])
-    if "reject_reason" in items.columns:
-        items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
+    items = kept_of(items)
     if items.is_empty():
         raise context.error("items", f"{name!r} has no items that were kept", "look at what was dropped, and why")
     if items.schema.get("retold") == RETOLD:

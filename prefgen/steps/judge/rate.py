@@ -219,6 +219,7 @@ class Rate(Step):
         people = people_of(None if self.as_ is None else tables[self.as_], context)
         needed = "prompt" if self.judge == "mark" else "response"
         talked = needed not in rows.schema and "turns" in rows.schema
+        usual = _TALKED if talked else _MARKED if self.judge == "mark" else _PAGE
         if self.page == _PAGE and needed not in rows.schema and not talked:
             found = ", ".join(rows.schema)
             raise context.error(
@@ -231,13 +232,7 @@ class Rate(Step):
             repeats=1,
             per_row=self.per_row,
             system=self.system,
-            prompt=self.page
-            if self.page != _PAGE
-            else _TALKED
-            if talked
-            else _MARKED
-            if self.judge == "mark"
-            else _PAGE,
+            prompt=usual if self.page == _PAGE else self.page,
             context=context,
             prompt_key="page",
         )

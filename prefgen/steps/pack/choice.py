@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import polars as pl
 from prefgen.seeds import rng_for
 from prefgen.steps.context import Context
 from prefgen.steps.pack.mixing import Distractors
-from prefgen.steps.pack.rows import Events, Group, Numbers, groups_of
+from prefgen.steps.pack.rows import Events, Group, Numbers, groups_of, within
 from prefgen.steps.pack.sizes import Sizes
 
 if TYPE_CHECKING:
@@ -88,12 +88,3 @@ class Chooser:
     def _length(self, numbers: Numbers) -> np.ndarray[Any, np.dtype[np.float64]]:
         assert self.sizes.length is not None, "lengths are known where they count"
         return self.sizes.length[numbers]
-
-
-def within(sizes: Sequence[float] | np.ndarray[Any, Any], budget: float) -> int:
-    """How many fit, from the first on.
-
-    >>> within([3, 4, 5], 8)
-    2
-    """
-    return int(np.searchsorted(np.cumsum(sizes), budget, side="right"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prefgen.steps.pack.rows import NUMBER, Events, Group, Numbers
+from prefgen.steps.pack.rows import NUMBER, Events, Group, Numbers, within
 
 _SOME = 64
 
@@ -63,7 +63,7 @@ class Distractors:
         found = found[:most]
         if self.lengths is None or self.budget is None:
             return found
-        return found[: int(np.searchsorted(np.cumsum(self.lengths[found]), self.budget, side="right"))]
+        return found[: within(self.lengths[found], self.budget)]
 
     def _others(self, places: Numbers, key: tuple[Any, ...]) -> Numbers:
         if not self.owners:

@@ -91,3 +91,12 @@ def groups_of(events: Events, by: Sequence[str], differ: Sequence[str]) -> dict[
 def grouped(rows: pl.DataFrame, by: Sequence[str]) -> Iterator[pl.DataFrame]:
     """One row for every value of `by`, in the order in which they are met."""
     yield rows.select(by).drop_nulls().unique(maintain_order=True)
+
+
+def within(sizes: Sequence[float] | np.ndarray[Any, Any], budget: float) -> int:
+    """How many fit, from the first on.
+
+    >>> within([3, 4, 5], 8)
+    2
+    """
+    return int(np.searchsorted(np.cumsum(sizes), budget, side="right"))

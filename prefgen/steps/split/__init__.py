@@ -17,6 +17,7 @@ from prefgen.steps.split.moments import Cuts, cuts_of
 from prefgen.steps.split.names import split_name
 from prefgen.steps.split.time import Time
 from prefgen.steps.step import Parts, Step, Summary
+from prefgen.steps.table.glue import kept_of
 from prefgen.store.leakage import can_measure, near_duplicate_leakage, question_texts
 from prefgen.store.table import Table
 
@@ -190,9 +191,7 @@ class _Seen:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Note the rows that are not dropped."""
-        if "reject_reason" in frame.columns:
-            frame = frame.filter(pl.col("reject_reason").is_null())
-        self._rows.append(frame.select("item_id", "split").unique())
+        self._rows.append(kept_of(frame).select("item_id", "split").unique())
         self._n_waiting += self._rows[-1].height
         if self._n_waiting > max(self._n_settled, 100_000):
             self._rows = [self.rows()]

@@ -12,6 +12,7 @@ from prefgen.steps.split.moments import comparable
 from prefgen.steps.split.names import split_name
 from prefgen.steps.split.time import Time
 from prefgen.steps.step import Summary
+from prefgen.steps.table.glue import kept_of
 from prefgen.store.table import Table
 
 _TEST, _VALIDATION, _TIME = "_cut_test", "_cut_validation", "_time"
@@ -68,5 +69,4 @@ def _cuts(table: Table, time: Time, per: str, moment: pl.Expr) -> pl.DataFrame:
 def _kept(table: Table, per: str, column: str, moment: pl.Expr) -> list[pl.DataFrame]:
     dropped = ["reject_reason"] if "reject_reason" in table.schema else []
     frames = table.frames(list(dict.fromkeys([per, column, *dropped])))
-    kept = (frame.filter(pl.col("reject_reason").is_null()) if dropped else frame for frame in frames)
-    return [frame.select(per, moment) for frame in kept]
+    return [kept_of(frame).select(per, moment) for frame in frames]

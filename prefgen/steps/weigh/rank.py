@@ -16,7 +16,8 @@ from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.table.glue import kept
-from prefgen.steps.weigh.fit import check_counts, counts_of, preferred_by
+from prefgen.steps.weigh.contest import Contest
+from prefgen.steps.weigh.fit import check_counts
 from prefgen.store.table import Table
 
 _MOST = 2_000  # values that compete in one group: the strengths of all are solved for at once
@@ -82,18 +83,11 @@ class WeighRank(Step):
                 raise context.error(("by", place), f"{name!r} cannot part the pairs", f"name {one_of(name, others)}")
 
     def _ranked(self, key: tuple[object, ...], rows: pl.DataFrame, context: Context) -> Iterator[tuple[object, ...]]:
-        sides = [rows[f"{side}_{self.of}"] for side in ("chosen", "rejected")]
-        values = pl.concat([side.alias("value") for side in sides]).unique().sort()
+        contest = Contest.of(rows, rows[f"chosen_{self.of}"], rows[f"rejected_{self.of}"])
+        values, met = contest.values, contest.met()
         if len(values) > _MOST:
             said = f"{len(values):,} values of {self.of!r} compete, at most {_MOST:,}"
             raise context.error("of", said, "rank them apart with `by:`, or another column")
-        place = {value: at for at, value in enumerate(values)}
-        first, second = (np.array([place[value] for value in side], dtype=np.int64) for side in sides)
-        counts, share = counts_of(rows), preferred_by(rows)
-        wins = np.zeros((len(values), len(values)))
-        np.add.at(wins, (first, second), counts * share)
-        np.add.at(wins, (second, first), counts * (1 - share))
-        found = fit_strengths(wins, self.ridge)
-        met = np.bincount(np.r_[first, second], minlength=len(values))
+        found = fit_strengths(contest.wins(), self.ridge)
         for rank, at in enumerate(np.argsort(-found.strength, kind="stable"), 1):
             yield (*key, values[int(at)], float(found.strength[at]), float(found.error[at]), rank, int(met[at]))

@@ -24,6 +24,7 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Bound, Context
+from prefgen.steps.table.glue import kept_of
 from prefgen.steps.table.rendering import rendered
 from prefgen.steps.write import Question, Tried, Write
 from prefgen.store.table import Table
@@ -221,8 +222,7 @@ def _items(spec: Vignettes, tables: Mapping[str, Table], context: Context) -> pl
             raise context.error(
                 ("leaks", place), f"the items have no column {name!r}", f"use some of {', '.join(items.columns)}"
             )
-    if "reject_reason" in items.columns:
-        items = items.filter(pl.col("reject_reason").is_null()).drop("reject_reason")
+    items = kept_of(items)
     if items.is_empty():
         raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
     return context.preview(items)
