@@ -20,6 +20,7 @@ from prefgen.spec.pipeline import Pipeline
 from prefgen.steps.context import Asked, Bound, Context, weakest
 from prefgen.steps.step import Output, Step
 from prefgen.store.packed import unpacked
+from prefgen.store.spill import spilled
 from prefgen.store.table import Table
 
 
@@ -97,7 +98,7 @@ class _Foreseen:
     def _after_a_model(self, name: str, step: Step, context: Context) -> tuple[StepPlan, Mapping[str, Any]]:
         """A step without a model over foreseen rows: a step with the grain of what it reads keeps its rows."""
         output = Output(step, self.tables, context)
-        self.tables[name] = self._seen(step, Table.of(name, output))
+        self.tables[name] = self._seen(step, spilled(name, output))
         notes = tuple(context.notes)
         if step.made_grain is not None:
             self._usable[name] = "unknown"
@@ -166,7 +167,7 @@ def _undropped(table: Table, before: Table) -> Table:
 def _made(step: Step, tables: Mapping[str, Table], context: Context) -> Made:
     begun = time.monotonic()
     output = Output(step, tables, context)
-    table = Table.of(context.step, output)
+    table = spilled(context.step, output)
     return Made(table, output.summary, time.monotonic() - begun)
 
 

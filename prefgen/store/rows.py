@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import pyarrow.parquet as pq
 from prefgen.errors import Complaint, SpecError, first_words, one_of
 from prefgen.store.delimited import SUFFIXES, read_delimited
 from prefgen.store.objects import frame_of
+from prefgen.store.table import PART_ROWS
 
 _DELIMITED = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
 _READ = ("jsonl", "ndjson", "csv", "tsv", "parquet")
+
+_PART_BYTES = 64 << 20
 
 NAMES = frozenset({"item_id", "prompt", "options"})
 """Columns of a delimited file that stay text whatever they hold."""
@@ -29,6 +33,16 @@ def read_rows(path: Path) -> pl.DataFrame:
 
 def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The same, and what is unusual about the file, in sentences."""
+    parts, notes = parts_with_notes(path)
+    return pl.concat(parts), notes
+
+
+def parts_with_notes(path: Path) -> tuple[Iterator[pl.DataFrame], tuple[str, ...]]:
+    """The rows of a file part by part, of one schema and one part at least, and what is unusual about it, in sentences.
+
+    Of Parquet only some rows are held at once. A column of a text file is of numbers where all of its values are, and so
+    one is read whole.
+    """
     suffix = path.suffix.lower().lstrip(".")
     if suffix not in (*_READ, *_DELIMITED):
         raise _complaint(
@@ -37,36 +51,76 @@ def read_rows_with_notes(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "no such file"
         raise _complaint(path, 1, what, "check the path; it is relative to the YAML file that names it")
+    if suffix == "parquet":
+        return _parquet_parts(path), ()
+    with _readable(path):
+        if suffix not in _DELIMITED:
+            return iter((_json_rows(path),)), ()
+        read = read_delimited(path)
+        return iter((numbers(read.frame),)), read.notes
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is read, as a SpecError."""
     try:
-        if suffix in _DELIMITED:
-            read = read_delimited(path)
-            return numbers(read.frame), read.notes
-        return (read_parquet(path) if suffix == "parquet" else _json_rows(path)), ()
+        yield
     except SpecError:
         raise
     except (pl.exceptions.PolarsError, OSError, BaseException) as error:
         # pyo3's panics on corrupt Parquet derive from BaseException only
-        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+        if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
             raise
-        first = first_words(error)
-        raise _complaint(path, 1, f"not readable as {suffix}: {first}", f"check that it is a {suffix} file") from None
+        what = path.suffix.lower().lstrip(".")
+        raise _complaint(
+            path, 1, f"not readable as {what}: {first_words(error)}", f"check that it is a {what} file"
+        ) from None
+
+
+def _parquet_parts(path: Path) -> Iterator[pl.DataFrame]:
+    parts = parquet_parts(path)
+    while True:
+        with _readable(path):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """A Parquet file that a user brings; ValueError, in the words of who read it, where it cannot be read.
+    """A Parquet file that a user brings, whole; ValueError, in the words of who read it, where it cannot be read."""
+    return pl.concat(parquet_parts(path))
+
+
+def parquet_parts(path: Path) -> Iterator[pl.DataFrame]:
+    """The same, some rows at a time, and one part at least.
 
     Read by Arrow: over some damaged files polars' own reader ends the process (seen with 2.1.0).
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
-        table.validate(full=True)  # texts that are no UTF-8, say
-        wide = next((column for column in table.schema if "decimal256" in str(column.type)), None)
-        if wide is not None:
-            raise ValueError(f"column {wide.name!r} holds {wide.type}, which nothing here reads")
-        frame = pl.from_arrow(table)
+            wide = next((column for column in file.schema_arrow if "decimal256" in str(column.type)), None)
+            if wide is not None:
+                raise ValueError(f"column {wide.name!r} holds {wide.type}, which nothing here reads")
+            empty = True
+            for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata)):
+                batch.validate(full=True)  # texts that are no UTF-8, say
+                yield _frame(pa.Table.from_batches([batch]))
+                empty = False
+            if empty:
+                yield _frame(file.schema_arrow.empty_table())
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise ValueError(first_words(error)) from None
+
+
+def _rows_at_once(file: pq.FileMetaData) -> int:
+    """Rows of one part: as many as a step holds, fewer where they are long."""
+    size = sum(file.row_group(number).total_byte_size for number in range(file.num_row_groups))
+    return int(max(1, min(PART_ROWS, _PART_BYTES * file.num_rows // max(1, size))))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
 

@@ -23,8 +23,9 @@ class PartFiles(Sequence[pl.LazyFrame]):
     A lazy frame that was read once keeps the footer of its file for good: with 600 parts that was 70 MB a table.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], *, keep: object = None) -> None:
         self._paths = tuple(paths)
+        self._keep = keep  # whatever deletes the files when it goes
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -35,7 +36,7 @@ class PartFiles(Sequence[pl.LazyFrame]):
     def __getitem__(self, place: slice) -> PartFiles: ...
     def __getitem__(self, place: int | slice) -> pl.LazyFrame | PartFiles:
         if isinstance(place, slice):
-            return PartFiles(self._paths[place])
+            return PartFiles(self._paths[place], keep=self._keep)
         return pl.scan_parquet(self._paths[place])
 
 

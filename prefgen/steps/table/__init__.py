@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from prefgen.errors import one_of
 from prefgen.judging.items import notes_on_names
@@ -16,14 +16,13 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name, beside_its_file
 from prefgen.spec.fields import Spec as SpecPart
 from prefgen.steps.context import Context
-from prefgen.steps.step import Parts, Step, Summary
+from prefgen.steps.step import Parts, Step
 from prefgen.steps.table.candidates import as_candidates
-from prefgen.steps.table.glue import each_element, kept, queried, stacked
-from prefgen.steps.table.items import _options as _options
+from prefgen.steps.table.glue import each_element
 from prefgen.steps.table.items import as_items
 from prefgen.steps.table.rendering import rendered
-from prefgen.store.objects import frame_of
-from prefgen.store.rows import read_rows_with_notes
+from prefgen.steps.table.seen import Seen
+from prefgen.steps.table.source import FromHub, Source, commit_of, parts_of
 from prefgen.store.table import PART_ROWS, Table
 
 
@@ -43,38 +42,6 @@ class Form(SpecPart):
         pattern="^[A-Z]$",
         description="Letter of the option that means neither or not applicable; it keeps its slot when the order is swapped.",
     )
-
-
-class FromHub(SpecPart):
-    """A dataset on the Hub. A run folder stays with the commit that it began with; it stands in its pipeline.yaml."""
-
-    hub: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$", description="Name of the dataset: user/name.")
-    config: str | None = Field(None, description="One of its configs; by default the one that the card calls default.")
-    split: str | None = Field(None, description="One of its splits; by default all of them.")
-    revision: str = Field("main", min_length=1, description="Branch, tag or commit.")
-    commit: str | None = Field(
-        None, pattern="^[0-9a-f]{40}$", description="What `revision` named when the run began; the run writes it."
-    )
-
-    def is_of(self, said: object) -> bool:
-        """Whether `said`, from an earlier resolved pipeline, names the same rows by the same words."""
-        keys = ("hub", "config", "split", "revision")
-        return isinstance(said, dict) and all(said.get(key) == getattr(self, key) for key in keys)
-
-
-def _tag(value: object) -> str:
-    if isinstance(value, list):
-        return "names" if value and all(isinstance(one, str) for one in value) else "rows"
-    return "a dataset" if isinstance(value, dict | FromHub) else "a name"
-
-
-Source = Annotated[
-    Annotated[str, Tag("a name")]
-    | Annotated[FromHub, Tag("a dataset")]
-    | Annotated[list[Name], Tag("names")]
-    | Annotated[list[dict[str, Any]], Tag("rows")],
-    Discriminator(_tag),
-]
 
 
 class TableStep(Step):
@@ -155,19 +122,38 @@ class TableStep(Step):
         if not isinstance(source, FromHub) or source.commit is not None:
             return self
         commit = before["table"].get("commit") if source.is_of(before.get("table")) else None
-        pinned = source.model_copy(update={"commit": commit or _commit_of(source)})
+        pinned = source.model_copy(update={"commit": commit or commit_of(source)})
         return self.model_copy(update={"table": pinned})
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows; with `forms`, one item per row and form."""
-        rows, summary = _source(self, tables, context)
-        if self.each is not None:
-            rows = each_element(rows, self.each, context.step, context)
-        rows = _renamed(rows, self.rename, context)
-        if self.limit is not None:
-            rows = rows.head(self.limit)
-        if rows.is_empty() and not self.steps:  # of what a step made, nothing may be left
+        parts, summary = parts_of(self, [tables[name] for name in self.steps], context)
+        seen = Seen()
+        for rows in self._wanted(parts, context):
+            made = self._checked(self._shaped(rows, context), seen, context)
+            yield from made.iter_slices(PART_ROWS) if made.height else [made]
+        seen.check(context)
+        return summary
+
+    def _wanted(self, parts: Iterable[pl.DataFrame], context: Context) -> Iterator[pl.DataFrame]:
+        """The rows up to the limit, with `each` one an element, under their new names; an empty part only where it is the only one."""
+        n, rows = 0, pl.DataFrame()
+        for part in parts:
+            long = part if self.each is None else each_element(part, self.each, context.step, context)
+            rows = _renamed(long, self.rename, context)
+            rows = rows if self.limit is None else rows.head(self.limit - n)
+            n += rows.height
+            if rows.height:
+                yield rows
+            if n == self.limit:
+                return
+        if not n and not self.steps:  # of what a step made, nothing may be left
             raise context.error("table", "it has no rows", "bring at least one row")
+        if not n:
+            yield rows
+
+    def _shaped(self, rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+        """Rows with what templates add, in their forms, without what is dropped."""
         for name, template in self.set.items():
             rows = rows.with_columns(rendered(rows, template, ("set", name), context).alias(name))
         if self.forms is not None:
@@ -175,37 +161,18 @@ class TableStep(Step):
         for index, name in enumerate(self.drop):
             if name not in rows.columns:
                 raise context.error(("drop", index), f"no column {name!r}", f"name {one_of(name, rows.columns)}")
-        rows = rows.drop(self.drop)
+        return rows.drop(self.drop)
+
+    def _checked(self, rows: pl.DataFrame, seen: Seen, context: Context) -> pl.DataFrame:
+        """Rows that can be written; items and candidates in their shapes."""
         context.check_columns(rows.schema, "table")
         if {"prompt", "options"} <= set(rows.columns):
-            context.note(*notes_on_names(rows.columns))
-            rows = as_items(rows, context, drops=bool(self.steps))
-        elif {"prompt", "response"} <= set(rows.columns):
-            rows = as_candidates(rows, context)
-        yield from rows.iter_slices(PART_ROWS) if rows.height else [rows]
-        return summary
-
-
-def _source(spec: TableStep, tables: Mapping[str, Table], context: Context) -> tuple[pl.DataFrame, Summary]:
-    """The rows as they are brought, and which version of them where they come from outside."""
-    if spec.file is not None:
-        rows, notes = read_rows_with_notes(spec.file)
-        context.note(*notes)
-        return rows, {}
-    if spec.steps:
-        return _of_steps(spec, [tables[name] for name in spec.steps], context), {}
-    if isinstance(spec.table, FromHub):
-        return _from_hub(spec.table)
-    written = [row for row in spec.table if isinstance(row, dict)]
-    return frame_of(written, lambda number, problem, fix: context.error(("table", number), problem, fix)), {}
-
-
-def _of_steps(spec: TableStep, tables: Sequence[Table], context: Context) -> pl.DataFrame:
-    if spec.sql is not None:
-        return queried(spec.sql, {table.name: table for table in tables}, context)
-    if len(tables) > 1:
-        return stacked(tables, context)
-    return tables[0].read() if spec.each is None else kept(tables[0])
+            if not seen.rows:
+                context.note(*notes_on_names(rows.columns))
+            return as_items(rows, seen, context, drops=bool(self.steps))
+        if {"prompt", "response"} <= set(rows.columns):
+            return as_candidates(rows, seen, context)
+        return rows
 
 
 def _renamed(rows: pl.DataFrame, names: Mapping[str, str], context: Context) -> pl.DataFrame:
@@ -217,20 +184,6 @@ def _renamed(rows: pl.DataFrame, names: Mapping[str, str], context: Context) -> 
         if new in others:
             raise context.error(("rename", old), f"there is another column {new!r}", "choose another name")
     return rows.rename(names)
-
-
-def _commit_of(source: FromHub) -> str:
-    from prefgen.store.hub_rows import commit_of  # the Hub's client takes half a second to import
-
-    return source.commit or commit_of(source.hub, source.revision)
-
-
-def _from_hub(source: FromHub) -> tuple[pl.DataFrame, Summary]:
-    from prefgen.store.hub_rows import hub_rows
-
-    commit = _commit_of(source)
-    rows = hub_rows(source.hub, commit=commit, config=source.config, split=source.split)
-    return rows, {"hub": source.hub, "commit": commit}
 
 
 def _in_forms(rows: pl.DataFrame, forms: Mapping[str, Form], context: Context) -> pl.DataFrame:

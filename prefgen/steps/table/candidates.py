@@ -8,12 +8,15 @@ from prefgen.ids import content_id
 from prefgen.judging.candidates import CORE
 from prefgen.steps.context import Context
 from prefgen.steps.table.items import hashable
+from prefgen.steps.table.seen import Seen
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
-def as_candidates(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+def as_candidates(rows: pl.DataFrame, seen: Seen, context: Context) -> pl.DataFrame:
     """candidate_id, item_id, prompt, response, then every other column; SpecError for what is wrong.
+
+    seen    the parts of the table before
 
     Without ids of their own, `item_id` comes from the prompt and `candidate_id` from the whole row.
     """
@@ -23,21 +26,18 @@ def as_candidates(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
         texts = rows[name].cast(pl.String)
         empty = (texts.is_null() | ~texts.str.contains(r"\S")).arg_true()
         if len(empty):
-            raise context.error(
-                "table", f"row {empty[0] + 1} has an empty {name}", f"write the {name}, or drop the row"
-            )
+            said = f"row {seen.rows + empty[0] + 1} has an empty {name}"
+            raise context.error("table", said, f"write the {name}, or drop the row")
     rows = rows.with_columns(pl.col("prompt", "response").cast(pl.String))
     if "item_id" not in rows.columns:
         named = {prompt: content_id("item", prompt) for prompt in rows["prompt"].unique()}
         rows = rows.with_columns(pl.col("prompt").replace_strict(named, return_dtype=pl.String).alias("item_id"))
     rows = rows.with_columns(pl.col("item_id").cast(pl.String))
-    _check_prompts(rows, context)
+    if rows["item_id"].null_count():
+        row = seen.rows + rows["item_id"].is_null().arg_true()[0] + 1
+        raise context.error("table", f"row {row} has no item_id", "give every row one, or none")
     rows = _with_ids(rows)
-    twice = rows["candidate_id"].is_duplicated().arg_true()
-    if len(twice):
-        first, second = (rows["candidate_id"] == rows["candidate_id"][twice[0]]).arg_true()[:2]
-        problem = f"rows {first + 1} and {second + 1} are the same candidate"
-        raise context.error("table", problem, "remove one of them, or give them different candidate_ids")
+    seen.candidates(rows)
     return rows.select(*CORE, pl.exclude(CORE))
 
 
@@ -49,19 +49,3 @@ def _with_ids(rows: pl.DataFrame) -> pl.DataFrame:
     made = [content_id("cand", row) for row in hashable(rows)]
     ids = made if own is None else [has or new for has, new in zip(own, made, strict=True)]
     return rows.with_columns(pl.Series("candidate_id", ids, pl.String))
-
-
-def _check_prompts(rows: pl.DataFrame, context: Context) -> None:
-    """An item_id means one prompt."""
-    if rows["item_id"].null_count():
-        row = rows["item_id"].is_null().arg_true()[0] + 1
-        raise context.error("table", f"row {row} has no item_id", "give every row one, or none")
-    # By hashes, and those found by their texts: a million texts in groups are held twice otherwise.
-    hashed = rows.select(pl.col("item_id", "prompt").hash())
-    spread = hashed.group_by("item_id").agg(pl.col("prompt").min().alias("low"), pl.col("prompt").max().alias("high"))
-    odd = spread.filter(pl.col("low") != pl.col("high"))["item_id"]
-    if len(odd):
-        told = rows.filter(hashed["item_id"].is_in(odd.implode())).group_by("item_id", maintain_order=True)
-        for name, n in told.agg(pl.col("prompt").n_unique()).filter(pl.col("prompt") > 1).iter_rows():
-            problem = f"item_id {name!r} has {n} different prompts"
-            raise context.error("table", problem, "give every prompt an item_id of its own")

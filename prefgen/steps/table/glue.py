@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -13,16 +13,17 @@ from prefgen.steps.context import Context
 from prefgen.store.table import Table
 
 
-def stacked(tables: Sequence[Table], context: Context) -> pl.DataFrame:
-    """The kept rows of several tables, one table below the other; a column that one lacks is null there.
+def stacked(tables: Sequence[Table], context: Context) -> Iterator[pl.DataFrame]:
+    """The kept rows of several tables, one table below the other, part by part; a column that one lacks is null there.
 
     SpecError where a column has types that have none in common.
     """
-    frames = [kept(table) for table in tables]
+    empty = [kept_of(table.parts[0].head(0).collect()) for table in tables]
     try:
-        return pl.concat(frames, how="diagonal_relaxed")
+        whole = pl.concat(empty, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         raise context.error("table", first_words(error), "rename one of the columns, or write it as text") from None
+    return (pl.concat([whole, kept_of(frame)], how="diagonal_relaxed") for table in tables for frame in table.frames())
 
 
 def each_element(rows: pl.DataFrame, column: str, step: str, context: Context) -> pl.DataFrame:

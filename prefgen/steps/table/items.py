@@ -15,6 +15,7 @@ from prefgen.judging.items import CORE
 from prefgen.judging.presentations import MAX_OPTIONS
 from prefgen.schemas import LETTERS
 from prefgen.steps.context import Context
+from prefgen.steps.table.seen import Seen
 
 _BETWEEN = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
 """What separates options in a text: a bar with space around it, so that `P(A|B)` is one option."""
@@ -22,9 +23,10 @@ _BETWEEN = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
 _NAMED = (pl.String, pl.Categorical, pl.Enum)
 
 
-def as_items(rows: pl.DataFrame, context: Context, *, drops: bool = False) -> pl.DataFrame:
+def as_items(rows: pl.DataFrame, seen: Seen, context: Context, *, drops: bool = False) -> pl.DataFrame:
     """item_id, prompt, options, neither (0-based or null), then every other column; SpecError with all that is wrong.
 
+    seen     the parts of the table before
     drops    rows of a step, which a model may have written: one that can be no item is dropped, with `reject_reason`, and none that was
              dropped before is looked at
     """
@@ -32,7 +34,7 @@ def as_items(rows: pl.DataFrame, context: Context, *, drops: bool = False) -> pl
     columns: list[pl.Series] = []
     for read in (_prompts, _options, _ids):
         try:
-            columns.append(read(rows, context))
+            columns.append(read(rows, seen.rows, context))
         except SpecError as error:
             wrong += error.complaints
     if wrong:
@@ -41,9 +43,11 @@ def as_items(rows: pl.DataFrame, context: Context, *, drops: bool = False) -> pl
     if drops:
         rows = _without_faulty(rows, prompts, options)
     faults = () if drops else _faults(prompts, options)
-    wrong = [context.error("table", _said(name, bad), fix).complaints[0] for name, fix, bad in faults if bad.any()]
+    wrong = [
+        context.error("table", _said(name, bad, seen.rows), fix).complaints[0] for name, fix, bad in faults if bad.any()
+    ]
     try:
-        neither = _neither(rows, options, context)
+        neither = _neither(rows, options, seen.rows, context)
     except SpecError as error:
         raise SpecError(*wrong, *error.complaints) from None
     if wrong:
@@ -52,11 +56,12 @@ def as_items(rows: pl.DataFrame, context: Context, *, drops: bool = False) -> pl
     items = rows.select(prompts, options, neither, *others)
     if ids.is_empty():
         ids = pl.Series("item_id", [content_id("item", row) for row in hashable(items)], pl.String)
-    _check_different(ids if not drops else ids.filter(rows["reject_reason"].is_null()), context)
+    dropped = pl.lit(False) if not drops else rows["reject_reason"].is_not_null()
+    seen.items(pl.select(pl.when(dropped).then(None).otherwise(ids).alias("item_id")).to_series())
     return items.select(ids.alias("item_id"), pl.all())
 
 
-def _prompts(rows: pl.DataFrame, context: Context) -> pl.Series:
+def _prompts(rows: pl.DataFrame, _: int, context: Context) -> pl.Series:
     prompts = rows["prompt"]
     if prompts.dtype == pl.Null:
         raise context.error("table", "`prompt` is empty in every row", "write the questions")
@@ -65,13 +70,13 @@ def _prompts(rows: pl.DataFrame, context: Context) -> pl.Series:
     return prompts.cast(pl.String)
 
 
-def _options(rows: pl.DataFrame, context: Context) -> pl.Series:
+def _options(rows: pl.DataFrame, before: int, context: Context) -> pl.Series:
     options = rows["options"]
     if options.dtype in _NAMED:
         lists = [_split(text) for text in options.cast(pl.String)]
         bad = [number for number, found in enumerate(lists) if found is None]
         if bad:
-            said = f"row {bad[0] + 1}: `options` is {options[bad[0]]!r:.60}, neither a JSON list of texts nor separated by ` | `"
+            said = f"row {before + bad[0] + 1}: `options` is {options[bad[0]]!r:.60}, neither a JSON list of texts nor separated by ` | `"
             raise context.error("table", said, 'write ["...", "..."], in double quotes')
         return pl.Series("options", lists, pl.List(pl.String))
     inner = options.dtype.inner if isinstance(options.dtype, pl.List | pl.Array) else None
@@ -97,7 +102,7 @@ def _split(text: str | None) -> list[str | None] | None:
     return found if all(isinstance(one, str | None) for one in found) else None
 
 
-def _ids(rows: pl.DataFrame, context: Context) -> pl.Series:
+def _ids(rows: pl.DataFrame, before: int, context: Context) -> pl.Series:
     """The rows' own ids as text; none where they have none."""
     if "item_id" not in rows.columns or rows["item_id"].dtype == pl.Null:
         return pl.Series("item_id", [], pl.String)
@@ -108,17 +113,8 @@ def _ids(rows: pl.DataFrame, context: Context) -> pl.Series:
     ids = ids.cast(pl.String)
     bad = (ids.is_null() | (ids.str.strip_chars() == "")).arg_true()
     if len(bad):
-        raise context.error("table", f"row {bad[0] + 1} has no item_id", "give every row one, or none")
+        raise context.error("table", f"row {before + bad[0] + 1} has no item_id", "give every row one, or none")
     return ids
-
-
-def _check_different(ids: pl.Series, context: Context) -> None:
-    doubled = ids.is_duplicated()
-    if doubled.any():
-        twice = ids.filter(doubled)[0]
-        first, second = (ids == twice).arg_true()[:2]
-        problem = f"rows {first + 1} and {second + 1} have the same item_id {twice!r}"
-        raise context.error("table", problem, "remove one of them, or give them different item_ids")
 
 
 def hashable(items: pl.DataFrame) -> Iterator[Any]:
@@ -137,7 +133,7 @@ def _text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _neither(rows: pl.DataFrame, options: pl.Series, context: Context) -> pl.Series:
+def _neither(rows: pl.DataFrame, options: pl.Series, before: int, context: Context) -> pl.Series:
     """0-based index from a column `neither`, which may hold letters or indexes, and nulls."""
     if "neither" not in rows.columns:
         return pl.Series("neither", [None] * rows.height, pl.Int64)
@@ -155,7 +151,7 @@ def _neither(rows: pl.DataFrame, options: pl.Series, context: Context) -> pl.Ser
     bad = ((whole < 0) | (whole >= options.list.len().cast(pl.Int64)) | (whole != column)).fill_null(False).arg_true()
     if len(bad):
         said = rows["neither"][bad[0]]
-        raise context.error("table", f"row {bad[0] + 1}: `neither` names no option: {said!r:.40}", fix)
+        raise context.error("table", f"row {before + bad[0] + 1}: `neither` names no option: {said!r:.40}", fix)
     return whole.alias("neither")
 
 
@@ -169,11 +165,11 @@ def _without_faulty(rows: pl.DataFrame, prompts: pl.Series, options: pl.Series) 
     return rows.with_columns(reject_reason=reason)
 
 
-def _said(name: str, bad: pl.Series) -> str:
-    """A fault with the first row that has it."""
+def _said(name: str, bad: pl.Series, before: int) -> str:
+    """A fault with the first row that has it, and how many of the part have it."""
     rows = bad.arg_true()
     more = f", and {len(rows) - 1:,} more do" if len(rows) > 1 else ""
-    return f"row {rows[0] + 1} has {name}{more}"
+    return f"row {before + rows[0] + 1} has {name}{more}"
 
 
 def _faults(prompts: pl.Series, options: pl.Series) -> Iterator[tuple[str, str, pl.Series]]:
