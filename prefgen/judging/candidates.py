@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from prefgen.ids import content_id
 from prefgen.judging.presentations import MAX_OPTIONS
+from prefgen.store.numbered import as_lists
 
 CORE = ("candidate_id", "item_id", "prompt", "response")
 """Columns of every table of candidates; `item_id` names the prompt that they answer."""
@@ -39,44 +40,81 @@ def of_options(schema: pl.Schema) -> list[str]:
     ]
 
 
-def shown_sets(candidates: pl.DataFrame, within: Sequence[str], size: int | None) -> pl.DataFrame:
-    """Items whose options are candidates: every set of `size` of those that agree in `within`, or all of them at once.
+def keys_of(candidates: pl.DataFrame, within: Sequence[str]) -> pl.DataFrame:
+    """What sets are made from, short however long the texts are: hashes of the `question`, the `group`, and what is said (`text`).
 
-    candidates    CORE and any columns; of equal responses in one group the first is taken
-    size          None for all of a group, at most 26
-
-    Columns: item_id (of the set), prompt, options, neither (null), prompt_id (the candidates' item_id), what is in `within`,
-    option_candidate_id, and `option_<name>` for every other column: a list with one value for every option.
-    Groups with fewer than two different responses, or than `size`, make no item.
+    within    columns in which candidates shown together agree, besides the question
     """
-    by = list(dict.fromkeys(["item_id", *within]))
-    different = candidates.unique(subset=[*by, "response"], keep="first", maintain_order=True)
-    groups = different.group_by(by, maintain_order=True).agg(pl.all())
-    sets = _chosen_rows(groups["response"].list.len().to_numpy(), size)
-    picked = groups.select(pl.all().gather(sets["_group"])).with_columns(sets["_at"])
-    others = [name for name in candidates.columns if name not in {*by, "prompt", "response"}]
-    each = [pl.col(name).list.gather(pl.col("_at")).alias(f"{OF_OPTIONS}{name}") for name in others]
-    ids = pl.col("candidate_id").list.gather(pl.col("_at"))
-    return picked.select(
-        ids.map_elements(lambda some: content_id("set", some.to_list()), return_dtype=pl.String).alias("item_id"),
-        pl.col("prompt").list.first(),
-        pl.col("response").list.gather(pl.col("_at")).alias("options"),
-        pl.lit(None, dtype=pl.Int64).alias("neither"),
-        pl.col("item_id").alias("prompt_id"),
-        *(pl.col(name) for name in by[1:]),
-        *each,
+    return candidates.select(
+        pl.col("item_id").hash().alias("question"),
+        pl.struct(grouped_by(within)).hash().alias("group"),
+        pl.col("response").hash().alias("text"),
     )
 
 
-def _chosen_rows(sizes: NDArray[np.integer], size: int | None) -> pl.DataFrame:
-    """`_group` and `_at`, the places in it, of every set; made for all groups of one size at once."""
-    schema = pl.Schema({"_group": pl.UInt32(), "_at": pl.List(pl.UInt32())})
-    found = [pl.DataFrame(schema=schema)]
+def sets_of(keys: pl.DataFrame, size: int | None) -> pl.Series:
+    """Rows of the candidates of each set: every `size` of those of one group, or all of them at once.
+
+    keys    `row`, and what `keys_of` says of it; of equal texts in one group the first is taken
+    size    None for all of a group, at most 26
+
+    Groups with fewer than two different texts, or than `size`, make no set. Groups come in the order of their first rows.
+    """
+    rows, starts, sizes = _groups(keys)
+    firsts, sets = [np.array([], dtype=np.uint32)], [pl.Series([], dtype=pl.List(keys["row"].dtype))]
     for n in np.unique(sizes).tolist():
         whole = [tuple(range(n))] if 2 <= n <= MAX_OPTIONS else []
-        some = np.array(whole if size is None else list(combinations(range(n), size)), dtype=np.uint32)
-        groups = np.flatnonzero(sizes == n).astype(np.uint32)
-        if len(some) and len(groups):
-            at = pl.Series("_at", np.tile(some, (len(groups), 1))).arr.to_list()
-            found.append(pl.DataFrame([pl.Series("_group", np.repeat(groups, len(some))), at]).cast(schema))
-    return pl.concat(found).sort("_group", maintain_order=True)
+        some = np.array(whole if size is None else list(combinations(range(n), size)), dtype=np.int64)
+        if len(some):
+            begins = starts[sizes == n]
+            chosen = rows[begins[:, None, None] + some[None]].reshape(-1)
+            firsts.append(np.repeat(rows[begins], len(some)))
+            sets.append(as_lists(np.full(len(begins) * len(some), some.shape[1]), pl.Series(chosen)))
+    return pl.concat(sets).gather(np.argsort(np.concatenate(firsts), kind="stable"))
+
+
+def _groups(keys: pl.DataFrame) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
+    """(rows of different texts group by group, where each group begins, how many it has)."""
+    row, group, text = (keys[name].to_numpy() for name in ("row", "group", "text"))
+    order = np.lexsort((row, text, group))  # polars groups a million rows in ten times the memory
+    again = (group[order][1:] == group[order][:-1]) & (text[order][1:] == text[order][:-1])
+    kept = np.delete(order, np.flatnonzero(again) + 1)
+    kept = kept[np.lexsort((row[kept], group[kept]))]
+    starts = np.flatnonzero(np.concatenate([[True], group[kept][1:] != group[kept][:-1]])[: len(kept)])
+    return row[kept], starts, np.diff(starts, append=len(kept))
+
+
+def as_shown(
+    sets: pl.Series, rows: Callable[[NDArray[np.integer]], pl.DataFrame], within: Sequence[str]
+) -> pl.DataFrame:
+    """Items whose options are candidates.
+
+    sets    row numbers of the candidates of each
+    rows    the candidates with some numbers
+
+    Columns: item_id (of the set), prompt, options, neither (null), prompt_id (the candidates' item_id), what is in `within`,
+    option_candidate_id, and `option_<name>` for every other column: a list with one value for every option.
+    """
+    lengths = sets.list.len().to_numpy()
+    candidates = rows(sets.explode().to_numpy())
+    firsts = candidates[np.cumsum(lengths) - lengths] if len(sets) else candidates.clear()
+    by = grouped_by(within)
+    others = [name for name in candidates.columns if name not in {*by, "prompt", "response"}]
+    each = {name: as_lists(lengths, candidates[name]) for name in ("response", *others)}
+    ids = [content_id("set", some) for some in each["candidate_id"].to_list()]
+    return pl.DataFrame(
+        [
+            pl.Series("item_id", ids, pl.String),
+            firsts["prompt"],
+            each["response"].alias("options"),
+            pl.Series("neither", [None] * len(sets), pl.Int64),
+            firsts["item_id"].alias("prompt_id"),
+            *(firsts[name] for name in by[1:]),
+            *(each[name].alias(f"{OF_OPTIONS}{name}") for name in others),
+        ]
+    )
+
+
+def grouped_by(within: Sequence[str]) -> list[str]:
+    """The columns in which candidates shown together agree: the question is always among them."""
+    return list(dict.fromkeys(["item_id", *within]))

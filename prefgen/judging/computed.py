@@ -40,11 +40,12 @@ def chosen_by(utility: Utility, asked: Questionnaire, *, noise: float, part_rows
     One row per persona and item that a drawn persona is asked about; controls have no utility and no rows. A tie where several options share
     the largest probability; `failed` where the utility of one is null or no finite number. Raises ConditionError where the utility cannot be computed.
     """
-    options = options_long(asked.items, standardize=utility.standardize)
+    items = asked.items.all()  # whose numbers may all be standardized together
+    options = options_long(items, standardize=utility.standardize)
     starts = np.searchsorted(options["_item"].to_numpy(), np.arange(asked.items.height + 1))
     of_options = options.drop("_item", "_option")
     rows = items_asked(asked.design, asked.personas.height, asked.items.height)
-    yield _frame(asked, [], [], [])
+    yield _frame(asked, items, [], [], [])
     persona_rows: list[int] = []
     item_rows: list[Rows] = []
     ps: list[Floats] = []
@@ -58,17 +59,19 @@ def chosen_by(utility: Utility, asked: Questionnaire, *, noise: float, part_rows
         item_rows.append(rows[number])
         ps.append(shares(utility.of(mine, of_options[at]), of_item, noise))
         if sum(map(len, item_rows)) >= part_rows:
-            yield _frame(asked, persona_rows, item_rows, ps)
+            yield _frame(asked, items, persona_rows, item_rows, ps)
             persona_rows, item_rows, ps = [], [], []
     if persona_rows:
-        yield _frame(asked, persona_rows, item_rows, ps)
+        yield _frame(asked, items, persona_rows, item_rows, ps)
 
 
-def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: list[Floats]) -> pl.DataFrame:
+def _frame(
+    asked: Questionnaire, items: pl.DataFrame, personas: list[int], asked_about: list[Rows], ps: list[Floats]
+) -> pl.DataFrame:
     """The judgments of some personas, each on its own items; `ps` has a number for every option of those."""
-    persona = np.repeat(np.array(personas, dtype=np.int64), [len(some) for some in items])
-    item = np.concatenate([*items, np.array([], dtype=np.int64)])
-    people, questions = asked.personas["persona_id"].gather(persona), asked.items["item_id"].gather(item)
+    persona = np.repeat(np.array(personas, dtype=np.int64), [len(some) for some in asked_about])
+    item = np.concatenate([*asked_about, np.array([], dtype=np.int64)])
+    people, questions = asked.personas["persona_id"].gather(persona), items["item_id"].gather(item)
     ids = [content_id("jdg", (COMPUTED, *both)) for both in zip(people, questions, strict=True)]
     p, chosen, untold = _probabilities(asked, item, ps)
     told = pl.DataFrame(
@@ -76,7 +79,7 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
             pl.Series("judgment_id", ids, dtype=pl.String),
             chosen,
             p,
-            asked.items["neither"].gather(item).alias("n"),
+            items["neither"].gather(item).alias("n"),
             untold,
         ]
     )
@@ -97,13 +100,13 @@ def _frame(asked: Questionnaire, personas: list[int], items: list[Rows], ps: lis
         pl.lit(None, dtype=kind).alias(name) for name, kind in unasked if name not in frame.columns
     )
     rows, of = (pl.Series(one, dtype=pl.UInt32) for one in (persona, item))
-    return assembled(asked.personas, asked.items, rows, of, frame)
+    return assembled(asked.personas, items, rows, of, frame)
 
 
 def _probabilities(asked: Questionnaire, item: Rows, ps: list[Floats]) -> tuple[pl.Series, pl.Series, pl.Series]:
     """(`p`, `choice`, `untold`) of every row: the option that is likeliest, null where several are or none can be told."""
     names = p_fields(asked.letters, asked.prompts.extra)
-    sizes = asked.items["options"].list.len().to_numpy()[item].astype(np.int64)
+    sizes = asked.items.shape["n_options"].to_numpy()[item]
     wide = np.full((len(item), len(asked.letters)), np.nan)
     wide[np.arange(wide.shape[1])[None, :] < sizes[:, None]] = np.concatenate([*ps, np.array([])])
     best = np.nanmax(wide, axis=1, initial=0.0)

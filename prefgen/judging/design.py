@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from prefgen.judging.item_rows import Items
 from prefgen.seeds import rng_for
 from prefgen.spec.condition import condition_over
 
@@ -31,7 +32,7 @@ class Design:
 
 
 def design_of(
-    personas: pl.DataFrame, items: pl.DataFrame, *, where: str | None, per_persona: int | None, seed: int
+    personas: pl.DataFrame, items: Items, *, where: str | None, per_persona: int | None, seed: int
 ) -> Design | None:
     """The design of a judge step; None where everybody is asked about everything.
 
@@ -44,8 +45,9 @@ def design_of(
     """
     if where is None and per_persona is None and "persona_id" not in items.columns:
         return None
+    looked_at = items.all() if where is not None else _owners(items)
     drawn = {
-        name: _drawn(_fitting(persona, items, where), per_persona, seed, name)
+        name: _drawn(_fitting(persona, looked_at, where), per_persona, seed, name)
         for name, persona in zip(personas["persona_id"], personas.iter_rows(named=True), strict=True)
         if persona["control"] is None
     }
@@ -57,6 +59,12 @@ def design_of(
             for name, other in zip(personas["persona_id"], of_control, strict=True)
         )
     )
+
+
+def _owners(items: Items) -> pl.DataFrame:
+    """What is looked at of items where there is no condition: whose they are, where they are somebody's."""
+    ids = items.shape.select("item_id")
+    return ids.with_columns(items.column("persona_id")) if "persona_id" in items.columns else ids
 
 
 def _fitting(persona: dict[str, object], items: pl.DataFrame, where: str | None) -> Rows:

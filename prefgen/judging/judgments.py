@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from prefgen.ids import content_id
@@ -34,12 +35,16 @@ def to_rows(
     `reject_reason` is the status of rows that are no answer (`failed`, `unparsed`, `refusal`), else null.
     """
     names = p_fields(asked.letters, asked.prompts.extra)
-    facts = _Facts.of(asked, readout, names)
+    numbers, item = np.unique(np.array([one.item for one in batch], dtype=np.int64), return_inverse=True)
+    items = asked.items.rows(numbers)
+    of_items = zip(numbers.tolist(), items.select("item_id", "options", "neither").iter_rows(), strict=True)
+    facts = _Facts(readout, names, len(asked.prompts.extra), asked.personas["persona_id"], dict(of_items))
     readings = facts.read(batch, requests, responses) if readings is None else readings
     rows = [_row(*one, facts) for one in zip(batch, requests, responses, readings, strict=True)]
     frame = pl.DataFrame(rows, schema=row_schema(names), orient="row")
-    persona, item = (pl.Series([getattr(one, of) for one in batch], dtype=pl.UInt32) for of in ("persona", "item"))
-    return assembled(asked.personas, asked.items, persona, item, frame.with_columns(pl.lit(model).alias("model")))
+    persona = pl.Series([one.persona for one in batch], dtype=pl.UInt32)
+    frame = frame.with_columns(pl.lit(model).alias("model"))
+    return assembled(asked.personas, items, persona, pl.Series(item, dtype=pl.UInt32), frame)
 
 
 def assembled(
@@ -99,42 +104,31 @@ def row_schema(names: tuple[str, ...]) -> dict[str, Type]:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What every row of one judge step is read with: ids by row of the personas and items, and each item's options."""
+    """What rows of one judge step are read with.
+
+    items    item_id, options and neither of each item that is asked about, by its row
+    """
 
     readout: Readout
     names: tuple[str, ...]  # fields of `p`
     n_extra: int  # of them, the answers offered besides the options
-    persona_ids: list[str]
-    item_ids: list[str]
-    options: list[list[str]]
-    neither: list[int | None]
-
-    @classmethod
-    def of(cls, asked: Questionnaire, readout: Readout, names: tuple[str, ...]) -> _Facts:
-        items = asked.items
-        return cls(
-            readout,
-            names,
-            len(asked.prompts.extra),
-            asked.personas["persona_id"].to_list(),
-            items["item_id"].to_list(),
-            items["options"].to_list(),
-            items["neither"].to_list(),
-        )
+    persona_ids: pl.Series
+    items: Mapping[int, tuple[str, list[str], int | None]]
 
     def read(self, batch: list[Presentation], requests: list[Request], responses: list[Response]) -> Sequence[Reading]:
         """Each response by itself, with the option beside each slot."""
         readings = []
         for one, request, response in zip(batch, requests, responses, strict=True):
-            options = self.options[one.item]
-            places = shown(one.order, len(options), self.neither[one.item])
+            _, options, neither = self.items[one.item]
+            places = shown(one.order, len(options), neither)
             readings.append(read(response, request.choices, self.readout, [options[place] for place in places]))
         return readings
 
 
 def _row(one: Presentation, request: Request, response: Response, reading: Reading, facts: _Facts) -> tuple[Any, ...]:
     """One reading as a row: what was read in a slot becomes the option that stood there."""
-    neither, k = facts.neither[one.item], len(facts.options[one.item])
+    item_id, options, neither = facts.items[one.item]
+    k = len(options)
     places = shown(one.order, k, neither)
     choice = slot = None
     status = reading.status
@@ -149,7 +143,7 @@ def _row(one: Presentation, request: Request, response: Response, reading: Readi
         of_options = by_option(one.order, k, neither, reading.p[:k])
         p = dict(zip(facts.names, (*of_options, *absent, *reading.p[k:]), strict=True))
     request_id = request.request_id
-    ids = facts.persona_ids[one.persona], facts.item_ids[one.item]
+    ids = facts.persona_ids[one.persona], item_id
     return (
         content_id("jdg", (request_id, *ids, one.order, one.repeat)),
         one.order,

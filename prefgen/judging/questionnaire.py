@@ -10,13 +10,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.judging.design import Design
+from prefgen.judging.item_rows import Items
 from prefgen.judging.presentations import Orders
 from prefgen.judging.prompts import Messages, Page, Prompts
 from prefgen.schemas import LETTERS
+from prefgen.store.table import PART_BYTES, PART_ROWS
 
 ITEM_BLOCK = 20_000
 """Items whose pages are held rendered at once; within a block all of one persona's questions follow each other,
 so that an engine computes what they share only once."""
+
+BLOCK_BYTES = 32 << 20
+"""Bytes of the texts of a block, about, where items are long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Questionnaire:
 
     prompts: Prompts
     personas: pl.DataFrame  # persona_id, text, weight, control
-    items: pl.DataFrame  # item_id, prompt, options, neither
+    items: Items  # item_id, prompt, options, neither
     orders: Orders
     repeats: int
     design: Design | None = None  # who is asked about what; None for everybody about everything
@@ -61,7 +66,7 @@ class Questionnaire:
     @property
     def letters(self) -> tuple[str, ...]:
         """Letters of the options, for the item that has most."""
-        most = self.items["options"].list.len().max()
+        most = self.items.shape["n_options"].max()
         assert isinstance(most, int)
         return tuple(LETTERS[:most])
 
@@ -77,17 +82,18 @@ class Questionnaire:
         """In how many orders each item is shown."""
         if self.orders.prior_share is not None:
             return np.array([len(orders) for orders in self.orders_by_item()], dtype=np.int64)
-        shapes = self.items.select(pl.struct(pl.col("options").list.len(), "neither").alias("shape"))["shape"]
+        shapes = self.items.shape.select(pl.struct("n_options", "neither").alias("shape"))["shape"]
         kinds = shapes.unique(maintain_order=True)
-        numbers = [len(self.orders.of("", one["options"], one["neither"])) for one in kinds]
+        numbers = [len(self.orders.of("", one["n_options"], one["neither"])) for one in kinds]
         known = pl.DataFrame({"shape": kinds, "n": pl.Series(numbers, dtype=pl.Int64)})
         told = shapes.to_frame().join(known, on="shape", how="left", maintain_order="left", nulls_equal=True)
         return told["n"].to_numpy().astype(np.int64)
 
     def orders_by_item(self) -> Iterator[tuple[str, ...]]:
         """The orders in which each item is shown, item by item."""
-        shape = self.items.select("item_id", pl.col("options").list.len(), "neither")
-        return (self.orders.of(*item) for item in shape.iter_rows())
+        return (
+            self.orders.of(*item) for item in self.items.shape.select("item_id", "n_options", "neither").iter_rows()
+        )
 
     def systems(self) -> Iterator[tuple[Messages, int]]:
         """The message that makes the model each persona, with the persona's row."""
@@ -97,16 +103,20 @@ class Questionnaire:
             else:
                 yield ((("system", text),) if text else ()), row
 
-    def pages(self, start: int = 0, n_items: int | None = None) -> Iterator[tuple[int, str, Page]]:
-        """The pages of items from `start` on, of all of them or of the next `n_items`: (item row, order, page)."""
-        for row, item in enumerate(self.items.slice(start, n_items).iter_rows(named=True), start):
+    def pages(self) -> Iterator[tuple[int, str, Page]]:
+        """The pages of all items: (item row, order, page)."""
+        for start, end in self.items.spans(PART_ROWS, PART_BYTES):
+            yield from self._pages(start, end)
+
+    def _pages(self, start: int, end: int) -> Iterator[tuple[int, str, Page]]:
+        for row, item in enumerate(self.items.between(start, end).iter_rows(named=True), start):
             for order in self.orders.of(item["item_id"], len(item["options"]), item["neither"]):
                 yield row, order, self.prompts.render_page(item, order)
 
     def blocks(self) -> Iterator[_Block]:
         """The pages of all items, some items at a time."""
-        for start in range(0, self.items.height, ITEM_BLOCK):
-            yield _Block(start, start + ITEM_BLOCK, list(self.pages(start, ITEM_BLOCK)))
+        for start, end in self.items.spans(ITEM_BLOCK, BLOCK_BYTES):
+            yield _Block(start, end, list(self._pages(start, end)))
 
     def presentations(self) -> Iterator[Presentation]:
         """Persona by persona, item by item, the presentations of one persona and item side by side."""

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.judging.item_facts import item_facts
+from prefgen.judging.item_rows import Items
 from prefgen.judging.slots import SlotCount
 
 _MEANS = ("order_agreement", "repeat_agreement", "p_read", "certainty")
@@ -18,8 +19,8 @@ _MEANS = ("order_agreement", "repeat_agreement", "p_read", "certainty")
 class Tally:
     """Counts over the parts of a judgments table whose items are known."""
 
-    def __init__(self, items: pl.DataFrame) -> None:
-        self._slots = SlotCount(item_facts(items.lazy()))
+    def __init__(self, items: Items) -> None:
+        self._slots = SlotCount(pl.concat([item_facts(frame.lazy()) for frame in items.frames()]))
         self._judgments = 0
         self._choices: dict[str, NDArray[np.float64]] = {}
         self._counts: dict[str, dict[str, int]] = {"status": {}, "readout": {}}

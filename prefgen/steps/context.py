@@ -129,13 +129,12 @@ class Context:
     lineage: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
-    def preview(self, items: pl.DataFrame) -> pl.DataFrame:
-        """At most `limit` items, drawn evenly from all; a smaller limit takes some of what a larger one takes."""
-        if self.limit is None or self.limit >= items.height:
-            return items
-        ids = items["item_id"].to_list()
-        drawn = sorted(range(len(ids)), key=lambda row: seed_for(self.seed, "limit", ids[row]))[: self.limit]
-        return items[sorted(drawn)]
+    def preview(self, item_ids: Sequence[str]) -> list[int]:
+        """Rows of at most `limit` items, drawn evenly from all; a smaller limit takes some of what a larger one takes."""
+        rows = range(len(item_ids))
+        if self.limit is None or self.limit >= len(item_ids):
+            return [*rows]
+        return sorted(sorted(rows, key=lambda row: seed_for(self.seed, "limit", item_ids[row]))[: self.limit])
 
     def note(self, *sentences: str) -> None:
         """What people should know of this step before they pay."""

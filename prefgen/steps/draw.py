@@ -17,7 +17,7 @@ from prefgen.spec.pipeline import Grain
 from prefgen.spec.population import Population, read_population
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, in_parts
 
 _MANY = 100_000  # people; more are drawn where they are counted, and not to see whether the spec is right
 
@@ -72,5 +72,5 @@ class Draw(Step):
         drawn = draw_audited(population, n=self.n, seed=seed, controls=self.controls)
         audit = drawn.audit.to_json()
         context.note(*told_found(audit), *told_of_correlations(population, drawn.people))
-        yield from drawn.people.iter_slices(PART_ROWS)
+        yield from in_parts(drawn.people)
         return audit

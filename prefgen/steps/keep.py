@@ -18,7 +18,7 @@ from prefgen.steps.context import Context
 from prefgen.steps.product import complaints_of
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.measures import shared, words_of
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, in_parts
 
 
 class Apart(Part):
@@ -72,7 +72,7 @@ class Keep(Step):
         if self.apart is not None:
             marked = pl.concat(list(self._by_conditions(table, context)))
             made = _apart(marked, self.apart, context)
-            yield from made.iter_slices(PART_ROWS) if made.height else [made]
+            yield from in_parts(made)
             return None
         yield from self._by_conditions(table, context)
         return None

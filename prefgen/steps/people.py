@@ -17,7 +17,7 @@ from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.table.glue import kept
 from prefgen.steps.table.rendering import rendered
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, in_parts
 
 MODELS = "models"
 """The population of models that answer as themselves."""
@@ -77,7 +77,7 @@ class People(Step):
             raise context.error("people", f"`persona_id` is of type {rows.schema[_ID]}", "an id is a text or a number")
         people = self._personas(rows.filter(pl.col(_ID).is_not_null()), context)
         made = played(people, self.models) if self.models else people
-        yield from made.iter_slices(PART_ROWS) if made.height else [made]
+        yield from in_parts(made)
         return {"population": self.people, "n": made.height}
 
     def _personas(self, rows: pl.DataFrame, context: Context) -> pl.DataFrame:

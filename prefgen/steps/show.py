@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from prefgen.errors import one_of
-from prefgen.judging.candidates import CORE, is_candidates, shown_sets
+from prefgen.judging.candidates import CORE, as_shown, is_candidates, keys_of, sets_of
 from prefgen.judging.presentations import MAX_OPTIONS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
-from prefgen.steps.table.glue import kept
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.numbered import NUMBER, Numbered
+from prefgen.store.table import PART_BYTES, PART_ROWS, Table
 
 
 class Show(Step):
@@ -47,28 +47,33 @@ class Show(Step):
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The sets, question by question."""
-        candidates = read_candidates(tables[self.show], "show", context)
+        table = tables[self.show]
+        check_candidates(table, "show", context)
         for place, name in enumerate(self.within):
-            if name not in candidates.columns or name in ("prompt", "response"):
-                fix = f"name {one_of(name, [one for one in candidates.columns if one not in CORE])}"
+            if name not in table.schema or name in ("prompt", "response", "reject_reason"):
+                fix = f"name {one_of(name, [one for one in table.schema if one not in CORE])}"
                 raise context.error(("within", place), f"no column {name!r} to agree in, in {self.show!r}", fix)
         if self.size != "all" and not 2 <= self.size <= MAX_OPTIONS:
             problem = f"{self.size} candidates at once"
             raise context.error("size", problem, f"show 2 to {MAX_OPTIONS}, or `all`")
-        made = shown_sets(candidates, self.within, None if self.size == "all" else self.size)
+        keys, mean_bytes = _keys(table, self.within)
         if self.size == "all":
-            by = list(dict.fromkeys(["item_id", *self.within]))
-            large = candidates.group_by(by).agg(pl.col("response").n_unique()).filter(pl.col("response") > MAX_OPTIONS)
-            if large.height:
+            large = keys.group_by("group").agg(pl.col("text").n_unique()).filter(pl.col("text") > MAX_OPTIONS).height
+            if large:
                 context.note(
-                    f"{large.height} times more than {MAX_OPTIONS} candidates stand together, and are not shown: keep fewer"
+                    f"{large} times more than {MAX_OPTIONS} candidates stand together, and are not shown: keep fewer"
                 )
-        yield from made.iter_slices(PART_ROWS) if made.height else [made]
-        return {"candidates": candidates.height, "questions": candidates["item_id"].n_unique(), "sets": made.height}
+        sets = sets_of(keys, None if self.size == "all" else self.size)
+        rows = Numbered([table], lambda kinds: [pl.col(name) for name in kinds if name != "reject_reason"])
+        options = float(sets.list.len().mean() or 1)  # type: ignore[arg-type]
+        at_once = max(1, min(PART_ROWS, int(PART_BYTES / (mean_bytes * options))))
+        for start in range(0, len(sets), at_once) or [0]:
+            yield as_shown(sets[start : start + at_once], rows.rows, self.within)
+        return {"candidates": keys.height, "questions": keys["question"].n_unique(), "sets": len(sets)}
 
 
-def read_candidates(table: Table, key: str, context: Context) -> pl.DataFrame:
-    """The kept candidates of a table; a complaint about `key` where it has none."""
+def check_candidates(table: Table, key: str, context: Context) -> None:
+    """A complaint about `key` where a table has no candidates."""
     if not is_candidates(list(table.schema)):
         found = ", ".join(map(repr, table.schema))
         raise context.error(
@@ -76,4 +81,14 @@ def read_candidates(table: Table, key: str, context: Context) -> pl.DataFrame:
             f"{table.name!r} has no candidates: its columns are {found}",
             "name a step with `prompt` and `response`",
         )
-    return kept(table)
+
+
+def _keys(table: Table, within: Sequence[str]) -> tuple[pl.DataFrame, float]:
+    """(`row` and keys of the kept candidates, bytes of one of them, about)."""
+    found, n, size = [], 0, 0.0
+    for frame in table.frames():
+        rows = pl.int_range(n, n + frame.height, dtype=NUMBER, eager=True).alias("row")
+        keys = keys_of(frame, within).with_columns(rows)
+        found.append(keys.filter(frame["reject_reason"].is_null()) if "reject_reason" in frame.columns else keys)
+        n, size = n + frame.height, size + frame.estimated_size()
+    return pl.concat(found), max(1.0, size / max(1, n))

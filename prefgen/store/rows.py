@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 from prefgen.errors import Complaint, SpecError, first_words, one_of
 from prefgen.store.delimited import SUFFIXES, read_delimited
 from prefgen.store.objects import frame_of
-from prefgen.store.table import PART_ROWS
+from prefgen.store.table import PART_BYTES, PART_ROWS
 
 _DELIMITED = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
 _READ = ("jsonl", "ndjson", "csv", "tsv", "parquet")
-
-_PART_BYTES = 64 << 20
 
 NAMES = frozenset({"item_id", "prompt", "options"})
 """Columns of a delimited file that stay text whatever they hold."""
@@ -116,7 +114,7 @@ def parquet_parts(path: Path) -> Iterator[pl.DataFrame]:
 def _rows_at_once(file: pq.FileMetaData) -> int:
     """Rows of one part: as many as a step holds, fewer where they are long."""
     size = sum(file.row_group(number).total_byte_size for number in range(file.num_row_groups))
-    return int(max(1, min(PART_ROWS, _PART_BYTES * file.num_rows // max(1, size))))
+    return int(max(1, min(PART_ROWS, PART_BYTES * file.num_rows // max(1, size))))
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 import polars as pl
 from polars.datatypes import DataTypeClass
+
+_T = TypeVar("_T")
 
 PART_ROWS = 16_384
 """Rows of one part, about; a part never cuts through the judgments of one persona and item.
 
 What a step holds at once: with 131,072 a run over a million judgments took 790 MB, with 16,384 it takes 430 and no longer.
 """
+
+PART_BYTES = 8 << 20
+"""Bytes of one part, about, where rows are long; a step holds a part several times over while it makes the next."""
 
 
 class PartFiles(Sequence[pl.LazyFrame]):
@@ -101,6 +106,34 @@ class Packed:
         if self.plain:
             return pl.List(schema[self.each[0]])
         return pl.List(pl.Struct({name: schema[name] for name in self.each}))
+
+
+def in_parts(frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
+    """A frame as parts of a table; one empty part where it has no rows."""
+    if not frame.height:
+        return (frame,)
+    fitting = int(PART_BYTES * frame.height / max(1.0, frame.estimated_size()))
+    return frame.iter_slices(max(1, min(PART_ROWS, fitting)))
+
+
+def portions(rows: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """Rows, or what becomes rows, as many together as make a part.
+
+    size_of    bytes of one, about
+
+    >>> list(portions(["a" * PART_BYTES, "b", "c" * PART_BYTES], len)) == [["a" * PART_BYTES], ["b", "c" * PART_BYTES]]
+    True
+    """
+    some: list[_T] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += size_of(row)
+        if len(some) == PART_ROWS or size >= PART_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def unwritable(dtype: pl.DataType | DataTypeClass) -> str | None:

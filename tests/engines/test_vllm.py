@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from prefgen.engines.vllm_start import arguments
 from prefgen.engines.vllm_wire import Output, Ranks, Template, response_of, settings_of, tokens_of
 from prefgen.errors import EngineError
+from prefgen.judging.item_rows import Items
 from prefgen.judging.presentations import Orders
 from prefgen.judging.prompts import Prompts
 from prefgen.judging.questionnaire import Questionnaire
 from prefgen.judging.readout import read
 from prefgen.records import Request
 from prefgen.spec.models import VllmModel
+from prefgen.store.table import Table
 
 
 def spec(**keys):
@@ -297,7 +299,8 @@ def _questionnaire(n_personas, n_items):
             "neither": pl.Series([None] * n_items, dtype=pl.Int64),
         }
     )
-    return Questionnaire(Prompts.load(readout="logprobs", extra=()), personas, items, Orders(), 1)
+    held = Items.of(Table.of("items", [items]))
+    return Questionnaire(Prompts.load(readout="logprobs", extra=()), personas, held, Orders(), 1)
 
 
 def _saved(prompts):

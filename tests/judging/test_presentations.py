@@ -2,12 +2,12 @@
 
 from itertools import combinations
 
-import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefgen.judging.candidates import _chosen_rows
+from prefgen.judging.candidates import sets_of
 from prefgen.judging.presentations import Orders, by_option, is_balanced, orders_of, shown
 
 KS = st.integers(2, 26)
@@ -84,10 +84,28 @@ def test_a_judge_who_likes_an_option_prefers_it_in_either_slot(order: str, likes
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.sampled_from([None, 2, 3]))
 def test_sets_are_all_combinations_group_by_group(sizes: list[int], size: int | None) -> None:
-    made = _chosen_rows(np.array(sizes, dtype=np.int64), size)
+    rows = [(group, text) for text in range(max(sizes, default=0)) for group, n in enumerate(sizes) if text < n]
+    keys = pl.DataFrame(
+        [(row, group, text) for row, (group, text) in enumerate(rows)],
+        schema={"row": pl.UInt32, "group": pl.UInt64, "text": pl.UInt64},
+        orient="row",
+    )
+    made = [[rows[row] for row in some] for some in sets_of(keys, size)]
     wanted = [
-        (group, list(some))
+        [(group, text) for text in some]
         for group, n in enumerate(sizes)
         for some in ([tuple(range(n))] if size is None and n >= 2 else combinations(range(n), size or 99))
     ]
-    assert made.rows() == wanted
+    assert made == wanted
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12))
+def test_of_equal_texts_in_a_group_the_first_is_shown(rows: list[tuple[int, int]]) -> None:
+    keys = pl.DataFrame(
+        [(row, *one) for row, one in enumerate(rows)],
+        schema={"row": pl.UInt32, "group": pl.UInt64, "text": pl.UInt64},
+        orient="row",
+    )
+    first = {one: row for row, one in reversed(list(enumerate(rows)))}
+    groups = {group: sorted(row for (of, _), row in first.items() if of == group) for group, _ in rows}
+    assert sets_of(keys, None).to_list() == [some for some in groups.values() if len(some) > 1]

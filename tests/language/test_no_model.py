@@ -235,7 +235,7 @@ def test_an_item_has_one_prompt(whole: Run) -> None:
         {"item_id": item, "prompt": prompt, "response": f"{number}"}
         for number, (item, prompt) in enumerate([("a", "Tea?"), ("b", "Jam?"), ("a", "Tea?"), ("b", "Jam, then?")])
     ]
-    with pytest.raises(SpecError, match="item_id 'b' has 2 different prompts"):
+    with pytest.raises(SpecError, match="the same item_id 'b' and different prompts"):
         whole({"models": {}, "steps": {"rows": {"table": rows}}, "publish": {"exports": []}})
     empty = [{"prompt": "Tea?", "response": " \t"}]
     with pytest.raises(SpecError, match="row 1 has an empty response"):

@@ -146,13 +146,13 @@ def test_ones_own_page_may_use_the_items_columns_and_nothing_else(tmp_path: obje
 
 def test_a_limit_draws_evenly_and_a_smaller_one_takes_some_of_the_same() -> None:
     assert spec().estimate(TABLES, context(limit=1)).rows == 3 * 3
-    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(1000)], "n": range(1000)})
-    some, more = (context(limit=limit).preview(items)["n"].to_list() for limit in (50, 200))
+    ids = [f"i{n}" for n in range(1000)]
+    some, more = (context(limit=limit).preview(ids) for limit in (50, 200))
     assert len(some) == 50
     assert some == sorted(some)
     assert set(some) < set(more)
     assert 300 < sum(more) / 200 < 700
-    assert context(limit=5000).preview(items).equals(items)
+    assert context(limit=5000).preview(ids) == [*range(len(ids))]
 
 
 def test_parts_never_cut_through_one_persona_and_item(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
@@ -257,7 +258,7 @@ def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, name: st
 
 def _priors(asked: Questionnaire, spec: Judge, name: str, context: Context) -> SlotPriors:
     """What the items shown in all rotations say of the slots."""
-    in_full = [asked.orders.in_full(name) for name in asked.items["item_id"]]
-    some = replace(asked, items=asked.items.filter(pl.Series(in_full, dtype=pl.Boolean)))
+    in_full = [asked.orders.in_full(name) for name in asked.items.shape["item_id"]]
+    some = replace(asked, items=asked.items.some(np.flatnonzero(in_full)))
     groups = whole_groups(some.presentations(), PART_ROWS)
     return learnt(_read(some, batch, spec, name, context) for batch in groups if batch)

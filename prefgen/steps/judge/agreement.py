@@ -40,7 +40,7 @@ class ModelsAgree:
             [one.personas.filter(pl.col("control").is_null()).select("persona_id", "person") for one in several]
         )
         people = drawn.with_columns(pl.col("person").rank("dense"))
-        return cls(people, several[0].items.select("item_id").with_row_index("item"))
+        return cls(people, several[0].items.shape.select("item_id").with_row_index("item"))
 
     def add(self, model: str, frame: pl.DataFrame) -> None:
         """What a part of a model's judgments comes to; whole persona x item groups."""

@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
+import numpy as np
 import polars as pl
 from jinja2 import TemplateError
 from pydantic import BeforeValidator, Field
 
 from prefgen.judging.design import design_of
+from prefgen.judging.item_rows import Items
 from prefgen.judging.items import RETOLD, free_names, not_items, taken
 from prefgen.judging.presentations import OrderRule, Orders
 from prefgen.judging.prompts import MAX_TOKENS, Prompts, as_sent
@@ -24,7 +26,6 @@ from prefgen.spec.fields import Spec as Part
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.context import Context
 from prefgen.steps.people import are_models
-from prefgen.steps.table.glue import kept_of
 from prefgen.steps.table.rendering import rendered
 from prefgen.store.table import Table
 
@@ -72,25 +73,24 @@ def personas_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Contex
     return personas
 
 
-def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> pl.DataFrame:
+def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> Items:
     """The kept items, checked; a `persona_id` may be among their columns."""
     name = spec.named[-1]
-    items = tables[name].read()
-    wrong = not_items(items.columns)
+    kinds = tables[name].schema
+    wrong = not_items(list(kinds))
     if wrong is not None:
         raise context.error("items", f"{name!r} has no items: {wrong[0]}", wrong[1])
-    items = kept_of(items)
-    if items.is_empty():
+    items = Items.of(tables[name])
+    if not items.height:
         raise context.error("items", f"{name!r} has no items that were kept", "look at what was dropped, and why")
-    if items.schema.get("retold") == RETOLD:
-        items = items.drop("retold")  # it tells of the item, and is no coordinate
-    return items
+    # What an item was before it was written anew tells of the item, and is no coordinate.
+    return items.without("retold") if kinds.get("retold") == RETOLD else items
 
 
-def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.DataFrame:
+def carried(items: Items, own: Collection[str], context: Context) -> Items:
     """Items as they travel with judgments: columns whose names these need for themselves, or are `own`, under others, which is told."""
     names = free_names(items.columns, own)
-    if "split" in names and not _are_splits(items["split"]):  # exports part what they write by it, the items too
+    if "split" in names and not _are_splits(items.column("split")):  # exports part what they write by it, the items too
         problem = "items have a column 'split', by which exports part their rows, and it names no splits"
         raise context.error("items", problem, "write `rename: {split: item_split}` in the `table` step that brings it")
     if names:
@@ -98,7 +98,7 @@ def carried(items: pl.DataFrame, own: Collection[str], context: Context) -> pl.D
             "; ".join(f"column {old!r} travels as {new!r}" for old, new in names.items())
             + ": judgments or pairs have columns of that name"
         )
-    return items.rename(names)
+    return items.renamed(names)
 
 
 def _are_splits(values: pl.Series) -> bool:
@@ -110,11 +110,11 @@ def _are_splits(values: pl.Series) -> bool:
 def questionnaire_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) -> Questionnaire:
     personas, items = personas_of(spec, tables, context), items_of(spec, tables, context)
     if are_models(personas):
-        items = items.drop("persona_id", strict=False)  # whose an item is says nothing of models
+        items = items.without("persona_id")  # whose an item is says nothing of models
     elif len(spec.models) > 1 and PLAYED_BY not in personas.columns:
         fix = f"write `{{people: {spec.as_}, models: [{', '.join(spec.models)}]}}`, and name that step"
         raise context.error("as", "nobody says which of the models plays whom", fix)
-    if "persona_id" in items.columns and _of_others(items, personas):
+    if "persona_id" in items.columns and _of_others(items.column("persona_id"), personas):
         problem, fix = taken(["persona_id"]) or ("", "")
         raise context.error("items", f"{spec.named[-1]!r} has the {problem}", fix)
     if spec.models and personas.filter(pl.col("control").is_null())["text"].null_count():
@@ -125,13 +125,13 @@ def questionnaire_of(spec: Judge | Rank, tables: Mapping[str, Table], context: C
         prompts = Prompts.load(readout=spec.readout, extra=tuple(name.upper() for name in spec.also), page=page)
     except (OSError, UnicodeDecodeError, TemplateError) as error:
         raise context.error("template", f"{spec.template}: {error}", "give a UTF-8 Jinja template") from None
-    items = context.preview(items)
+    items = items.some(np.array(context.preview(items.shape["item_id"].to_list()), dtype=np.int64))
     try:
         design = design_of(personas, items, where=spec.where, per_persona=spec.per_persona, seed=context.seed)
     except ConditionError as error:
         raise context.error("where", error.problem, error.fix) from None
     own = RANKINGS.names if spec.judge == "rank" else ()
-    items = carried(items.drop("persona_id", strict=False), own, context)
+    items = carried(items.without("persona_id"), own, context)
     asked = Questionnaire(prompts, personas, items, _orders(spec, context.seed), spec.repeats, design)
     return asked if spec.system is None else replace(asked, said=_systems(spec.system, personas, context))
 
@@ -143,9 +143,9 @@ def _systems(template: str, personas: pl.DataFrame, context: Context) -> tuple[s
     return tuple("" if is_nobody else text for text, is_nobody in zip(texts, nobody, strict=True))
 
 
-def _of_others(items: pl.DataFrame, personas: pl.DataFrame) -> bool:
+def _of_others(persona_ids: pl.Series, personas: pl.DataFrame) -> bool:
     """Whether a `persona_id` of the items names somebody who is not asked, and so means something else."""
-    named = items["persona_id"].drop_nulls()
+    named = persona_ids.drop_nulls()
     known = [name for column in ("persona_id", "person") if column in personas.columns for name in personas[column]]
     return len(named) > 0 and (named.dtype != pl.String or not named.is_in(known).all())
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from prefgen.judging.presentations import is_balanced, orders_of
@@ -52,9 +53,9 @@ def notes_on(spec: Judge | Rank, asked: Questionnaire, model: ModelSpec) -> Iter
     """What of this step people should know before they pay for it."""
     if spec.repeats > 1 and model.temperature == 0:
         yield f"{spec.repeats} repeats at temperature 0 are {spec.repeats} times the same answer: set the model's `temperature`, or `repeats: 1`"
-    shapes = asked.items.select(pl.col("options").list.len(), "neither").unique(maintain_order=True)
+    shapes = asked.items.shape.select("n_options", "neither").unique(maintain_order=True)
     if asked.orders.prior_share is not None:
-        taught = sum(map(asked.orders.in_full, asked.items["item_id"]))
+        taught = sum(map(asked.orders.in_full, asked.items.shape["item_id"]))
         if taught < _LEAST_TAUGHT:
             yield f"the slot prior rests on {taught} of {asked.items.height} items: raise `orders: {{prior: ...}}`, or write `orders: balanced`"
         return
@@ -76,8 +77,12 @@ def bound_of(asked: Questionnaire, step: Judge | Rank) -> Bound:
     if asked.items.height <= _RENDERED:
         return "exact"
     plain = step.judge == "rank" or step.template is None
-    different = asked.items.select(pl.struct("prompt", "options", "neither").n_unique()).item()
-    return "exact" if plain and different == asked.items.height else "at most"
+    if not plain:
+        return "at most"
+    hashes = [
+        frame.select(pl.struct("prompt", "options", "neither").hash()).to_series() for frame in asked.items.frames()
+    ]
+    return "exact" if pl.concat(hashes).n_unique() == asked.items.height else "at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,10 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
     # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
     known: set[int] = set()
     every = -(-asked.items.height // _RENDERED)
-    whole, asked = asked, replace(asked, items=asked.items.gather_every(every)) if every > 1 else asked
+    whole, asked = (
+        asked,
+        replace(asked, items=asked.items.some(np.arange(0, asked.items.height, every))) if every > 1 else asked,
+    )
     chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
     choices = choice_chars = 0
     try:

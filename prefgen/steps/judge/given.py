@@ -64,8 +64,8 @@ def unfolded_given(step: Judge, name: str) -> Mapping[str, StepSpec]:
 
 def given_by_people(step: Judge, tables: Mapping[str, Table], context: Context) -> Parts:
     """The judgments, person by person, item by item, several answers of one person to one item as repeats."""
-    personas, items = personas_of(step, tables, context), items_of(step, tables, context)
-    items = items.drop("persona_id", strict=False)
+    held = items_of(step, tables, context).without("persona_id")
+    personas, items = personas_of(step, tables, context), held.all()
     rows = _known(step, kept(tables[step.named[0]]), personas, items, context)
     column, extra = step.given or "", tuple(step.also)
     shares = pl.Series("_share", _shares(step, rows, items["options"].gather(rows["_item"]), context), dtype=pl.Object)
@@ -86,7 +86,7 @@ def given_by_people(step: Judge, tables: Mapping[str, Table], context: Context) 
         tuple(name.upper() for name in extra),
     )
     own = _own_columns(step, told, {*personas.columns, *items.columns}, context)
-    tally = Tally(items)
+    tally = Tally(held)
     yield measured(answers.judgments(slice(0, 0)).with_columns(told.select(own).head(0)))
     for some in answers.slices(PART_ROWS):
         frame = answers.judgments(some).with_columns(told.select(own)[some])

@@ -159,7 +159,7 @@ def _rows(
     model = context.ask.spec(name)
     requests = [_request(one, model) for one in batch]
     responses = context.ask.read([one.request_id for one in requests])
-    neither = asked.items["neither"].to_list()
+    neither = asked.items.shape["neither"].to_list()
     told = zip(batch, requests, responses, strict=True)
     for (persona, item), group in groupby(told, key=lambda one: (one[0].persona, one[0].item)):
         some = list(group)
@@ -167,7 +167,7 @@ def _rows(
         measures = measured([one for one, _, _ in read], len(some[0][0].page.choices), neither[item])
         tally.add(item, [one for one, _, _ in read], measures)
         for (one, request, response), (_, ranking, status) in zip(some, read, strict=True):
-            ids = asked.personas["persona_id"][persona], asked.items["item_id"][item]
+            ids = asked.personas["persona_id"][persona], asked.items.shape["item_id"][item]
             yield {
                 "_persona": persona,
                 "_item": item,
@@ -205,7 +205,7 @@ def _frame(asked: Questionnaire, rows: list[dict[str, Any]]) -> pl.DataFrame:
     brought = brought_by(asked.items.schema)
     ids = ids_of(asked.personas, {*asked.items.columns, *brought})
     people = asked.personas.select(pl.col("persona_id", "control", "weight", *ids).gather(frame["_persona"]))
-    items = asked.items.select(pl.col("item_id", *brought).gather(frame["_item"]))
+    items = asked.items.rows(frame["_item"].to_numpy()).select("item_id", *brought)
     both = pl.concat([frame, people, items], how="horizontal")
     names = [one.name for one in RANKINGS.columns if one.name != "reject_reason" and one.name not in MEASURES]
     return both.select(*names, *MEASURES, *ids, *brought, "reject_reason")

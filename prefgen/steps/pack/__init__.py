@@ -20,11 +20,8 @@ from prefgen.steps.pack.rows import Events, events_of, grouped
 from prefgen.steps.pack.sizes import Sizes, sizes_of
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.joined import Joined, joined
-from prefgen.store.packed import NUMBER, as_lists
-from prefgen.store.table import PART_ROWS, Packed, Table
-
-_PART_BYTES = 16_000_000
-"""Size of a part with its lists: 20,000 lists of 128 kB are 160 parts, and one or two of them are held."""
+from prefgen.store.numbered import NUMBER, as_lists
+from prefgen.store.table import PART_BYTES, PART_ROWS, Packed, Table
 
 
 class Mix(Part):
@@ -194,7 +191,7 @@ def _cut(frame: pl.DataFrame, sizes: Sizes, chosen: list[np.ndarray[Any, Any]]) 
     begun, size = 0, 0.0
     for row, numbers in enumerate(chosen):
         own = sizes.bytes_of(numbers)
-        if row > begun and (size + own > _PART_BYTES or row - begun == PART_ROWS):
+        if row > begun and (size + own > PART_BYTES or row - begun == PART_ROWS):
             yield frame[begun:row]
             begun, size = row, 0.0
         size += own

@@ -16,8 +16,9 @@ from prefgen.spec.fields import Name
 from prefgen.steps.context import Context
 from prefgen.steps.pair.of_candidates import PairOfCandidates
 from prefgen.steps.pair.sides import pairs_of
-from prefgen.steps.show import read_candidates
+from prefgen.steps.show import check_candidates
 from prefgen.steps.step import Parts
+from prefgen.steps.table.glue import kept
 from prefgen.store.table import Table
 
 _LOOP = ("loop_id", "attribute")
@@ -46,7 +47,8 @@ class PairCycle(PairOfCandidates):
 
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The pairs, loop by loop."""
-        candidates = read_candidates(tables[self.from_], "from", context)
+        check_candidates(tables[self.from_], "from", context)
+        candidates = kept(tables[self.from_])
         for place, name in enumerate(self.over):
             if not candidates.schema.get(name, pl.String()).is_numeric():
                 fix = f"name {one_of(name, [one for one, kind in candidates.schema.items() if kind.is_numeric()])}"

@@ -23,7 +23,7 @@ from prefgen.steps.table.items import as_items
 from prefgen.steps.table.rendering import rendered
 from prefgen.steps.table.seen import Seen
 from prefgen.steps.table.source import FromHub, Source, commit_of, parts_of
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, in_parts
 
 
 def _is_file(source: str) -> bool:
@@ -128,11 +128,11 @@ class TableStep(Step):
     def make(self, tables: Mapping[str, Table], context: Context) -> Parts:
         """The rows; with `forms`, one item per row and form."""
         parts, summary = parts_of(self, [tables[name] for name in self.steps], context)
-        seen = Seen()
+        seen = Seen(context)
         for rows in self._wanted(parts, context):
             made = self._checked(self._shaped(rows, context), seen, context)
-            yield from made.iter_slices(PART_ROWS) if made.height else [made]
-        seen.check(context)
+            yield from in_parts(made)
+        seen.check()
         return summary
 
     def _wanted(self, parts: Iterable[pl.DataFrame], context: Context) -> Iterator[pl.DataFrame]:

@@ -27,7 +27,7 @@ from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Asked, Bound, Context, StepEstimate
 from prefgen.steps.step import Parts, Step
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, in_parts
 
 PRESETS: tuple[str, ...] = ("backstory", "vignettes")
 """Names of the presets."""
@@ -144,7 +144,7 @@ class Write(Step):
         context.ask.drive([self.model], dialogues(), planned=sum(len(work.pages(row)) for row in range(work.n_rows)))
         tried = dict(enumerate(replayed(dialogues(), context.ask.read)))
         statuses = Counter(one.reason or "ok" for one in tried.values())
-        yield from work.table(tried).iter_slices(PART_ROWS)
+        yield from in_parts(work.table(tried))
         return work.summary(tried) | {"statuses": dict(sorted(statuses.items()))}
 
     def estimate(self, tables: Mapping[str, Table], context: Context) -> StepEstimate:

@@ -225,4 +225,4 @@ def _items(spec: Vignettes, tables: Mapping[str, Table], context: Context) -> pl
     items = kept_of(items)
     if items.is_empty():
         raise context.error("items", f"{spec.items!r} has no items that were kept", "look at what was dropped, and why")
-    return context.preview(items)
+    return items[context.preview(items["item_id"].to_list())]
