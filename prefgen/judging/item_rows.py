@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prefgen.store.numbered import Numbered
-from prefgen.store.table import PART_BYTES, PART_ROWS, Table
+from prefgen.store.table import FRAME_ROWS, PART_BYTES, Table
 
 Numbers = NDArray[np.int64]
 
@@ -18,7 +18,9 @@ _SHAPE = (
     "item_id",
     pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
     pl.col("neither").cast(pl.Int64),
-    (pl.col("prompt").str.len_bytes() + pl.col("options").list.join("").str.len_bytes()).alias("bytes"),
+    (pl.col("prompt").str.len_bytes() + pl.col("options").list.eval(pl.element().str.len_bytes()).list.sum()).alias(
+        "bytes"
+    ),
 )
 
 
@@ -76,7 +78,7 @@ class Items:
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """All of them, some at a time; one empty frame where there are none."""
-        for start, end in self.spans(PART_ROWS, PART_BYTES):
+        for start, end in self.spans(FRAME_ROWS, PART_BYTES):
             yield self.between(start, end)
 
     def spans(self, most: int, most_bytes: int) -> Iterator[tuple[int, int]]:

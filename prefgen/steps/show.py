@@ -16,7 +16,7 @@ from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
 from prefgen.store.numbered import NUMBER, Numbered
-from prefgen.store.table import PART_BYTES, PART_ROWS, Table
+from prefgen.store.table import FRAME_ROWS, PART_BYTES, Table
 
 
 class Show(Step):
@@ -66,7 +66,7 @@ class Show(Step):
         sets = sets_of(keys, None if self.size == "all" else self.size)
         rows = Numbered([table], lambda kinds: [pl.col(name) for name in kinds if name != "reject_reason"])
         options = float(sets.list.len().mean() or 1)  # type: ignore[arg-type]
-        at_once = max(1, min(PART_ROWS, int(PART_BYTES / (mean_bytes * options))))
+        at_once = max(1, min(FRAME_ROWS, int(PART_BYTES / (mean_bytes * options))))
         for start in range(0, len(sets), at_once) or [0]:
             yield as_shown(sets[start : start + at_once], rows.rows, self.within)
         return {"candidates": keys.height, "questions": keys["question"].n_unique(), "sets": len(sets)}

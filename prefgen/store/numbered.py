@@ -32,7 +32,7 @@ class Numbered:
         self._places = [(table, place) for table in tables for place in range(len(table.parts))]
         self._columns = columns
         self._starts: np.ndarray[Any, np.dtype[np.int64]] | None = None
-        self._cache: OrderedDict[int, pl.DataFrame] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[pl.DataFrame, float]] = OrderedDict()  # with their bytes
 
     def rows(self, numbers: np.ndarray[Any, Any]) -> pl.DataFrame:
         """The rows with these numbers, in the order of the numbers."""
@@ -43,13 +43,13 @@ class Numbered:
         needed = np.unique(parts)
         places = [np.flatnonzero(parts == part) for part in needed]
         pieces = [
-            self._part(int(part)).select(pl.all().gather(numbers[at].astype(np.int64) - starts[part]))
+            _gathered(self._part(int(part)), numbers[at].astype(np.int64) - starts[part])
             for part, at in zip(needed, places, strict=True)
         ]
         if len(pieces) == 1:
             return pieces[0]
         order = np.argsort(np.concatenate(places), kind="stable")
-        return pl.concat(pieces).select(pl.all().gather(order))
+        return _gathered(pl.concat(pieces), order)
 
     def _first_numbers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         if self._starts is None:
@@ -61,11 +61,16 @@ class Numbered:
         if number not in self._cache:
             table, place = self._places[number]
             part = table.parts[place]
-            self._cache[number] = part.select(self._columns(part.collect_schema())).collect()
+            frame = part.select(self._columns(part.collect_schema())).collect()
+            self._cache[number] = frame, frame.estimated_size()
         self._cache.move_to_end(number)
-        while len(self._cache) > 1 and sum(one.estimated_size() for one in self._cache.values()) > _CACHED_BYTES:
+        while len(self._cache) > 1 and sum(size for _, size in self._cache.values()) > _CACHED_BYTES:
             self._cache.popitem(last=False)
-        return self._cache[number]
+        return self._cache[number][0]
+
+
+def _gathered(frame: pl.DataFrame, rows: np.ndarray[Any, Any]) -> pl.DataFrame:
+    return pl.DataFrame([column.gather(rows) for column in frame])  # a tenth of the time of a select
 
 
 def as_lists(lengths: Sequence[int] | np.ndarray[Any, Any], values: pl.Series) -> pl.Series:

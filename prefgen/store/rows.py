@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from prefgen.errors import Complaint, SpecError, first_words, one_of
 from prefgen.store.delimited import SUFFIXES, read_delimited
 from prefgen.store.objects import frame_of
-from prefgen.store.table import PART_BYTES, PART_ROWS
+from prefgen.store.table import FRAME_ROWS, PART_BYTES
 
 _DELIMITED = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
 _READ = ("jsonl", "ndjson", "csv", "tsv", "parquet")
@@ -105,6 +105,7 @@ def parquet_parts(path: Path) -> Iterator[pl.DataFrame]:
                 batch.validate(full=True)  # texts that are no UTF-8, say
                 yield _frame(pa.Table.from_batches([batch]))
                 empty = False
+            pa.default_memory_pool().release_unused()
             if empty:
                 yield _frame(file.schema_arrow.empty_table())
     except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -114,7 +115,7 @@ def parquet_parts(path: Path) -> Iterator[pl.DataFrame]:
 def _rows_at_once(file: pq.FileMetaData) -> int:
     """Rows of one part: as many as a step holds, fewer where they are long."""
     size = sum(file.row_group(number).total_byte_size for number in range(file.num_row_groups))
-    return int(max(1, min(PART_ROWS, PART_BYTES * file.num_rows // max(1, size))))
+    return int(max(1, min(FRAME_ROWS, PART_BYTES * file.num_rows // max(1, size))))
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

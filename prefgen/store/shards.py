@@ -19,7 +19,7 @@ from prefgen.store.behind import behind
 ROW_GROUP_ROWS = 32_768
 """Rows of one row group: small enough to skip what a filter on persona or item does not want, large enough to compress."""
 
-_GROUP_BYTES = 64 << 20
+_GROUP_BYTES = 32 << 20
 """A row group of long texts has fewer rows, so that it stays below this and memory flat."""
 
 _SPLIT_ORDER = ("train", "validation", "test")
@@ -170,7 +170,7 @@ class _SplitWriter:
         self.n_waiting += rows.num_rows
         self.waiting_bytes += _table_bytes(rows)
         while self.n_waiting >= ROW_GROUP_ROWS or (self.waiting_bytes > _GROUP_BYTES and self.n_waiting > 1):
-            together = pa.concat_tables(self.waiting).combine_chunks()
+            together = pa.concat_tables(self.waiting)  # copied once, when it is cut
             n = _fitting(together)
             self._write(together.slice(0, n).combine_chunks())
             self.waiting, self.n_waiting = [together.slice(n)], self.n_waiting - n
@@ -189,6 +189,7 @@ class _SplitWriter:
             self._begin(group)
         assert self.open is not None
         self.open.write_table(group, row_group_size=group.num_rows)
+        pa.default_memory_pool().release_unused()
         self.rows += group.num_rows
         self.content += _table_bytes(group)
         if self.content >= self.shard_bytes:

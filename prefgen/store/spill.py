@@ -40,7 +40,7 @@ def _in_files(name: str, held: list[pl.DataFrame], more: Iterable[pl.DataFrame])
     def write(frame: pl.DataFrame) -> None:
         nonlocal n_rows
         path = Path(folder.name) / f"part-{len(paths):05d}.parquet"
-        frame.write_parquet(path, compression="zstd", compression_level=1, statistics=False)
+        frame.write_parquet(path, compression="lz4", statistics=False)
         paths.append(path)
         n_rows += frame.height
 

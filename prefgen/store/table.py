@@ -21,6 +21,9 @@ What a step holds at once: with 131,072 a run over a million judgments took 790 
 PART_BYTES = 8 << 20
 """Bytes of one part, about, where rows are long; a step holds a part several times over while it makes the next."""
 
+FRAME_ROWS = 65_536
+"""Rows of one part where they were never objects: a frame of so many short rows is small, and fewer frames cost less."""
+
 
 class PartFiles(Sequence[pl.LazyFrame]):
     """Parquet files as lazy frames, each made when it is asked for.
@@ -113,7 +116,7 @@ def in_parts(frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
     if not frame.height:
         return (frame,)
     fitting = int(PART_BYTES * frame.height / max(1.0, frame.estimated_size()))
-    return frame.iter_slices(max(1, min(PART_ROWS, fitting)))
+    return frame.iter_slices(max(1, min(FRAME_ROWS, fitting)))
 
 
 def portions(rows: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:

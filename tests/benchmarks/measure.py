@@ -6,10 +6,11 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,14 @@ def measured(command: Sequence[str], *, env: Mapping[str, str] | None = None, cw
     It may keep its bytecode, as whatever pip installs has it: else what is compared is how long prefgen takes to compile.
     """
     kept = {key: value for key, value in (env or os.environ).items() if key != "PYTHONDONTWRITEBYTECODE"}
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=kept, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode != 0:
-        raise RuntimeError(f"{command[:4]} exited with {process.returncode}:\n{said[-2000:]}")
+    launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py"))]
+    launched = subprocess.run([*launcher, *command], env=kept, cwd=cwd, stdout=subprocess.PIPE, check=True)
+    told = orjson.loads(launched.stdout)
+    if told["status"] != 0:
+        raise RuntimeError(f"{command[:4]} exited with {told['status']}:\n{told['said']}")
     # ru_maxrss is in KiB on Linux, in bytes on macOS
     unit = 1024**2 if sys.platform == "darwin" else 1024
-    return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
+    return Usage(told["wall_s"], told["cpu_s"], told["peak"] / unit)
 
 
 def interleaved(repetitions: int, *each: Callable[[int], Usage]) -> list[Usage]:

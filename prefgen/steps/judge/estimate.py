@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _SAMPLE = 64  # pages whose tokens are counted, to estimate those of all
 _CHARS_PER_TOKEN = 4
 _TOKENS_OF_PLACE = 8  # of a ranking: `"place_2": "B",`
-_RENDERED = 20_000  # items whose pages are all rendered; of more, about so many
+_RENDERED = 20_000  # items whose pages are all rendered
+_OF_MORE = 5_000  # about so many where there are more
 _LEAST_TAUGHT = 10  # items below which a slot prior is a guess
 
 
@@ -99,7 +100,7 @@ class _Seen:
 def _seen(asked: Questionnaire, context: Context) -> _Seen:
     # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
     known: set[int] = set()
-    every = -(-asked.items.height // _RENDERED)
+    every = 1 if asked.items.height <= _RENDERED else asked.items.height // _OF_MORE
     whole, asked = (
         asked,
         replace(asked, items=asked.items.some(np.arange(0, asked.items.height, every))) if every > 1 else asked,

@@ -23,7 +23,7 @@ from prefgen.steps.judge.rating import Asking, columns_of, tally_of
 from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Rows, joined
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, portions
 
 _SAMPLE = 32
 _WITH_REASON = 60  # tokens of an answer
@@ -172,8 +172,8 @@ class Rate(Step):
         requests = (request for job in jobs for request in ask.requests(job))
         context.ask.send(self.model, requests, planned=jobs.n * len(self.rated) * self.repeats)
         statuses: Counter[str] = Counter()
-        tally, each = tally_of(self), iter(jobs)
-        while some := list(islice(each, PART_ROWS)):
+        tally = tally_of(self)
+        for some in portions(jobs, lambda job: job.size):
             responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
             rows = []
             for job in some:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
@@ -24,7 +24,7 @@ from prefgen.steps.write.joined import joined
 from prefgen.steps.write.lists import Lists
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.memory import Memory, lines_of
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, portions
 
 SideName = Annotated[Name, AfterValidator(check_name)]
 
@@ -148,7 +148,7 @@ class Talk(Step):
         held = chain.from_iterable(replayed(dialogues(), context.ask.read))
         statuses: Counter[str] = Counter()
         tally = Tally(self.order)
-        while some := list(islice(held, PART_ROWS)):
+        for some in portions(held, lambda one: one.size):
             for one in some:
                 statuses[one.reason or "ok"] += 1
                 tally.add(one)

@@ -68,6 +68,11 @@ class Held:
     reason: str | None = None
     request_ids: list[str] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """Characters of what was said, about: what it takes to hold it."""
+        return sum(len(turn["content"] or "") for turn in self.turns)
+
 
 def converse(rules: Rules, chat: Chat, memory: Sequence[Any] | None = None) -> Dialogue[Held]:
     """One conversation, reply by reply.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
@@ -26,7 +26,7 @@ from prefgen.steps.write.memory import NAME, Memory, lines_of, longest, submissi
 from prefgen.steps.write.outcome import Outcome, Written
 from prefgen.steps.write.reader import Reader
 from prefgen.steps.write.readers import Readers
-from prefgen.store.table import PART_ROWS, Table
+from prefgen.store.table import Table, portions
 
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
@@ -160,7 +160,7 @@ class Free(Step):
 
         context.ask.drive([*asked], dialogues(), planned=jobs.n)
         replies = chain.from_iterable(replayed(dialogues(), context.ask.read))
-        while some := list(islice(replies, PART_ROWS)):
+        for some in portions(replies, lambda one: one[0].size):
             frame = outcome.rows(some)
             for reason, count in frame["reject_reason"].value_counts().iter_rows():
                 statuses[reason or "ok"] += count

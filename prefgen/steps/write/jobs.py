@@ -44,6 +44,11 @@ class Job:
         return None if self.person is None else self.person["persona_id"]
 
     @property
+    def size(self) -> int:
+        """Characters of the row and of what is asked about it, about: what it takes to hold it."""
+        return 2 * sum(len(text) for _, text in self.messages)
+
+    @property
     def asked_of(self) -> tuple[str, str | None, int]:
         """Whoever has a memory of its own."""
         return self.model, self.persona, self.repeat
