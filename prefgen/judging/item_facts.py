@@ -15,15 +15,8 @@ _FACTS = ("n_options", "longest", "stretch", "lengths")
 def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
     """What the analyses need of each item, without its prompt: see `ResponseMatrix.items`."""
     schema = items.collect_schema()
-    brought = coordinates(schema, ITEMS)
     neither = pl.col("neither").cast(pl.Int64) if "neither" in schema else pl.lit(None, pl.Int64)
-    facts_of_user = [
-        pl.col(name).cast(pl.String)
-        for name, kind in schema.items()
-        if name in brought
-        and name not in _FACTS
-        and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
-    ]
+    facts_of_user = facts_brought(schema)
     facts = items.select(
         "item_id",
         pl.col("options").list.len().cast(pl.Int64).alias("n_options"),
@@ -35,6 +28,18 @@ def item_facts(items: pl.LazyFrame) -> pl.DataFrame:
     names = [column.meta.output_name() for column in facts_of_user]
     by_length = facts.join(_longest(facts), on="item_id", how="left", maintain_order="left")
     return by_length.select("item_id", "n_options", "neither", "longest", "stretch", *names)
+
+
+def facts_brought(items: pl.Schema) -> list[pl.Expr]:
+    """The columns of the user's own that can group items, as texts."""
+    brought = coordinates(items, ITEMS)
+    return [
+        pl.col(name).cast(pl.String)
+        for name, kind in items.items()
+        if name in brought
+        and name not in _FACTS
+        and (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum))
+    ]
 
 
 def _longest(facts: pl.DataFrame) -> pl.DataFrame:

@@ -82,7 +82,7 @@ class SlotCount:
     def slots(self) -> Slots:
         """Of the items that anybody was asked."""
         asked = np.flatnonzero(self._totals[0] > 0)
-        kept = self._items[asked]
+        kept = self._items if len(asked) == self._items.height else self._items[asked]
         units = Units.over(self._unit_of[asked], kept, sampled_coordinates(kept, coordinates_of(kept)))
         verdicts, first, bias, cells = self._totals[:, asked]
         fair = 1 / np.maximum(1, kept["n_options"].to_numpy())

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prefgen.judging.item_facts import item_facts
+from prefgen.judging.item_facts import facts_brought
 from prefgen.judging.item_rows import Items
 from prefgen.judging.slots import SlotCount
 
@@ -20,7 +20,9 @@ class Tally:
     """Counts over the parts of a judgments table whose items are known."""
 
     def __init__(self, items: Items) -> None:
-        self._slots = SlotCount(pl.concat([item_facts(frame.lazy()) for frame in items.frames()]))
+        brought = facts_brought(items.schema)
+        groups = pl.concat([frame.select(brought) for frame in items.frames()]) if brought else pl.DataFrame()
+        self._slots = SlotCount(items.shape.select("item_id", "n_options").hstack(groups))
         self._judgments = 0
         self._choices: dict[str, NDArray[np.float64]] = {}
         self._counts: dict[str, dict[str, int]] = {"status": {}, "readout": {}}
@@ -38,7 +40,8 @@ class Tally:
             known = (once if name.endswith("agreement") else frame)[name].drop_nulls()
             self._sums[name] += float(known.sum())
             self._known[name] += known.len()
-        placed = frame.join(self._slots.at, on="item_id", how="left", maintain_order="left")
+        here = self._slots.at.join(frame.select("item_id").unique(), on="item_id", how="semi")  # of very many a few
+        placed = frame.join(here, on="item_id", how="left", maintain_order="left")
         self._slots.add(placed)
         people = placed.filter(pl.col("control").is_null(), pl.col("item_choice").is_not_null())
         chosen = people.unique(["persona_id", "item_id"], keep="first")

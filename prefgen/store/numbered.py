@@ -16,7 +16,11 @@ from prefgen.store.table import Table
 NUMBER = pl.UInt32
 """Type of a row number."""
 
-_CACHED_BYTES = 64_000_000
+IN_ORDER_BYTES = 16_000_000
+"""Parts that are kept where rows are asked for about in their order."""
+
+ANYWHERE_BYTES = 64_000_000
+"""The same where they are drawn from anywhere."""
 
 
 class Numbered:
@@ -27,7 +31,14 @@ class Numbered:
     The parts read last are kept, as far as they are small: whoever asks in the order of the rows reads each part once.
     """
 
-    def __init__(self, tables: Sequence[Table], columns: Callable[[pl.Schema], Sequence[pl.Expr]]) -> None:
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        columns: Callable[[pl.Schema], Sequence[pl.Expr]],
+        *,
+        cached_bytes: float = IN_ORDER_BYTES,
+    ) -> None:
+        self._cached_bytes = cached_bytes
         # A lazy frame that is kept keeps the footer of its file, so that only places are.
         self._places = [(table, place) for table in tables for place in range(len(table.parts))]
         self._columns = columns
@@ -64,7 +75,7 @@ class Numbered:
             frame = part.select(self._columns(part.collect_schema())).collect()
             self._cache[number] = frame, frame.estimated_size()
         self._cache.move_to_end(number)
-        while len(self._cache) > 1 and sum(size for _, size in self._cache.values()) > _CACHED_BYTES:
+        while len(self._cache) > 1 and sum(size for _, size in self._cache.values()) > self._cached_bytes:
             self._cache.popitem(last=False)
         return self._cache[number][0]
 

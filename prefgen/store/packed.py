@@ -9,7 +9,7 @@ from typing import overload
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from prefgen.store.numbered import Numbered, as_lists
+from prefgen.store.numbered import ANYWHERE_BYTES, Numbered, as_lists
 from prefgen.store.table import Packed, Table
 
 
@@ -65,7 +65,7 @@ class _Rows:
             found = {name: pl.col(name) if name in kinds else pl.lit(None) for name in wanted}
             return [one.cast(wanted[name]).alias(name) for name, one in found.items()]
 
-        self._rows = Numbered(sources, columns)
+        self._rows = Numbered(sources, columns, cached_bytes=ANYWHERE_BYTES)
 
     def lists(self, numbers: pl.Series) -> pl.Series:
         """Lists of rows in the place of lists of numbers."""

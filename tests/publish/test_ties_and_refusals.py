@@ -10,7 +10,7 @@ from prefgen.publish.exports.beside import Beside
 from prefgen.publish.exports.columns import own_columns
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.rows import rows_of
-from prefgen.publish.exports.source import source_of
+from prefgen.publish.exports.source import Source
 from prefgen.records import Request
 from prefgen.schemas import LETTERS
 from prefgen.steps import judge, table
@@ -37,7 +37,7 @@ def exported() -> dict[str, pl.DataFrame]:
     tables = {"people": Table.of("people", [PEOPLE]), "items": Table.of("items", [items])}
     said = {"judge": "pick", "items": "items", "as": "people", "model": "m", "readout": "text", "also": ["tie", "na"]}
     answers = Table.of("answers", judge.Judge.model_validate(said).make(tables, context(answer)))
-    source = source_of(answers, Beside((tables["people"],), (tables["items"],)), seed=1)
+    source = Source(answers, Beside((tables["people"],), (tables["items"],)), seed=1)
     return {
         name: pl.concat(rows_of(preset, source))
         for name, preset in PRESETS.items()

@@ -21,7 +21,7 @@ from prefgen.publish.exports.check import check_exports
 from prefgen.publish.exports.columns import taken_names
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.rows import rows_beside, rows_of
-from prefgen.publish.exports.source import source_of
+from prefgen.publish.exports.source import Source
 from prefgen.store.table import Table
 from tests.publish import made
 from tests.publish.names import names
@@ -36,7 +36,7 @@ def exported(tables: dict[str, Table], preset: str) -> pl.DataFrame:
     together = Beside((tables["people"],), (tables["questions"],))
     if preset in ALWAYS:
         return pl.concat(rows_beside(preset, together))
-    source = source_of(tables.get("pairs", tables["kept"]), together, seed=1)
+    source = Source(tables.get("pairs", tables["kept"]), together, seed=1)
     return pl.concat(rows_of(PRESETS[preset], source))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -18,13 +19,12 @@ _PERSONA = {"persona_id": pl.String, "text": pl.String}
 _ITEM = {"item_id": pl.String, "prompt": pl.String, "options": pl.List(pl.String), "neither": pl.Int64}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """What the rows of one export are made from.
 
     table          judgments or pairs
-    personas       persona_id, text; every persona of the dataset once, as in its config `personas`
-    items          item_id, prompt, options, neither, and `sources` where the items have it, as in the config `items`
+    beside         the people and questions of the dataset
     shots          earlier choices beside a row
     columns        of rows: those that leave; empty for all
     details        which column is what, of histories and multiple-choice questions
@@ -34,8 +34,7 @@ class Source:
     """
 
     table: Table
-    personas: pl.DataFrame
-    items: pl.DataFrame
+    beside: Beside
     seed: int
     shots: int = 4
     system_role: bool = True
@@ -43,6 +42,17 @@ class Source:
     details: Details | None = None
     conditions: pl.DataFrame | None = None
     parts: tuple[str, ...] = ()
+
+    @cached_property
+    def personas(self) -> pl.DataFrame:
+        """persona_id, text; every persona of the dataset once, as in its config `personas`. Read by exports that need it."""
+        return _columns(self.beside, "personas", _PERSONA)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """item_id, prompt, options, neither, and `sources` where the items have it, as in the config `items`."""
+        has = any(table.schema.get("sources") == pl.List(pl.String) for table in self.beside.items)
+        return _columns(self.beside, "items", _ITEM, *(("sources",) if has else ()))
 
     def judgments(self) -> Iterator[pl.DataFrame]:
         """Judgments, part by part; a part never cuts through those of one persona and item. At least one frame."""
@@ -73,34 +83,6 @@ class Source:
     def presentations(self) -> Iterator[pl.DataFrame]:
         """Kept judgments of drawn people; the user's columns are set apart."""
         return (set_apart(_kept(_drawn(frame)), JUDGMENTS.names) for frame in self.judgments())
-
-
-def source_of(
-    table: Table,
-    beside: Beside,
-    *,
-    seed: int,
-    shots: int = 4,
-    system_role: bool = True,
-    columns: Sequence[str] = (),
-    details: Details | None = None,
-    conditions: pl.DataFrame | None = None,
-    parts: Sequence[str] = (),
-) -> Source:
-    """A table of judgments or pairs, with the people and questions of the dataset."""
-    sources = ("sources",) if any(table.schema.get("sources") == pl.List(pl.String) for table in beside.items) else ()
-    return Source(
-        table,
-        _columns(beside, "personas", _PERSONA),
-        _columns(beside, "items", _ITEM, *sources),
-        seed,
-        shots,
-        system_role,
-        tuple(columns),
-        details,
-        conditions,
-        tuple(parts),
-    )
 
 
 def parts_of(schema: Mapping[str, pl.DataType]) -> set[str]:

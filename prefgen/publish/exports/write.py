@@ -20,7 +20,7 @@ from prefgen.publish.exports.hidden import Hidden, Leaks
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.resampled import resampled, weighed
 from prefgen.publish.exports.rows import rows_beside, rows_of
-from prefgen.publish.exports.source import parts_of, source_of
+from prefgen.publish.exports.source import Source, parts_of
 from prefgen.publish.exports.wanted import Wanted, wanted_exports
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.files import file_errors
@@ -127,7 +127,7 @@ def write_export(
     """Write one export of judgments or pairs into `folder`; `render` turns its conversations into texts."""
     table = tables[wanted.step]
     leaving, where = _columns(wanted, table), wanted.condition
-    source = source_of(
+    source = Source(
         table,
         together,
         seed=seed,
@@ -136,7 +136,7 @@ def write_export(
         columns=leaving,
         details=wanted.details,
         conditions=None if where is None else texts_of(where, tables[where.step], list(table.schema)),
-        parts=sorted(name for name in wanted.named if name in parts_of(table.schema)),
+        parts=tuple(sorted(name for name in wanted.named if name in parts_of(table.schema))),
     )
     frames = rows_of(wanted.preset, source)
     effective = None
