@@ -21,14 +21,16 @@ _SHAPE = (
     (pl.col("prompt").str.len_bytes() + pl.col("options").list.eval(pl.element().str.len_bytes()).list.sum()).alias(
         "bytes"
     ),
+    pl.struct("prompt", "options", "neither").hash().alias("content"),
 )
+_LOOKED_AT = ("item_id", "prompt", "options", "neither", "reject_reason")
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
     """Items by their row, from 0: flat memory in the length of their texts.
 
-    shape    item_id, n_options, neither, bytes (of prompt and options) of every item
+    shape    item_id, n_options, neither, bytes (of prompt and options) and content (their hash) of every item
     """
 
     shape: pl.DataFrame
@@ -41,7 +43,7 @@ class Items:
         """The rows of a table that no step dropped."""
         columns = [name for name in table.schema if name != "reject_reason"]
         shapes, kept, n = [], [], 0
-        for frame in table.frames():
+        for frame in table.frames([name for name in _LOOKED_AT if name in table.schema]):
             here = (
                 frame["reject_reason"].is_null()
                 if "reject_reason" in frame.columns

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from prefgen.judging.presentations import is_balanced, orders_of
 from prefgen.judging.questionnaire import Questionnaire
@@ -78,12 +77,8 @@ def bound_of(asked: Questionnaire, step: Judge | Rank) -> Bound:
     if asked.items.height <= _RENDERED:
         return "exact"
     plain = step.judge == "rank" or step.template is None
-    if not plain:
-        return "at most"
-    hashes = [
-        frame.select(pl.struct("prompt", "options", "neither").hash()).to_series() for frame in asked.items.frames()
-    ]
-    return "exact" if pl.concat(hashes).n_unique() == asked.items.height else "at most"
+    different = plain and asked.items.shape["content"].n_unique() == asked.items.height
+    return "exact" if different else "at most"
 
 
 @dataclass(frozen=True, slots=True)
