@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.measure import measured
+
 _FOLDER = Path(__file__).parent / "benchmarks"
 
 
@@ -32,3 +34,10 @@ def test_a_benchmark_teaches_no_plan_of_the_developer(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "| throughput" in done.stdout
     assert not (tmp_path / "prefgen" / "speed.json").exists()
+
+
+def test_the_memory_of_a_small_process_is_not_that_of_who_measures_it() -> None:
+    held = bytearray(os.urandom(1 << 20) * 300)
+    used = measured([sys.executable, "-S", "-c", "pass"])
+    assert used.peak_mb < 60
+    assert len(held) > 300e6

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import polars as pl
 
@@ -28,7 +30,7 @@ def spilled(name: str, frames: Iterable[pl.DataFrame]) -> Table:
 
 
 def _in_files(name: str, held: list[pl.DataFrame], more: Iterable[pl.DataFrame]) -> Table:
-    folder = TemporaryDirectory(prefix="prefgen-")
+    folder = _Folder()
     paths: list[Path] = []
     n_rows = 0
 
@@ -39,11 +41,19 @@ def _in_files(name: str, held: list[pl.DataFrame], more: Iterable[pl.DataFrame])
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal n_rows
-        path = Path(folder.name) / f"part-{len(paths):05d}.parquet"
+        path = folder.path / f"part-{len(paths):05d}.parquet"
         frame.write_parquet(path, compression="lz4", statistics=False)
         paths.append(path)
         n_rows += frame.height
 
-    with file_errors(Path(folder.name)):
+    with file_errors(folder.path):
         behind(frames(), write)
     return Table(name, PartFiles(paths, keep=folder), n_rows)
+
+
+class _Folder:
+    """A temporary folder that is deleted once nobody holds it any more, and at the end of the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="prefgen-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
