@@ -15,7 +15,7 @@ from prefgen.engines.store import ResponseStore
 from prefgen.flow.making import Making, Reporter, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
 from prefgen.flow.planned import Plan
-from prefgen.flow.standing import check_same_dataset, is_finished, standing
+from prefgen.flow.standing import check_same_dataset, finished_before, standing
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
 from prefgen.store.log import RunLog
@@ -54,10 +54,12 @@ def run(
     folder = RunFolder(out)
     prints = fingerprints(pipeline := pinned(pipeline, folder))
     check_same_dataset(folder, pipeline)
-    stands = None if retry_failed else _finished_before(folder, prints[RUN], with_report=report)
+    stands = None if retry_failed else finished_before(folder, prints[RUN], with_report=report)
     if stands is not None:
         return past_gates(Outcome(folder, stands, fresh=False))
-    plan = _plan(pipeline, folder, prints)
+    from prefgen.flow.plan import make_plan
+
+    plan = make_plan(pipeline, partial(standing, folder.tables, prints))  # tables that stand are not made again for it
     folder.create()
     with folder.locked():
         log = RunLog(folder.log_path)
@@ -70,17 +72,9 @@ def run(
             raise
         check_answered(manifest["steps"])
         if report:
-            _describe(folder)
+            _describe(folder, manifest)
         log.event("done", seconds=manifest["seconds"], gates=manifest["gates"])
     return past_gates(Outcome(folder, manifest, fresh=True))
-
-
-def _finished_before(folder: RunFolder, fingerprint: str, *, with_report: bool) -> dict[str, Any] | None:
-    """The manifest where just this run stands finished; asked before anything is planned, for a plan draws people."""
-    if not folder.manifest_path.exists() or (with_report and not folder.report_path.exists()):
-        return None
-    with folder.locked():
-        return folder.read_manifest() if is_finished(folder, fingerprint) else None
 
 
 def _make(
@@ -117,7 +111,9 @@ def _make(
         ),
     }
     if pipeline.calibrate is not None and came == "finished":
-        manifest["gates"] += _calibrate(pipeline.calibrate, folder, manifest, reporter)
+        from prefgen.flow.calibrated import calibrated
+
+        manifest["gates"] += calibrated(pipeline.calibrate, folder, manifest, reporter.says)
     folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
     _write_card(folder, manifest)
     return manifest
@@ -125,13 +121,6 @@ def _make(
 
 # What a run needs only to plan, or once its tables stand, is imported there: half of all modules, and no run that is
 # finished already, or stopped half-way, waits for them.
-
-
-def _plan(pipeline: Pipeline, folder: RunFolder, prints: Mapping[str, str]) -> Plan:
-    """What is to be made; tables that an earlier run left are not made again for it."""
-    from prefgen.flow.plan import make_plan
-
-    return make_plan(pipeline, partial(standing, folder.tables, prints))
 
 
 def _export(
@@ -149,26 +138,12 @@ def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
     write_card(folder, manifest)
 
 
-def _calibrate(path: Path, folder: RunFolder, manifest: Mapping[str, Any], reporter: Reporter) -> list[dict[str, Any]]:
-    """The data held against a survey; the gates."""
-    from prefgen.analysis.calibrate import NothingComparedError
-    from prefgen.analysis.calibration import gate_rows, in_one_line, untold_gates, write_calibration
-    from prefgen.spec.calibration import read_calibration
-
-    spec = read_calibration(path)
-    try:
-        calibration = write_calibration(folder, spec, manifest)
-    except NothingComparedError as error:  # all was made and paid for: its filters may have left nobody
-        reporter.says(f"calibration: {error.problem}; {error.fix}")
-        return untold_gates(spec)
-    reporter.says(in_one_line(calibration))
-    return gate_rows(calibration, spec)
-
-
-def _describe(folder: RunFolder) -> None:
-    """The findings, the report page and its figures."""
+def _describe(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+    """The findings, the report page and its figures, and the card with what the pipeline asked to be found."""
     from prefgen.analysis.findings import write_findings
     from prefgen.publish.report import write_report
 
     write_findings(folder)
     write_report(folder)
+    if manifest.get("analyse"):
+        _write_card(folder, manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -30,7 +31,15 @@ def check_same_dataset(folder: RunFolder, pipeline: Pipeline) -> None:
         raise UsageError(f"{folder.path} holds the dataset {name!r}, not {pipeline.name!r}", fix="choose another --out")
 
 
-def is_finished(folder: RunFolder, fingerprint: str) -> bool:
+def finished_before(folder: RunFolder, fingerprint: str, *, with_report: bool) -> dict[str, Any] | None:
+    """The manifest where just this run stands finished; asked before anything is planned, for a plan draws people."""
+    if not folder.manifest_path.exists() or (with_report and not folder.report_path.exists()):
+        return None
+    with folder.locked():
+        return folder.read_manifest() if _is_finished(folder, fingerprint) else None
+
+
+def _is_finished(folder: RunFolder, fingerprint: str) -> bool:
     """Whether just this run stands here finished, with its card, every file as the manifest says and no table damaged."""
     try:
         manifest = folder.read_manifest()

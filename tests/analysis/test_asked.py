@@ -197,6 +197,8 @@ def test_all_of_them_stand_in_the_findings_and_on_the_page(run: RunFolder, analy
     page = run.report_path.read_text()
     assert 'id="analyses"' in page
     assert all(name in page for name in analyses)
+    card = run.card_path.read_text()
+    assert all(f"**{name}**" in card for name, one in analyses.items() if one["said"])
     again = json.loads(json.dumps(find(run)["analyses"]))
     assert again == json.loads(run.findings_path.read_text())["analyses"]
 

@@ -57,6 +57,7 @@ class Facts:
     prompt       the first request for a person, every message as it was sent; None where there was none
     calibration  figures of calibration.json, where it is of this run: its verdict, what is said of it in
                  sentences, and whose judgments
+    analyses     (name, sentences) of what the pipeline asked to be found, where report.json of this run has it
     """
 
     schemas: Mapping[str, pa.Schema]
@@ -66,6 +67,7 @@ class Facts:
     parted: Parted | None
     prompt: str | None = None
     calibration: Mapping[str, Any] | None = None
+    analyses: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
@@ -89,6 +91,7 @@ def gather(folder: RunFolder, manifest: Mapping[str, Any]) -> Facts:
         parted=_parted(folder, manifest),
         prompt=_prompt(manifest),
         calibration=_calibration(folder, manifest),
+        analyses=_analyses(folder, manifest),
     )
 
 
@@ -145,6 +148,14 @@ def _calibration(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, An
     if found is None or "verdict" not in found["figures"]:
         return None
     return {**found["figures"], "judgments": found.get("judgments")}
+
+
+def _analyses(folder: RunFolder, manifest: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    try:
+        found = read_of_run(folder.findings_path, manifest) if manifest.get("analyse") else None
+    except FileError:  # as of a calibration
+        found = None
+    return tuple((one["name"], tuple(one["said"])) for one in (found or {}).get("analyses", ()) if one["said"])
 
 
 def _no_persona(folder: RunFolder, manifest: Mapping[str, Any]) -> NoPersona | None:

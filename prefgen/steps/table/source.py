@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class FromHub(SpecPart):
     """A dataset on the Hub. A run folder stays with the commit that it began with; it stands in its pipeline.yaml."""
 
-    hub: str = Field(pattern="^[A-Za-z0-9._-]{1,96}/[A-Za-z0-9._-]{1,96}$", description="Name of the dataset: user/name.")
+    hub: str = Field(
+        pattern="^[A-Za-z0-9._-]{1,96}/[A-Za-z0-9._-]{1,96}$", description="Name of the dataset: user/name."
+    )
     config: str | None = Field(None, description="One of its configs; by default the one that the card calls default.")
     split: str | None = Field(None, description="One of its splits; by default all of them.")
     revision: str = Field("main", min_length=1, description="Branch, tag or commit.")

@@ -1,0 +1,26 @@
+"""The data of a run held against a survey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefgen.analysis.calibrate import NothingComparedError
+from prefgen.analysis.calibration import gate_rows, in_one_line, untold_gates, write_calibration
+from prefgen.spec.calibration import read_calibration
+from prefgen.store.folder import RunFolder
+
+
+def calibrated(
+    path: Path, folder: RunFolder, manifest: Mapping[str, Any], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """RUN/calibration.json, and the gates that it passes or not."""
+    spec = read_calibration(path)
+    try:
+        calibration = write_calibration(folder, spec, manifest)
+    except NothingComparedError as error:  # all was made and paid for: its filters may have left nobody
+        say(f"calibration: {error.problem}; {error.fix}")
+        return untold_gates(spec)
+    say(in_one_line(calibration))
+    return gate_rows(calibration, spec)
