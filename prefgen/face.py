@@ -192,8 +192,7 @@ def export(
     jsonl: bool = False,
     template: str | None = None,
     from_step: str | None = None,
-    shots: int = 4,
-    system_role: bool = True,
+    **options: Any,
 ) -> dict[str, int]:
     """Write one more export of a finished run into a folder of its own; rows by split.
 
@@ -201,8 +200,7 @@ def export(
     jsonl          the same rows as JSONL beside every Parquet file
     template       a chat template by name or file: conversations become texts
     from_step      step to make it from; by default the one that the run would take
-    shots          earlier choices beside each row of `fewshot`
-    system_role    False: the portrait opens the user's message
+    options        what a pipeline writes behind the export: shots=8, labels=["quality"], history="liked", ...
 
     UsageError for an unknown preset, FileError for a folder that is no finished run or an `out` that is not empty.
     """
@@ -216,8 +214,7 @@ def export(
         jsonl=jsonl,
         template=template,
         from_step=from_step,
-        shots=shots,
-        system_role=system_role,
+        options=options,
     )
     return dict(config["splits"])
 

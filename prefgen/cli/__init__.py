@@ -134,16 +134,17 @@ def export(
         str | None,
         typer.Option("--from", metavar="STEP", help="Step to export; by default the run's judgments, or their pairs."),
     ] = None,
-    shots: Annotated[int, typer.Option(min=1, help="Earlier choices beside each row of fewshot.")] = 4,
-    system_role: Annotated[
-        bool,
-        typer.Option(help="Without it the portrait opens the user's message, for templates without a system role."),
-    ] = True,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="An option of the export, as a pipeline writes it; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Write a finished run once more, in the columns of another trainer."""
     from prefgen.cli.commands import export_preset
 
-    export_preset(run, to, out, jsonl=jsonl, template=template, from_step=from_, shots=shots, system_role=system_role)
+    export_preset(run, to, out, jsonl=jsonl, template=template, from_step=from_, overrides=options or ())
 
 
 @app.command()

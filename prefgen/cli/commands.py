@@ -121,13 +121,15 @@ def export_preset(
     jsonl: bool,
     template: str | None,
     from_step: str | None,
-    shots: int,
-    system_role: bool,
+    overrides: Sequence[str],
 ) -> None:
     """Write one export of a finished run."""
-    splits = face.export(
-        run, preset, out, jsonl=jsonl, template=template, from_step=from_step, shots=shots, system_role=system_role
-    )
+    from prefgen.publish.exports.one import export_run
+    from prefgen.spec.reading import options_of
+
+    options = options_of(overrides)
+    entry = export_run(run, preset, out, jsonl=jsonl, template=template, from_step=from_step, options=options)
+    splits: dict[str, int] = entry["splits"]
     for split, rows in splits.items():
         people.print(f"{out}: {preset}/{split}: {rows:,} rows", markup=False)
 

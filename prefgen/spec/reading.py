@@ -198,6 +198,14 @@ def _about_leaks(pipeline: Pipeline, name: str) -> Iterator[Complaint]:
         yield pipeline.document.complaint(("expect", name), "nothing is hidden that could leak", fix)
 
 
+def options_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """`key=value` flags as one mapping, values read as YAML; UsageError for one that cannot be read."""
+    data: dict[str, Any] = {}
+    for override in overrides:
+        _override(data, override, {})
+    return data
+
+
 def _override(data: dict[str, Any], text: str, flags: dict[Key, str]) -> None:
     """Set one key as a flag says; every key that it makes is written into `flags`."""
     name, equals, value = text.partition("=")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
 
-from prefgen.errors import first_words, one_of, problem_and_fix
+from prefgen.errors import PrefgenError, first_words, one_of, problem_and_fix
 from prefgen.publish.exports.beside import KEYS, MEANS, Beside, beside, empty_of
 from prefgen.publish.exports.condition import texts_of
 from prefgen.publish.exports.details import Details
@@ -23,6 +24,9 @@ from prefgen.store.table import Table
 
 _SOME = 1000  # conversations that are looked at
 
+Say = Callable[[str, str], PrefgenError]
+"""Makes the error from a problem and its fix."""
+
 _WORD = {"personas": "person", "items": "question"}
 
 
@@ -32,8 +36,7 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
     wanted = wanted_exports(pipeline, grains)
     together = beside(Lineage.of_pipeline(pipeline, grains), tables, wanted)
     for one in wanted:
-        _check_columns(pipeline, one, tables[one.step])
-        _check_condition(pipeline, one, tables)
+        check_named(one, tables, partial(pipeline.document.error, ("publish", "exports")))
     for what in KEYS:
         sides: tuple[Table, ...] = getattr(together, what)
         for table in sides:
@@ -42,16 +45,14 @@ def check_exports(pipeline: Pipeline, tables: Mapping[str, Table], grains: Mappi
             _check_ids(pipeline, together, what)
 
 
-def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
-    """The columns that an export names are there, and can be what they are named for."""
+def check_named(wanted: Wanted, tables: Mapping[str, Table], complain: Say) -> None:
+    """The columns that an export names are there, and can be what they are named for; else what `complain` makes of it."""
+    table = tables[wanted.step]
     computed = {*LABELS.names, wanted.condition.column if wanted.condition is not None else ""}
     for name in sorted(wanted.named - (computed if wanted.preset.unit == "pair" else set())):
         if name not in table.schema and name not in parts_of(table.schema):
-            raise pipeline.document.error(
-                ("publish", "exports"),
-                f"export {wanted.name!r}: {table.name!r} has no column {name!r}",
-                f"use {one_of(name, list(table.schema))}",
-            )
+            problem = f"export {wanted.name!r}: {table.name!r} has no column {name!r}"
+            raise complain(problem, f"use {one_of(name, list(table.schema))}")
     if wanted.details is not None:
         try:
             if wanted.preset.unit == "dialogue":
@@ -60,19 +61,13 @@ def _check_columns(pipeline: Pipeline, wanted: Wanted, table: Table) -> None:
                 wanted.details.over(table.schema, needs_history=wanted.preset.unit == "history")
         except ValueError as error:
             problem, fix = problem_and_fix(error)
-            said = f"export {wanted.name!r} from {table.name!r}: {problem}"
-            raise pipeline.document.error(("publish", "exports"), said, fix) from None
-
-
-def _check_condition(pipeline: Pipeline, wanted: Wanted, tables: Mapping[str, Table]) -> None:
-    if wanted.condition is None:
-        return
-    try:
-        texts_of(wanted.condition, tables[wanted.condition.step], list(tables[wanted.step].schema))
-    except ValueError as error:
-        problem, fix = problem_and_fix(error)
-        said = f"export {wanted.name!r}: condition: {problem}"
-        raise pipeline.document.error(("publish", "exports"), said, fix) from None
+            raise complain(f"export {wanted.name!r} from {table.name!r}: {problem}", fix) from None
+    if wanted.condition is not None:
+        try:
+            texts_of(wanted.condition, tables[wanted.condition.step], list(table.schema))
+        except ValueError as error:
+            problem, fix = problem_and_fix(error)
+            raise complain(f"export {wanted.name!r}: condition: {problem}", fix) from None
 
 
 def _check_dialogue(details: Details, table: Table) -> None:

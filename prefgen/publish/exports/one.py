@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from prefgen.errors import UsageError, one_of
 from prefgen.publish.exports.beside import beside
 from prefgen.publish.exports.chat import Render, chat_template
+from prefgen.publish.exports.check import check_named
 from prefgen.publish.exports.hidden import Hidden
 from prefgen.publish.exports.presets import ALWAYS, PRESETS
 from prefgen.publish.exports.wanted import Wanted, want
@@ -32,16 +33,14 @@ def export_run(
     jsonl: bool = False,
     template: str | None = None,
     from_step: str | None = None,
-    shots: int = 4,
-    system_role: bool = True,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write one export of a finished run as `out/<split>-00000-of-00001.parquet`; `out` is whole or not there.
 
     jsonl        the same rows as JSONL beside every Parquet file
     template     a chat template by name or file: conversations become texts
     from_step    step to make it from; by default the one that the run would take
-    shots        earlier choices beside each row of `fewshot`
-    system_role  False: the portrait opens the user's message, for templates without a system role
+    options      what a pipeline writes behind the export: `shots`, `labels`, which column is what, ...
 
     People and answers are numbered as in the run's `data`. Returns the config's entry as the manifest has it.
     Raises UsageError for an unknown preset, FileError for a folder that is no finished run or an `out` that is not empty.
@@ -52,8 +51,8 @@ def export_run(
     render = _render(preset, template)
     folder = RunFolder(run)
     manifest = finished_manifest(folder)
-    options = {"shots": shots, "system_role": system_role} | ({"from": from_step} if from_step else {})
-    wanted = want(Lineage.of_manifest(manifest), preset, options, _complain)
+    said = {**(options or {})} | ({"from": from_step} if from_step else {})
+    wanted = want(Lineage.of_manifest(manifest), preset, said, _complain)
     aside = out.with_name(f".{out.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
@@ -79,6 +78,7 @@ def _written(
     """The files of one export."""
     lineage, shard_bytes = Lineage.of_manifest(manifest), int(manifest["publish"]["shard_mb"]) * 1_000_000
     tables = {step: folder.table(step) for step in lineage.steps}
+    check_named(wanted, tables, lambda problem, fix: UsageError(problem, fix=fix))
     hidden = Hidden.of(manifest["publish"].get("hidden", ()), tables.values())
     if wanted.preset_name in ALWAYS:
         return write_beside(wanted.preset_name, beside(lineage, tables, [wanted]), out, hidden, shard_bytes)
@@ -96,8 +96,8 @@ def _written(
 
 
 def _complain(key: Key, problem: str, fix: str) -> UsageError:
-    named = {"from": "--from: ", "shots": "--shots: "}.get(str(key[-1]) if key else "", "")
-    return UsageError(f"{named}{problem}", fix=fix)
+    flag = {"from": "--from: "}.get(str(key[-1]), f"--set {key[-1]}: ") if len(key) > 1 else ""
+    return UsageError(f"{flag}{problem}", fix=fix)
 
 
 def _write_jsonl(shard: ShardFile) -> None:
