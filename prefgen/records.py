@@ -9,9 +9,9 @@ from typing import Any, Literal, cast
 
 from prefgen.ids import content_id
 
-Readout = Literal["logprobs", "text", "certainty", "reason", "prose", "likelihood"]
-"""How the answer is wanted. `prose` is free text; of a `likelihood` the choices are texts, each of which is scored as the answer; the
-others end in one of `choices`."""
+Readout = Literal["logprobs", "text", "certainty", "reason", "prose", "likelihood", "vector"]
+"""How the answer is wanted. `prose` is free text; of a `likelihood` the choices are texts, each of which is scored as the answer; a `vector`
+is what the last message is as numbers; the others end in one of `choices`."""
 
 LEAST_P = 1e-12
 """What a probability of 0 is taken for, so that its log-odds stay finite."""
@@ -75,7 +75,7 @@ class Response:
     """What came back for one request; a failure is a response too.
 
     text            what the model said, verbatim; '' for a failure, and for thoughts that the server keeps apart; for a likelihood
-                    the log-probability of every token of every choice, in order, as JSON: [[-1.2, -0.3], [-2.5]]
+                    the log-probability of every token of every choice, in order, as JSON: [[-1.2, -0.3], [-2.5]]; for a vector its numbers
     alternatives    (token, natural-log probability) of the likeliest tokens at the answer's place, each text once, the
                     token that was taken first; None where there are fewer than two, so that nothing is certain by default
     method          how the answer was obtained: `likelihood`, `logprobs` (there are alternatives) or `text`, then what held it to its

@@ -31,11 +31,11 @@ recipes with a model is what they give against a server with planted preferences
 """
 _OUTSIDE = """## What cannot be made here
 
-prefgen asks models and computes with what they say and what rows bring. It makes no vectors of texts and trains no model for a step.
+prefgen asks models and computes with what they say and what rows bring. It trains no model for a step.
 
 - **S057**, sparse features of the differences between preferred and other texts: a sparse autoencoder over vectors. Nearest: S093 names reasons
-  pair by pair and counts what they cover; S100 has texts scored on a list of qualities and fits what each weighs in people's choices.
-  Vectors and features made elsewhere ride along as columns, and `weigh: fit` takes numbers whatever they come from.
+  pair by pair and counts what they cover; S100 has texts scored on a list of qualities and fits what each weighs in people's choices; vectors of both
+  sides (`write: {at: vector}`) and `analyse: components` show in which directions what was chosen lies. Features made elsewhere ride along as columns.
 - **S076**, which pairs to send to people, by reward models trained on mixtures of their labels and a model's. Nearest: S104 holds a model's
   choices against people's (`judge: pick, given:`) and shows how often it is right, from the surest on; S068 marks what is a matter of taste.
   `keep` by `p_choice` or a mark then parts what the model may label from what people should. To train on the mixtures and fit their gain is left to you.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+
+from yarl import URL
 
 from prefgen.engines import capabilities as found
 from prefgen.engines.alternatives import NoLogprobsError
@@ -17,12 +18,14 @@ from prefgen.engines.capabilities import Capabilities, ErrorBody, Facts
 from prefgen.engines.endpoints import Endpoint
 from prefgen.engines.engine import Meter
 from prefgen.engines.likelihood import NoPromptLogprobsError, Scored, prompt_logprobs, prompt_payload, scored_response
+from prefgen.engines.pilot import first, note_once
 from prefgen.engines.post import HttpClient
 from prefgen.engines.refusals import Refusals
 from prefgen.engines.reply import FailedInReplyError, StillThinkingError, UnreadableError, to_response
 from prefgen.engines.retry import PassingError
 from prefgen.engines.token_ids import NoTokenIdsError, form_of_ids, is_thought, logprobs_in, payload_of, response_among
 from prefgen.engines.token_lookup import tokens_of_choices
+from prefgen.engines.vectors import to_vector, vector_payload
 from prefgen.engines.wire import PLAIN, Form, form_of_request, to_body, to_payload
 from prefgen.engines.words import loads, words_of
 from prefgen.errors import EngineError
@@ -30,7 +33,6 @@ from prefgen.records import Request, Response
 from prefgen.spec.models import OpenAIModel
 
 _MODELS_TIMEOUT_S = 10.0
-_PILOT_S = 15.0
 _FILTERED = ("content_filter", "content_policy_violation", "prompt_blocked")
 _NO_SYSTEM_ROLE = re.compile(
     r"system role|system message|system instruction|developer instruction|roles must alternate", re.I
@@ -56,7 +58,7 @@ class Asking:
         """The response to one request, asked by `task` (the current one)."""
         known = endpoint.known
         if request.readout not in known.proven:
-            async with _first(endpoint.pilot):
+            async with first(endpoint.pilot):
                 if request.readout not in known.proven:
                     return await self._pilot(request, endpoint, task)
         features = known.features
@@ -177,11 +179,20 @@ class Asking:
     ) -> Response:
         if request.readout == "likelihood":
             return await self._scored(request, endpoint, features, task)
+        if request.readout == "vector":
+            return await self._as_vector(request, endpoint, task)
         if request.readout == "logprobs" and features.token_ids and not features.thinks:
             return await self._among_tokens(request, endpoint, features, task)
         form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         response, _ = await self._exchange(request, payload, form, endpoint, task)
+        return response
+
+    async def _as_vector(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
+        """What a text is as a vector."""
+        payload = vector_payload(request, model=self._spec.model, extra=self._spec.extra_body)
+        url = URL(endpoint.known.base_url + "/embeddings")
+        response, _ = await self._exchange(request, payload, PLAIN, endpoint, task, url=url, read=to_vector)
         return response
 
     async def _among_tokens(
@@ -218,18 +229,29 @@ class Asking:
         return scored_response(request, scored, "prompt_logprobs", besides=[without])
 
     async def _exchange(
-        self, request: Request, payload: dict[str, Any], form: Form, endpoint: Endpoint, task: asyncio.Task[Any]
+        self,
+        request: Request,
+        payload: dict[str, Any],
+        form: Form,
+        endpoint: Endpoint,
+        task: asyncio.Task[Any],
+        *,
+        url: URL | None = None,
+        read: Callable[[Request, str, bytes, Form], Response] = to_response,
     ) -> tuple[Response, bytes]:
-        """One answer, and the reply that it was in."""
+        """One answer, and the reply that it was in.
+
+        url    where it is asked; by default at /chat/completions
+        """
         base_url, request_id = endpoint.known.base_url, request.request_id
         try:
-            reply = await self._line.post(endpoint.chat_url, to_body(payload), task)
+            reply = await self._line.post(url or endpoint.chat_url, to_body(payload), task)
         except PassingError as trouble:
             trouble.words = self._refusals.discreet(trouble.words, request)
             raise
         try:
             if reply.status == HTTPStatus.OK:
-                return to_response(request, request_id, reply.raw, form), reply.raw
+                return read(request, request_id, reply.raw, form), reply.raw
             status, words, head = reply.status, words_of(reply.raw), f"HTTP {reply.status}"
         except UnreadableError as unreadable:
             raise PassingError(self._refusals.discreet(str(unreadable), request)) from None
@@ -238,6 +260,11 @@ class Asking:
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
             said = self._refusals.discreet(words.message, request)
             return Response(request_id, said, method="text", finish="content_filter"), reply.raw
+        if status == HTTPStatus.NOT_FOUND and url is not None:
+            said = self._refusals.discreet(words.message, request)
+            raise EngineError(
+                f"{url}: {head}: {said}", fix="ask a server with an embedding model, which has /embeddings"
+            )
         if status == HTTPStatus.NOT_FOUND:
             names = found.names_of(await self._models(endpoint))
             raise self._refusals.no_such_model(head, words, request, base_url, names)
@@ -245,26 +272,6 @@ class Asking:
         if request.readout not in endpoint.known.proven:
             raise _RefusedCapabilityError(head, words, payload)
         raise self._refusals.refused(head, words, request)
-
-
-def note_once(meter: Meter, note: str) -> None:
-    if note not in meter.notes:
-        meter.notes.append(note)
-
-
-@asynccontextmanager
-async def _first(pilot: asyncio.Lock) -> AsyncIterator[None]:
-    """Wait for the pilot, but not for one that hangs: then others find out beside it."""
-    try:
-        async with asyncio.timeout(_PILOT_S):
-            await pilot.acquire()
-    except TimeoutError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        pilot.release()
 
 
 class _RefusedCapabilityError(Exception):

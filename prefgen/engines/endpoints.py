@@ -185,7 +185,7 @@ class Endpoints:
 
     @property
     def in_flight(self) -> int:
-        return sum(endpoint.in_flight for endpoint in self._all)
+        return sum(one.in_flight for one in self._all)
 
     def grab(self) -> Endpoint | None:
         """A place at the least loaded endpoint that has room, or None."""

@@ -77,14 +77,24 @@ def to_response(request: Request, request_id: str, raw: bytes, form: Form) -> Re
     Raises FailedInReplyError for an error in disguise, UnreadableError for what else is no answer, NoLogprobsError
     for an answer without the log-probabilities that the form asked for, StillThinkingError for a thought of one token.
     """
+    reply, usage = read_reply(raw)
+    try:
+        return _response(request, request_id, _said(reply), form, usage)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        raise UnreadableError(_why_unreadable(reply)) from None
+
+
+def read_reply(raw: bytes) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """A reply as JSON, and its (prompt, completion, cached) tokens; UnreadableError, FailedInReplyError."""
     try:
         reply = loads(raw)
     except ValueError:
         raise UnreadableError(_why_no_json(raw)) from None
-    try:
-        return _response(request, request_id, _said(reply), form, _usage(reply.get("usage")))
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-        raise UnreadableError(_why_unreadable(reply)) from None
+    if not isinstance(reply, dict):
+        raise UnreadableError(_why_unreadable(reply))
+    if reply.get("error"):
+        raise _failed(reply, reply["error"])
+    return reply, _usage(reply.get("usage"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +113,6 @@ class _Said:
 
 def _said(reply: dict[str, Any]) -> _Said:
     """Raises FailedInReplyError, and what a reply of another shape raises."""
-    if reply.get("error"):
-        raise _failed(reply, reply["error"])
     choices = reply["choices"]
     if not choices and _FILTERED.search(_why_blocked(reply)):
         return _Said("", "content_filter")

@@ -62,9 +62,17 @@ class Loops(_OfStep):
 class Segments(_OfStep):
     """People, or whatever `by` names, in groups that are alike in the means of some columns (k-means)."""
 
-    over: list[Name] = Field(min_length=1, description="Columns of numbers, or of true and false.")
+    over: list[Name] = Field(min_length=1, description="Columns of numbers, of true and false, or of vectors.")
     by: Name = Field("persona_id", description="Whose means are taken.")
     n: int = Field(3, ge=2, le=50, description="How many groups.")
+
+
+class Components(_OfStep):
+    """What vectors differ in most: principal components, of pairs of what was chosen less what was rejected."""
+
+    of: Name = Field(description="Column of vectors, which pairs have of both sides.")
+    by: list[Name] = Field(default_factory=list, description="Columns by whose values the components are averaged.")
+    n: int = Field(3, ge=1, le=50, description="How many components.")
 
 
 class Analysis(AnalysisSpec):
@@ -76,12 +84,13 @@ class Analysis(AnalysisSpec):
     spread: Spread | None = Field(None, description="How different rows are.")
     loops: Loops | None = Field(None, description="Whether there is one order.")
     segments: Segments | None = Field(None, description="Groups of people.")
+    components: Components | None = Field(None, description="What vectors differ in.")
 
     @model_validator(mode="after")
     def _one(self) -> Analysis:
         if len(list(self._said())) != 1:
             raise ValueError(
-                "an analysis is one of rank, calibrate, slices, spread, loops, segments\nfix: write e.g. `- {spread: {of: response}}`"
+                "an analysis is one of rank, calibrate, slices, spread, loops, segments, components\nfix: write e.g. `- {spread: {of: response}}`"
             )
         return self
 
@@ -99,7 +108,7 @@ class Analysis(AnalysisSpec):
         return next(self._said())[1]
 
 
-KINDS = ("rank", "calibrate", "slices", "spread", "loops", "segments")
+KINDS = ("rank", "calibrate", "slices", "spread", "loops", "segments", "components")
 
 
 def read_analyses(document: Document, said: Any) -> list[Analysis]:

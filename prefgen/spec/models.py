@@ -26,10 +26,12 @@ class ModelBase(Spec):
 
     module              of `prefgen/engines/`, with `engine_of`; a model without one is answered by nobody
     tells_likelihood    how it says how probable given words are: token by token, as prompts of their own, or not at all
+    gives_vectors       whether it says what a text is as a vector
     """
 
     module: ClassVar[str] = ""
     tells_likelihood: ClassVar[Telling] = "by prompt"
+    gives_vectors: ClassVar[bool] = False
 
     model: str = Field(min_length=1, description="Name of the model, as the engine knows it.")
     revision: str | None = Field(None, description="Version of the model; part of every request's identity.")
@@ -158,6 +160,7 @@ class OpenAIModel(_HttpModel):
     """Any OpenAI-compatible endpoint: hosted APIs, vLLM, llama.cpp server, Ollama."""
 
     module: ClassVar[str] = "http"
+    gives_vectors: ClassVar[bool] = True
 
     engine: Literal["openai"]
     concurrency: int = Field(64, ge=1, le=4096, description="Most requests in flight; fewer when the server says 429.")
@@ -277,6 +280,8 @@ class VllmModel(ModelBase):
 
 class ReplayModel(ModelBase):
     """Answers only from a stored responses file; a request that is not in it becomes a failed row."""
+
+    gives_vectors: ClassVar[bool] = True
 
     engine: Literal["replay"]
     responses: InputPath = Field(description="A `responses.sqlite`, or the run folder that holds one.")

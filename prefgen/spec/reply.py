@@ -15,6 +15,7 @@ from prefgen.spec.fields import is_name
 from prefgen.spec.reply_types import RANGE, WORDS, Choice, Fields, Many, Plain, Range, ReplyError, Type, short
 
 _MOST_DEPTH = 4
+_VECTOR = Plain("vector")
 
 
 @dataclass(frozen=True)  # no slots: its JSON schema, which every request has, is written once
@@ -34,6 +35,11 @@ class Reply:
         return not self.many and len(self.fields.types) == 1 and self.fields.types[0][1] == Plain("text")
 
     @property
+    def is_vector(self) -> bool:
+        """Whether it is what an embedding model makes of a text: nothing is asked, and nothing said."""
+        return not self.many and len(self.fields.types) == 1 and self.fields.types[0][1] == _VECTOR
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The columns."""
         return tuple(name for name, _ in self.fields.types)
@@ -45,8 +51,8 @@ class Reply:
 
     @cached_property
     def schema(self) -> str:
-        """The JSON schema that a server can hold a reply to, as JSON; '' for prose."""
-        if self.is_prose:
+        """The JSON schema that a server can hold a reply to, as JSON; '' for prose and vectors."""
+        if self.is_prose or self.is_vector:
             return ""
         one = self.fields.schema
         if self.many:
@@ -54,8 +60,8 @@ class Reply:
         return orjson.dumps(one, option=orjson.OPT_SORT_KEYS).decode()
 
     def asked(self, count: int | None = None) -> str:
-        """The sentence that asks for it; '' for prose."""
-        if self.is_prose:
+        """The sentence that asks for it; '' for prose and vectors."""
+        if self.is_prose or self.is_vector:
             return ""
         shape = f'{{"rows": [{self.fields.shown()}, ...]}}' if self.many else self.fields.shown()
         number = f" with exactly {count} rows" if self.many and count else ""
@@ -66,6 +72,8 @@ class Reply:
         if self.is_prose:
             return [{self.names[0]: text}]
         said = _json_in(text)
+        if self.is_vector:
+            return [{self.names[0]: _VECTOR.read(said)}]
         if not self.many:
             return [self.fields.read(said)]
         rows = said.get("rows", next(iter(said.values()), None)) if isinstance(said, dict) and len(said) == 1 else said
@@ -79,19 +87,30 @@ class Reply:
 def reply_of(said: Any) -> Reply:
     """The reply that `write:` declares: a name (one text), `{name: type}`, `[name]` or `[{name: type}]` (a list of rows).
 
-    Types: `text`, `number`, `yes/no`, `json`, `1..5`, `[word, word]` (one of these), `[text]` (a list), `{name: type}`.
+    Types: `text`, `number`, `yes/no`, `json`, `1..5`, `[word, word]` (one of these), `[text]` (a list), `{name: type}`; and `vector`,
+    which stands alone.
     Raises ValueError, with a `fix:` on its second line.
 
     >>> reply_of({"score": "1..5", "why": "text"}).asked()
     'Reply with JSON and nothing else: {"score": a whole number from 1 to 5, "why": "..."}'
     """
     if isinstance(said, list) and len(said) == 1 and isinstance(said[0], str | dict):
-        return Reply(_fields(said[0] if isinstance(said[0], dict) else {said[0]: "text"}), many=True)
-    if isinstance(said, str | dict):
-        return Reply(_fields(said if isinstance(said, dict) else {said: "text"}))
-    raise ValueError(
-        f"{short(said)} says nothing that can be written\nfix: write e.g. `response`, `{{score: 1..5}}` or `[prompt]`"
-    )
+        reply = Reply(_fields(said[0] if isinstance(said[0], dict) else {said[0]: "text"}), many=True)
+    elif isinstance(said, str | dict):
+        reply = Reply(_fields(said if isinstance(said, dict) else {said: "text"}))
+    else:
+        raise ValueError(
+            f"{short(said)} says nothing that can be written\nfix: write e.g. `response`, `{{score: 1..5}}` or `[prompt]`"
+        )
+    if _has_vector(reply.fields) and not reply.is_vector:
+        raise ValueError("no model says a vector\nfix: write it in a step of its own, `{name: vector}`")
+    return reply
+
+
+def _has_vector(kind: Type) -> bool:
+    if isinstance(kind, Fields):
+        return any(_has_vector(one) for _, one in kind.types)
+    return kind == _VECTOR or (isinstance(kind, Many) and _has_vector(kind.of))
 
 
 def _fields(said: Mapping[Any, Any], depth: int = 0) -> Fields:
@@ -119,7 +138,7 @@ def _type(said: Any, depth: int = 0) -> Type:
     if found is not None and int(found[1]) < int(found[2]):
         return Range(int(found[1]), int(found[2]))
     raise ValueError(
-        f"{short(said)} is no type\nfix: use text, number, yes/no, json, 1..5, [word, word], [text] or {{name: type}}"
+        f"{short(said)} is no type\nfix: use text, number, yes/no, json, vector, 1..5, [word, word], [text] or {{name: type}}"
     )
 
 

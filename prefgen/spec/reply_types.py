@@ -10,7 +10,31 @@ import orjson
 import polars as pl
 
 RANGE = re.compile(r"(-?\d{1,9})\.\.(-?\d{1,9})")
-WORDS = {"text": pl.String, "number": pl.Float64, "yes/no": pl.Boolean, "json": pl.String}
+WORDS: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "number": pl.Float64(),
+    "yes/no": pl.Boolean(),
+    "json": pl.String(),
+    "vector": pl.List(pl.Float32()),
+}
+
+
+_SHOWN = {
+    "text": '"..."',
+    "number": "a number",
+    "yes/no": "true or false",
+    "json": "any JSON",
+    "vector": "[a number, ...]",
+}
+
+
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "text": {"type": "string"},
+    "number": {"type": "number"},
+    "yes/no": {"type": "boolean"},
+    "json": {},
+    "vector": {"type": "array", "items": {"type": "number"}},
+}
 
 
 class ReplyError(ValueError):
@@ -19,28 +43,27 @@ class ReplyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """`text`, `number`, `yes/no` or `json` (any JSON, kept as text)."""
+    """`text`, `number`, `yes/no`, `json` (any JSON, kept as text) or `vector` (what an embedding model makes of a text)."""
 
     word: str
 
     @property
     def dtype(self) -> pl.DataType:
-        return WORDS[self.word]()
+        return WORDS[self.word]
 
     @property
     def schema(self) -> dict[str, Any]:
-        kinds = {"text": {"type": "string"}, "number": {"type": "number"}, "yes/no": {"type": "boolean"}, "json": {}}
-        return dict(kinds[self.word])
+        return dict(_SCHEMAS[self.word])
 
     def shown(self) -> str:
         """The type for people and models."""
-        return {"text": '"..."', "number": "a number", "yes/no": "true or false", "json": "any JSON"}[self.word]
+        return _SHOWN[self.word]
 
     def read(self, said: Any) -> Any:
         """The value; ReplyError for one of another type."""
         if self.word == "json":
             return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
-        if self.word == "number" and isinstance(said, int | float) and not isinstance(said, bool):
+        if self.word == "number" and _is_number(said):
             return float(said)
         if self.word == "yes/no" and isinstance(said, str) and said.strip().lower() in ("yes", "no"):
             return said.strip().lower() == "yes"
@@ -48,6 +71,8 @@ class Plain:
             self.word == "yes/no" and isinstance(said, bool)
         ):
             return said.strip() if isinstance(said, str) else said
+        if self.word == "vector" and isinstance(said, list) and said and all(map(_is_number, said)):
+            return said
         raise ReplyError(f"{short(said)} is not {self.word}")
 
 
@@ -168,6 +193,10 @@ class Fields:
 
 
 Type: TypeAlias = Plain | Range | Choice | Many | Fields
+
+
+def _is_number(said: Any) -> bool:
+    return isinstance(said, int | float) and not isinstance(said, bool)
 
 
 def short(said: Any) -> str:

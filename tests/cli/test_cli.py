@@ -80,11 +80,17 @@ def test_an_export_may_be_written_once_more(folder: Path, endpoint: Start) -> No
     assert said.returncode == 2
     assert "'kto'" in said.stderr
     words = ("export", folder / "out", "--to", "attr", "--from", "answers")
-    said = prefgen(*words, "--set", "labels=[item_choice, topic]", "--set", "columns=[item_id]", "--out", folder / "attr")
+    said = prefgen(
+        *words, "--set", "labels=[item_choice, topic]", "--set", "columns=[item_id]", "--out", folder / "attr"
+    )
     assert said.returncode == 0, said.stderr
     rows = pl.read_parquet(folder / "attr" / "*.parquet")
     assert rows.columns == ["item_id", "item_choice", "topic"]
-    for options, about in (("labels=[none]", "no column 'none'"), ("label=[x]", "is not understood"), ("labels", "a.b=c")):
+    for options, about in (
+        ("labels=[none]", "no column 'none'"),
+        ("label=[x]", "is not understood"),
+        ("labels", "a.b=c"),
+    ):
         said = prefgen(*words, "--set", options, "--out", folder / "more")
         assert said.returncode == 2
         assert about in said.stderr

@@ -57,7 +57,9 @@ def test_a_template_without_a_system_role_takes_an_export_that_folds_the_persona
     with pytest.raises(UsageError, match="System role not supported"):
         export_run(run.path, "dpo", tmp_path / "no", template=str(tmp_path / "gemma.jinja"))
     for preset in ("dpo", "margin", "kto", "cond", "fewshot"):
-        export_run(run.path, preset, tmp_path / preset, template=str(tmp_path / "gemma.jinja"), options={"system_role": False})
+        export_run(
+            run.path, preset, tmp_path / preset, template=str(tmp_path / "gemma.jinja"), options={"system_role": False}
+        )
         assert pl.read_parquet(tmp_path / preset / "*.parquet").height
     rows = pl.read_parquet(tmp_path / "dpo/*.parquet")
     assert rows["prompt"].str.starts_with("<start_of_turn>user\nYou are person ").all()

@@ -1,4 +1,4 @@
-"""A real llama.cpp server on loopback, over the weights of the embedded model: `python -m tests.servers.llamacpp`.
+"""A real llama.cpp server on loopback, over the weights of the embedded model: `python -m tests.servers.llamacpp [--embeddings]`.
 
 Prints its address on one line and serves until its standard input ends.
 """
@@ -17,6 +17,9 @@ def main() -> None:
     params.n_parallel = 4
     params.cpuparams.n_threads = 2
     params.cpuparams_batch.n_threads = 2
+    if "--embeddings" in sys.argv:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()

@@ -27,8 +27,11 @@ class Ruled:
 
 
 @contextmanager
-def ruled(rule: Rule) -> Iterator[Ruled]:
-    """Serve until the block ends."""
+def ruled(rule: Rule, *, vector: Callable[[str], list[float]] | None = None) -> Iterator[Ruled]:
+    """Serve until the block ends.
+
+    vector    what /embeddings says a text is; None for a server without it
+    """
     served = Ruled("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,10 +44,15 @@ def ruled(rule: Rule) -> Iterator[Ruled]:
             self._send({"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "vllm"}]})
 
         def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path.endswith("/embeddings") and vector is not None:
+                served.asked.append(body)
+                data = [{"object": "embedding", "index": 0, "embedding": vector(body["input"])}]
+                self._send({"object": "list", "data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}})
+                return
             if not self.path.endswith("/chat/completions"):
                 self.send_error(404)
                 return
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if "messages" not in body:  # it tells no tokens
                 self._send({"error": {"message": "no such route"}}, status=404)
                 return

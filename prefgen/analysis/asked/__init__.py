@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from prefgen.analysis.asked.accuracy import accuracy
+from prefgen.analysis.asked.components import components
 from prefgen.analysis.asked.found import Found, NotAnalysedError
 from prefgen.analysis.asked.loops import loops
 from prefgen.analysis.asked.ranks import ranks
@@ -30,6 +31,7 @@ _OF: Mapping[str, Callable[[Any, Sources], Found]] = {
     "spread": spread,
     "loops": loops,
     "segments": segments,
+    "components": components,
 }
 
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from prefgen.analysis.asked.found import Cell, Found, NotAnalysedError, grid
 from prefgen.analysis.asked.sources import Sources
+from prefgen.analysis.asked.vectors import is_vector, spread_out
 from prefgen.judging.strengths import Floats
 from prefgen.seeds import rng_for
 from prefgen.spec.analyses import Segments
@@ -19,20 +20,21 @@ def segments(spec: Segments, sources: Sources) -> Found:
     """One row a group, the largest first: how many, and the mean of each column."""
     step = sources.step(spec.from_)
     rows = sources.rows(step, [spec.by, *spec.over])
+    over: list[str] = []
     for name in spec.over:
-        if not (rows.schema[name].is_numeric() or rows.schema[name] in (pl.Boolean, pl.Null)):
-            raise NotAnalysedError(
-                f"{name!r} is of type {rows.schema[name]}", "name columns of numbers, or of true and false"
-            )
-    means = (
-        rows.group_by(spec.by)
-        .agg(pl.col(name).cast(pl.Float64).mean() for name in spec.over)
-        .drop_nulls()
-        .sort(spec.by)
-    )
+        if is_vector(rows.schema[name]):
+            rows, names = spread_out(rows, name)
+            over += names
+        elif rows.schema[name].is_numeric() or rows.schema[name] in (pl.Boolean, pl.Null):
+            over.append(name)
+        else:
+            fix = "name columns of numbers, of true and false, or of vectors"
+            raise NotAnalysedError(f"{name!r} is of type {rows.schema[name]}", fix)
+    means = rows.group_by(spec.by).agg(pl.col(over).cast(pl.Float64).mean()).drop_nulls().sort(spec.by)
     if means.height <= spec.n:
         raise NotAnalysedError(f"{means.height} of {spec.by!r} are too few for {spec.n} groups")
-    values = means.select(spec.over).to_numpy()
+    values = means.select(over).to_numpy()
+    shown = [place for place, name in enumerate(over) if name in spec.over]  # the numbers of a vector say nothing alone
     deviation = values.std(axis=0)
     scaled = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     group = k_means(scaled, spec.n, rng_for(sources.seed, "segments", step))
@@ -41,7 +43,7 @@ def segments(spec: Segments, sources: Sources) -> Found:
         (
             f"group {place}",
             int((group == k).sum()),
-            *map(float, values[group == k].mean(axis=0)),
+            *map(float, values[group == k].mean(axis=0)[shown]),
             ", ".join(map(str, means[spec.by].filter(pl.Series(group == k)).head(3))),
         )
         for place, k in enumerate(order, 1)
@@ -49,7 +51,8 @@ def segments(spec: Segments, sources: Sources) -> Found:
     ]
     width = silhouette(scaled, group)
     said = f"{spec.n} groups of {means.height:,}: mean silhouette {width:.2f} (1 apart, 0 no groups at all)"
-    return Found((said,), (grid(f"by {', '.join(spec.over)}", ("group", spec.by, *spec.over, "some of them"), lines),))
+    columns = ("group", spec.by, *(over[place] for place in shown), "some of them")
+    return Found((said,), (grid(f"by {', '.join(spec.over)}", columns, lines),))
 
 
 def k_means(points: Floats, k: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

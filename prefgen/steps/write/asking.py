@@ -62,4 +62,6 @@ def _written(
 
 def _request(step: Free, messages: tuple[tuple[str, str], ...], job: Job, number: int, model: ModelSpec) -> Request:
     repeat = job.repeat + step.repeats * number
+    if step.reply.is_vector:  # nothing is drawn, so no setting of drawing is part of it
+        return Request(model.model, model.identity, messages, "vector", repeat=repeat)
     return request_of(model, messages, "prose", most=step.max_tokens, repeat=repeat, schema=step.reply.schema)

@@ -52,7 +52,8 @@ class Free(Step):
 
     write: Any = Field(
         description="A column (one text); `{column: type}`; or `[column]` or `[{column: type}]` for a list. "
-        "Types: text, number, yes/no, json, 1..5, [word, word] (one of them), [text] (a list), {name: type}."
+        "Types: text, number, yes/no, json, 1..5, [word, word] (one of them), [text] (a list), {name: type}. `{column: vector}`: what the "
+        "endpoint's embedding model makes of the `prompt`."
     )
     for_: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         alias="for",
@@ -122,6 +123,8 @@ class Free(Step):
             raise ValueError("`per_row` counts personas\nfix: name them with `as:`")
         if self.again is not None and self.tries == 1:
             raise ValueError("`again` is said before a second try\nfix: write e.g. `tries: 3`")
+        if self.reply.is_vector and (self.as_ is not None or self.system is not None):
+            raise ValueError("a vector is that of a text, and nobody says it\nfix: leave `as` and `system` out")
         if both := set(self.reader) & set(self.where):
             raise ValueError(f"{min(both)!r} stands under `where` and under `reader`\nfix: give each a name of its own")
         return self
@@ -173,7 +176,7 @@ class Free(Step):
         """One try for every row, as if everything passed; of very many rows some are rendered."""
         jobs, outcome = self._jobs(tables, context), self._outcome(tables, context)
         per_row = (self.count or 1) if self.reply.many else 1
-        tokens = min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
+        tokens = 0 if self.reply.is_vector else min(_TOKENS[self.reply.is_prose] * per_row, self.max_tokens)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
         asked, n_some = tuple(asked_for(some, self, tokens, jobs.n / max(1, some.n))), some.n
         few = outcome.placeholders(some, per_row)
@@ -202,6 +205,10 @@ class Free(Step):
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
+        without = [name for name in self.models if not context.ask.spec(name).gives_vectors]
+        if self.reply.is_vector and without:
+            problem = f"the engine `{context.ask.spec(without[0]).engine}` gives no vectors"
+            raise context.error("model", problem, "name a model with `engine: openai`, whose server has /embeddings")
         people = people_of(None if self.as_ is None else tables[self.as_], context)
         return Jobs.of(
             rows,

@@ -43,10 +43,13 @@ class Written:
 
 def heard(response: Response, reply: Reply, count: int | None = None) -> Written:
     """A response as rows of the declared type, at most `count`, or why it has none; JSON is never repaired."""
-    told = prose(response)
-    if told.nonresponse is not None:
-        return Written(reason=told.nonresponse, request_id=response.request_id)
-    said = told.text if reply.is_prose else answer_of(response.text) or ""
+    if reply.is_vector:
+        why, said = (None if response.failure is None else "failed"), response.text
+    else:
+        told = prose(response)
+        why, said = told.nonresponse, told.text if reply.is_prose else answer_of(response.text) or ""
+    if why is not None:
+        return Written(reason=why, request_id=response.request_id)
     try:
         return Written(reply.read(said)[:count], request_id=response.request_id)
     except ReplyError:
@@ -210,4 +213,4 @@ def placeholder(kind: Type, name: str) -> Any:
     if isinstance(kind, Choice):
         return kind.words[0]
     assert isinstance(kind, Plain)
-    return {"text": f"text {name}", "number": 0.0, "yes/no": True, "json": "{}"}[kind.word]
+    return {"text": f"text {name}", "number": 0.0, "yes/no": True, "json": "{}", "vector": [0.0]}[kind.word]
