@@ -43,7 +43,7 @@ def design_of(
     `persona_id` belong to that persona, and are asked of nobody else.
     Raises ConditionError.
     """
-    if where is None and per_persona is None and "persona_id" not in items.columns:
+    if where is None and per_persona is None and "persona_id" not in items.schema:
         return None
     looked_at = items.all() if where is not None else _owners(items)
     drawn = {
@@ -64,7 +64,7 @@ def design_of(
 def _owners(items: Items) -> pl.DataFrame:
     """What is looked at of items where there is no condition: whose they are, where they are somebody's."""
     ids = items.shape.select("item_id")
-    return ids.with_columns(items.column("persona_id")) if "persona_id" in items.columns else ids
+    return ids.with_columns(items.column("persona_id")) if "persona_id" in items.schema else ids
 
 
 def _fitting(persona: dict[str, object], items: pl.DataFrame, where: str | None) -> Rows:

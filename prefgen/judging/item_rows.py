@@ -65,14 +65,10 @@ class Items:
         """Columns of the rows."""
         return self.rows(np.array([], dtype=np.int64)).schema
 
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns."""
-        return [*self._names.values()]
-
     def rows(self, numbers: Numbers) -> pl.DataFrame:
         """Some of them, in the order of the numbers."""
-        return self._read(self._at[numbers]).select(pl.col(old).alias(new) for old, new in self._names.items())
+        read = self._read(self._at[numbers])
+        return pl.DataFrame({new: read[old] for old, new in self._names.items()})
 
     def between(self, start: int, end: int) -> pl.DataFrame:
         """Those from `start` to before `end`."""

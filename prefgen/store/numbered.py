@@ -81,7 +81,7 @@ class Numbered:
 
 
 def _gathered(frame: pl.DataFrame, rows: np.ndarray[Any, Any]) -> pl.DataFrame:
-    return pl.DataFrame([column.gather(rows) for column in frame])  # a tenth of the time of a select
+    return pl.DataFrame({column.name: column.gather(rows) for column in frame})  # a tenth of the time of a select
 
 
 def as_lists(lengths: Sequence[int] | np.ndarray[Any, Any], values: pl.Series) -> pl.Series:

@@ -70,4 +70,4 @@ def test_what_is_documented_is_what_the_specs_say() -> None:
     assert len(keys) > 130
     assert ("spec.models.BatchModel", "constrain", "structured_outputs") in values
     assert ("steps.judge.Judge", "as") in keys
-    assert ("steps.table.FromHub", "hub") in keys
+    assert ("steps.table.source.FromHub", "hub") in keys

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from prefgen.errors import Complaint, SpecError
 from prefgen.steps import draw
 from prefgen.steps.context import Context
-from prefgen.store.table import PART_ROWS
+from prefgen.store.table import FRAME_ROWS
 from tests.personas.specs import VOTES, population
 from tests.steps.asking import summary_of
 
@@ -66,8 +66,8 @@ def test_every_file_that_decides_is_an_input(tmp_path):
 
 def test_large_draws_come_in_parts(tmp_path):
     population(tmp_path, attributes={"vote": VOTES})
-    parts = list(step(tmp_path, draw="people.yaml", n=PART_ROWS + 5).make({}, context()))
-    assert [part.height for part in parts] == [PART_ROWS, 5]
+    parts = list(step(tmp_path, draw="people.yaml", n=FRAME_ROWS + 5).make({}, context()))
+    assert [part.height for part in parts] == [FRAME_ROWS, 5]
 
 
 def test_the_spec_is_checked_with_the_step(tmp_path):

@@ -89,7 +89,7 @@ def items_of(spec: Judge | Rank, tables: Mapping[str, Table], context: Context) 
 
 def carried(items: Items, own: Collection[str], context: Context) -> Items:
     """Items as they travel with judgments: columns whose names these need for themselves, or are `own`, under others, which is told."""
-    names = free_names(items.columns, own)
+    names = free_names(list(items.schema), own)
     if "split" in names and not _are_splits(items.column("split")):  # exports part what they write by it, the items too
         problem = "items have a column 'split', by which exports part their rows, and it names no splits"
         raise context.error("items", problem, "write `rename: {split: item_split}` in the `table` step that brings it")
@@ -114,7 +114,7 @@ def questionnaire_of(spec: Judge | Rank, tables: Mapping[str, Table], context: C
     elif len(spec.models) > 1 and PLAYED_BY not in personas.columns:
         fix = f"write `{{people: {spec.as_}, models: [{', '.join(spec.models)}]}}`, and name that step"
         raise context.error("as", "nobody says which of the models plays whom", fix)
-    if "persona_id" in items.columns and _of_others(items.column("persona_id"), personas):
+    if "persona_id" in items.schema and _of_others(items.column("persona_id"), personas):
         problem, fix = taken(["persona_id"]) or ("", "")
         raise context.error("items", f"{spec.named[-1]!r} has the {problem}", fix)
     if spec.models and personas.filter(pl.col("control").is_null())["text"].null_count():

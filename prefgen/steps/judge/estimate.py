@@ -113,7 +113,7 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
                 if row % each == 0:
                     some.append(page.messages[0][1])
     except Exception as error:  # a stranger's template may raise anything
-        columns = ", ".join(asked.items.columns)
+        columns = ", ".join(asked.items.schema)
         raise context.error("template", f"{type(error).__name__}: {error}", f"use item.<column>: {columns}") from None
     if every == 1:
         return _Seen(len(known), chars, tuple(some[:_SAMPLE]), choices, choice_chars)

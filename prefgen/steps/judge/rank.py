@@ -203,7 +203,7 @@ def _frame(asked: Questionnaire, rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = {"_persona": pl.UInt32, "_item": pl.UInt32, **{name: types[name] for name in own}}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     brought = brought_by(asked.items.schema)
-    ids = ids_of(asked.personas, {*asked.items.columns, *brought})
+    ids = ids_of(asked.personas, {*asked.items.schema, *brought})
     people = asked.personas.select(pl.col("persona_id", "control", "weight", *ids).gather(frame["_persona"]))
     items = asked.items.rows(frame["_item"].to_numpy()).select("item_id", *brought)
     both = pl.concat([frame, people, items], how="horizontal")

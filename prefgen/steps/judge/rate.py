@@ -16,7 +16,8 @@ from prefgen.judging.ratings import Scale
 from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
-from prefgen.steps.context import Asked, Bound, Context, StepEstimate
+from prefgen.steps.context import Bound, Context, StepEstimate
+from prefgen.steps.different import Different
 from prefgen.steps.judge.criteria import CRITERION, with_criteria
 from prefgen.steps.judge.rated import check_given, rated_by_people
 from prefgen.steps.judge.rating import Asking, columns_of, tally_of
@@ -25,7 +26,6 @@ from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Rows, joined
 from prefgen.store.table import Table, portions
 
-_SAMPLE = 32
 _WITH_REASON = 60  # tokens of an answer
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _PAGE = "{{ prompt ~ '\n\n' if prompt is defined else '' }}Answer to be rated:\n\n{{ response }}"
@@ -189,23 +189,13 @@ class Rate(Step):
         _check_columns(self, jobs.rows.schema, context)
         some = jobs.some(_EXACT) if jobs.n > _EXACT else jobs
         ask = Asking.of(self, context)
-        seen: set[int] = set()
-        chars, sample, rows = 0, [], []
-        each = max(1, some.n // _SAMPLE)
-        for number, job in enumerate(some):
+        different, tokens, rows = Different(), _WITH_REASON if self.reason else 2, []
+        for job in some:
             for request in ask.requests(job):
-                name = hash((request.messages, request.repeat))
-                if name not in seen:
-                    seen.add(name)
-                    chars += sum(len(text) for _, text in request.messages)
-                    if number % each == 0:
-                        sample.append(request.messages[0][1])
+                different.add(request.messages, request.repeat, tokens=tokens)
             rows.append(job.row | {"persona_id": job.persona or job.row.get("persona_id")})
         empty = pl.DataFrame(rows, schema=self._schema(jobs.rows.schema), orient="row")
-        scale = jobs.n / max(1, some.n)
-        n = round(len(seen) * scale)
-        tokens = n * (_WITH_REASON if self.reason else 2)
-        asked = Asked(self.model, n, round(chars * scale), tokens, tuple(sample[:_SAMPLE]))
+        asked = different.asked(self.model, scale=jobs.n / max(1, some.n))
         bound: Bound = "exact" if some.n == jobs.n else "at most"
         return StepEstimate(rows=jobs.n, asked=(asked,), empty=empty, usable="at most", bound=bound)
 

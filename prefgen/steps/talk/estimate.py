@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,7 +12,8 @@ from prefgen.dialogues import Call
 from prefgen.records import Response
 from prefgen.spec.models import BatchModel
 from prefgen.spec.reply_types import Plain
-from prefgen.steps.context import Asked, StepEstimate
+from prefgen.steps.context import StepEstimate
+from prefgen.steps.different import Different
 from prefgen.steps.talk.chats import Chats
 from prefgen.steps.talk.conversation import Chat, Held, Rules, converse
 from prefgen.steps.talk.rows import Shape
@@ -25,20 +26,9 @@ if TYPE_CHECKING:
     from prefgen.steps.talk import Talk
 
 _MOST = 4_000  # requests that are rendered for a plan; of more, about so many
-_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 _TOKENS = 100  # of a reply that says something
 _OF_A_NOTE = 20  # of each further field
 _WORDS_A_TOKEN = 1 / 1.4
-
-
-@dataclass(slots=True)
-class _Counted:
-    """Requests to one model, equal ones once."""
-
-    ids: set[str] = field(default_factory=set)
-    chars: int = 0
-    tokens: int = 0
-    pages: list[str] = field(default_factory=list)
 
 
 def estimate_of(step: Talk, chats: Chats, shape: Shape, rules: Rules) -> StepEstimate:
@@ -46,7 +36,7 @@ def estimate_of(step: Talk, chats: Chats, shape: Shape, rules: Rules) -> StepEst
     each = rules.turns * len(rules.speakers)
     some = chats.some(max(1, _MOST // each)) if chats.n * each > _MOST else chats
     endless = replace(rules, until=None, tries=1, speakers=[replace(one, when=None) for one in rules.speakers])
-    counted: dict[str, _Counted] = {name: _Counted() for _, name in step.asks()}
+    counted = {name: Different() for _, name in step.asks()}
     submissions = 0
     for number, chat in enumerate(some):
         memory = None if step.memory is None else step.memory.latest([_words(_TOKENS, str(number))] * 5)
@@ -56,7 +46,7 @@ def estimate_of(step: Talk, chats: Chats, shape: Shape, rules: Rules) -> StepEst
     rows = (_placeholder(chat, rules.speakers, number) for number, chat in enumerate(chats))
     return StepEstimate(
         rows=chats.n,
-        asked=tuple(_asked(name, one, scale) for name, one in counted.items()),
+        asked=tuple(one.asked(name, scale=scale) for name, one in counted.items()),
         empty=shape.frame(rows),
         notes=tuple(notes),
         bound="at most" if rules.tries == 1 else "unknown",
@@ -64,7 +54,7 @@ def estimate_of(step: Talk, chats: Chats, shape: Shape, rules: Rules) -> StepEst
     )
 
 
-def _hold(rules: Rules, chat: Chat, memory: Sequence[Any] | None, counted: dict[str, _Counted], number: int) -> int:
+def _hold(rules: Rules, chat: Chat, memory: Sequence[Any] | None, counted: dict[str, Different], number: int) -> int:
     """Hold one conversation with nobody; how often a batch would have to be waited for."""
     waits, turn = 0, 0
     dialogue = converse(rules, chat, memory)
@@ -84,15 +74,10 @@ def _speaker(rules: Rules, call: Call) -> Speaker:
     return next((one for one in mine if one.side.declared.schema == call.request.schema), mine[0])
 
 
-def _answer(rules: Rules, call: Call, counted: dict[str, _Counted], name: str) -> Response:
+def _answer(rules: Rules, call: Call, counted: dict[str, Different], name: str) -> Response:
     speaker, found = _speaker(rules, call), counted[call.model]
-    request_id = call.request.request_id
-    tokens = _tokens(speaker)
-    if request_id not in found.ids:
-        found.ids.add(request_id)
-        found.chars += sum(len(text) for _, text in call.request.messages)
-        found.tokens += tokens
-        found.pages.append("\n".join(text for _, text in call.request.messages))
+    request_id, tokens = call.request.request_id, _tokens(speaker)
+    found.add(call.request.messages, request_id, tokens=tokens)
     reply = _reply(speaker, name, _words(tokens, name))
     declared = speaker.side.declared
     said = str(reply[declared.names[0]]) if declared.is_prose else orjson.dumps(reply).decode()
@@ -128,13 +113,6 @@ def _placeholder(chat: Chat, speakers: Sequence[Speaker], number: int) -> Held:
 
 def _copies(last: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((name, dict(reply)) for name, reply in last.items())
-
-
-def _asked(name: str, counted: _Counted, scale: float) -> Asked:
-    some = counted.pages[:: max(1, len(counted.pages) // _SAMPLE)][:_SAMPLE]
-    return Asked(
-        name, round(len(counted.ids) * scale), round(counted.chars * scale), round(counted.tokens * scale), tuple(some)
-    )
 
 
 def _notes(step: Talk, chats: Chats, rules: Rules, submissions: int) -> Iterator[str]:

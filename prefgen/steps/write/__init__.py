@@ -25,7 +25,8 @@ from prefgen.judging.requests import request_of
 from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
-from prefgen.steps.context import Asked, Bound, Context, StepEstimate
+from prefgen.steps.context import Bound, Context, StepEstimate
+from prefgen.steps.different import Different
 from prefgen.steps.step import Parts, Step
 from prefgen.store.table import Table, in_parts
 
@@ -33,7 +34,6 @@ PRESETS: tuple[str, ...] = ("backstory", "vignettes")
 """Names of the presets."""
 
 _TOKENS_PER_WORD = 1.4
-_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,35 +151,21 @@ class Write(Step):
         """The first try, as if everything passed: one text a page, and every question about it. Equal ones are asked once."""
         work = self.work(tables, context)
         filler = " word" * self.words
-        pages, questions = _Different(), _Different()
-        sample: list[str] = []
+        asked = Different()
         tried: dict[int, Tried] = {}
         for row in range(work.n_rows):
-            numbers = []
-            for page in work.pages(row):
-                numbers.append(pages.number(page))
-                if row % max(1, work.n_rows // _SAMPLE) == 0:
-                    sample.append(page[0][1])
+            numbers = [asked.add(page, tokens=round(self.words * _TOKENS_PER_WORD)) for page in work.pages(row)]
             # as long as asked for, and told apart
             tried[row] = Tried(tuple(f"{number}{filler[len(str(number)) :]}" for number in numbers))
             for question in work.questions(row, tried[row].texts):
-                questions.number(question.messages)
-        first = pages.n + questions.n
+                asked.add(question.messages, tokens=2)
         table = work.table(tried)
         return StepEstimate(
             rows=table.height,
-            asked=(
-                Asked(
-                    self.model,
-                    first,
-                    prompt_chars=pages.chars + questions.chars,
-                    completion_tokens=pages.n * round(self.words * _TOKENS_PER_WORD) + 2 * questions.n,
-                    sample=tuple(sample[:_SAMPLE]),
-                ),
-            ),
+            asked=(asked.asked(self.model),),
             bound="at most" if self.tries == 1 else "unknown",  # a text that fails its checks is not read back
             usable=work.usable,
-            notes=_more_tries(self, first),
+            notes=_more_tries(self, asked.n),
             empty=table,  # with rows: who or what is judged next, and how often, does not depend on the words
         )
 
@@ -206,28 +192,6 @@ def _read_back(
     said = (yield calls) if calls else ()
     readings = tuple(read(one, question.choices, "text") for one, question in zip(said, questions, strict=True))
     return Tried(texts, work.verdict(row, texts, readings), readings)
-
-
-class _Different:
-    """Counts different messages by their hashes: pages may be long, and those of all rows would fill the memory."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-        self.chars = 0
-
-    @property
-    def n(self) -> int:
-        """How many there were."""
-        return len(self._numbers)
-
-    def number(self, messages: Messages) -> int:
-        """0 for the first, 1 for the next that is another."""
-        known = self._numbers.get(name := hash(messages))
-        if known is not None:
-            return known
-        self._numbers[name] = len(self._numbers)
-        self.chars += sum(len(text) for _, text in messages)
-        return self._numbers[name]
 
 
 def _more_tries(spec: Write, first: int) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from prefgen.steps.context import Asked
+from prefgen.steps.different import Different
 from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.outcome import Written
 from prefgen.steps.write.readers import Readers, asked_of
@@ -17,30 +18,18 @@ from prefgen.steps.write.said import said_of
 if TYPE_CHECKING:
     from prefgen.steps.write.free import Free
 
-_SAMPLE = 32  # pages whose tokens are counted, to estimate those of all
 _CHARS_PER_TOKEN = 4  # of a text that a reader will see
 
 
 def asked_for(jobs: Jobs, step: Free, tokens: int, scale: float) -> Iterator[Asked]:
     """What each model is asked: different requests, as `scale` times as many jobs would have them."""
-    chars: Counter[str] = Counter()
-    different: dict[str, set[int]] = {name: set() for name in step.models}
-    sample: list[str] = []
-    each = max(1, jobs.n // _SAMPLE)
+    different = {name: Different() for name in step.models}
     for number, job in enumerate(_as_remembered(jobs, step, tokens)):
         if not number:  # a template that cannot be filled is told before anything is paid for
             said = said_of("text", Written([dict.fromkeys(step.reply.names, "text")]))
             job.again(job.messages, "text", {**dict.fromkeys(step.reader, ""), "written": said, "reason": "a reason"})
-        name = hash((job.messages, job.repeat))
-        if name in different[job.model]:
-            continue
-        different[job.model].add(name)
-        chars[job.model] += sum(len(text) for _, text in job.messages)
-        if number % each == 0:
-            sample.append(job.messages[-1][1])
-    for model, found in different.items():
-        n = round(len(found) * scale)
-        yield Asked(model, n, round(chars[model] * scale), n * tokens, tuple(sample[:_SAMPLE]))
+        different[job.model].add(job.messages, job.repeat, tokens=tokens)
+    return (found.asked(model, scale=scale) for model, found in different.items())
 
 
 def _as_remembered(jobs: Jobs, step: Free, tokens: int) -> Iterator[Job]:
@@ -58,6 +47,6 @@ def read_for(
     readers: Readers, rows: pl.DataFrame, writers: Sequence[str], tokens: int, scale: float
 ) -> Iterator[Asked]:
     """What each model is asked about what was written, as if all of it were there and different."""
-    for model, n, chars, page in asked_of(readers, rows.iter_rows(named=True), writers):
-        pages = round(n * scale)
-        yield Asked(model, pages, round(chars * scale) + pages * tokens * _CHARS_PER_TOKEN, 2 * pages, (page,))
+    for model, found in asked_of(readers, rows.iter_rows(named=True), writers):
+        asked = found.asked(model, scale=scale)
+        yield replace(asked, prompt_chars=asked.prompt_chars + asked.requests * tokens * _CHARS_PER_TOKEN)

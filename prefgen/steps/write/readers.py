@@ -23,6 +23,7 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
+from prefgen.steps.different import Different
 from prefgen.steps.table.glue import kept
 from prefgen.steps.write.reader import SAME, YES_NO, Reader
 from prefgen.store.table import Table
@@ -241,16 +242,13 @@ def _answer(response: Any, one: _Question) -> str | None:
 
 def asked_of(
     readers: Readers, rows: Iterable[Mapping[str, Any]], writers: Sequence[str]
-) -> Iterator[tuple[str, int, int, str]]:
-    """What readers would ask about rows: (model, different requests, their characters, one page), of rows that all pass so far."""
-    seen: dict[str, dict[int, int]] = {}
-    some: dict[str, str] = {}
+) -> Iterator[tuple[str, Different]]:
+    """What readers would ask each model about rows that all pass so far."""
+    found: dict[str, Different] = {}
     for row in rows:
         for reason, reader in readers.readers.items():
             model = reader.model or str(row.get("writer") or writers[0])
             for one in _flat([readers.questions(reason, row)]):
-                chars = len(one.page) + sum(len(text) for _, text in one.system)
-                seen.setdefault(model, {})[hash((one.system, one.page, one.symbols, one.repeat))] = chars
-                some.setdefault(model, one.page)
-    for model, pages in seen.items():
-        yield model, len(pages), sum(pages.values()), some[model]
+                messages = (*one.system, ("user", one.page))
+                found.setdefault(model, Different()).add(messages, one.symbols, one.repeat, tokens=2)
+    yield from found.items()
