@@ -125,7 +125,7 @@ class Asking:
                 return remembered
         owner = None
         if endpoint.models_url.host != "api.openai.com":
-            owner = found.owner_of(await self._models(endpoint))
+            owner = found.owner_of(await _models(self._line, endpoint))
         known.features = found.first_guess(spec, owner)
         if spec.prefill and not found.is_known(owner):
             note_once(
@@ -133,15 +133,6 @@ class Asking:
                 f"{known.base_url}: does not say who it is, so whether it goes on from the begun answer is not known",
             )
         return known.features
-
-    async def _models(self, endpoint: Endpoint) -> object:
-        reply = await self._line.get(endpoint.models_url, timeout_s=_MODELS_TIMEOUT_S)
-        if reply is None or reply.status != HTTPStatus.OK:
-            return None
-        try:
-            return loads(reply.raw)
-        except ValueError:
-            return None
 
     def _lesser(
         self, features: Capabilities, refused: _RefusedCapabilityError, endpoint: Endpoint, request: Request
@@ -180,19 +171,14 @@ class Asking:
         if request.readout == "likelihood":
             return await self._scored(request, endpoint, features, task)
         if request.readout == "vector":
-            return await self._as_vector(request, endpoint, task)
+            payload = vector_payload(request, model=self._spec.model, extra=self._spec.extra_body)
+            url = URL(f"{endpoint.known.base_url}/embeddings")
+            return (await self._exchange(request, payload, PLAIN, endpoint, task, url=url, read=to_vector))[0]
         if request.readout == "logprobs" and features.token_ids and not features.thinks:
             return await self._among_tokens(request, endpoint, features, task)
         form = form_of_request(request, features)
         payload = to_payload(request, form, features, model=self._spec.model, extra=self._spec.extra_body)
         response, _ = await self._exchange(request, payload, form, endpoint, task)
-        return response
-
-    async def _as_vector(self, request: Request, endpoint: Endpoint, task: asyncio.Task[Any]) -> Response:
-        """What a text is as a vector."""
-        payload = vector_payload(request, model=self._spec.model, extra=self._spec.extra_body)
-        url = URL(endpoint.known.base_url + "/embeddings")
-        response, _ = await self._exchange(request, payload, PLAIN, endpoint, task, url=url, read=to_vector)
         return response
 
     async def _among_tokens(
@@ -228,6 +214,15 @@ class Asking:
         without = Scored((), alone.prompt_tokens, alone.cached_tokens, alone.completion_tokens)
         return scored_response(request, scored, "prompt_logprobs", besides=[without])
 
+    async def _not_found(
+        self, head: str, words: ErrorBody, request: Request, endpoint: Endpoint, url: URL | None
+    ) -> EngineError:
+        if url is None:
+            names = found.names_of(await _models(self._line, endpoint))
+            return self._refusals.no_such_model(head, words, request, endpoint.known.base_url, names)
+        said = self._refusals.discreet(words.message, request)
+        return EngineError(f"{url}: {head}: {said}", fix="ask a server with an embedding model, which has /embeddings")
+
     async def _exchange(
         self,
         request: Request,
@@ -260,18 +255,23 @@ class Asking:
         if status == HTTPStatus.BAD_REQUEST and words.code in _FILTERED:
             said = self._refusals.discreet(words.message, request)
             return Response(request_id, said, method="text", finish="content_filter"), reply.raw
-        if status == HTTPStatus.NOT_FOUND and url is not None:
-            said = self._refusals.discreet(words.message, request)
-            raise EngineError(
-                f"{url}: {head}: {said}", fix="ask a server with an embedding model, which has /embeddings"
-            )
         if status == HTTPStatus.NOT_FOUND:
-            names = found.names_of(await self._models(endpoint))
-            raise self._refusals.no_such_model(head, words, request, base_url, names)
+            raise await self._not_found(head, words, request, endpoint, url)
         self._refusals.raise_for(status, head, words, reply.headers, request, base_url)
         if request.readout not in endpoint.known.proven:
             raise _RefusedCapabilityError(head, words, payload)
         raise self._refusals.refused(head, words, request)
+
+
+async def _models(line: HttpClient, endpoint: Endpoint) -> object:
+    """What a server says of its models; None where it says nothing."""
+    reply = await line.get(endpoint.models_url, timeout_s=_MODELS_TIMEOUT_S)
+    if reply is None or reply.status != HTTPStatus.OK:
+        return None
+    try:
+        return loads(reply.raw)
+    except ValueError:
+        return None
 
 
 class _RefusedCapabilityError(Exception):

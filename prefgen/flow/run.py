@@ -14,7 +14,7 @@ from prefgen.engines.open import Place
 from prefgen.engines.store import ResponseStore
 from prefgen.flow.making import Making, Reporter, check_answered, unanswered
 from prefgen.flow.outcome import Outcome, past_gates
-from prefgen.flow.planned import Plan
+from prefgen.flow.planned import Plan, Standing
 from prefgen.flow.standing import check_same_dataset, finished_before, standing
 from prefgen.spec.pipeline import Pipeline
 from prefgen.store.folder import RunFolder
@@ -30,7 +30,6 @@ from prefgen.store.manifest import (
     write_audit,
     write_resolved,
 )
-from prefgen.store.table import Table
 
 
 def run(
@@ -57,9 +56,7 @@ def run(
     stands = None if retry_failed else finished_before(folder, prints[RUN], with_report=report)
     if stands is not None:
         return past_gates(Outcome(folder, stands, fresh=False))
-    from prefgen.flow.plan import make_plan
-
-    plan = make_plan(pipeline, partial(standing, folder.tables, prints))  # tables that stand are not made again for it
+    plan = _plan(pipeline, partial(standing, folder.tables, prints))
     folder.create()
     with folder.locked():
         log = RunLog(folder.log_path)
@@ -97,8 +94,10 @@ def _make(
         closing(Making(pipeline, folder, store, prints, plan, reporter, log, budget_usd, retry_failed, on)) as making,
     ):
         tables = {name: making.once(name) for name in pipeline.steps}
+    from prefgen.flow import telling
+
     reporter.says("writing data and card")
-    configs = _export(pipeline, tables, making.grains, folder, reporter)
+    configs = telling.write_exports(pipeline, tables, making.grains, folder.data, reporter.says)
     came = "unanswered" if any(map(unanswered, making.accounts)) else "finished"
     manifest = new_manifest(pipeline, prints[RUN], came, started) | {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,11 +110,9 @@ def _make(
         ),
     }
     if pipeline.calibrate is not None and came == "finished":
-        from prefgen.flow.calibrated import calibrated
-
-        manifest["gates"] += calibrated(pipeline.calibrate, folder, manifest, reporter.says)
+        manifest["gates"] += telling.calibrated(pipeline.calibrate, folder, manifest, reporter.says)
     folder.write_manifest(manifest)  # first: data that were paid for are finished even where a card cannot be written
-    _write_card(folder, manifest)
+    telling.write_card(folder, manifest)
     return manifest
 
 
@@ -123,27 +120,14 @@ def _make(
 # finished already, or stopped half-way, waits for them.
 
 
-def _export(
-    pipeline: Pipeline, tables: Mapping[str, Table], grains: Mapping[str, str], folder: RunFolder, reporter: Reporter
-) -> list[dict[str, Any]]:
-    """The data as presets; what the manifest says of each."""
-    from prefgen.publish.exports.write import write_exports
+def _plan(pipeline: Pipeline, stands: Standing) -> Plan:
+    """What is to be made; tables that an earlier run left are not made again for it."""
+    from prefgen.flow.plan import make_plan
 
-    return write_exports(pipeline, tables, grains, folder.data, reporter.says)
-
-
-def _write_card(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
-    from prefgen.publish.card import write_card
-
-    write_card(folder, manifest)
+    return make_plan(pipeline, stands)
 
 
 def _describe(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
-    """The findings, the report page and its figures, and the card with what the pipeline asked to be found."""
-    from prefgen.analysis.findings import write_findings
-    from prefgen.publish.report import write_report
+    from prefgen.flow.telling import describe
 
-    write_findings(folder)
-    write_report(folder)
-    if manifest.get("analyse"):
-        _write_card(folder, manifest)
+    describe(folder, manifest)

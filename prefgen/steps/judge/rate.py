@@ -17,11 +17,11 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Bound, Context, StepEstimate
-from prefgen.steps.different import Different
 from prefgen.steps.judge.criteria import CRITERION, with_criteria
 from prefgen.steps.judge.rated import check_given, rated_by_people
 from prefgen.steps.judge.rating import Asking, columns_of, tally_of
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.write.different import Different
 from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Rows, joined
 from prefgen.store.table import Table, portions

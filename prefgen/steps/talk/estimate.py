@@ -13,11 +13,11 @@ from prefgen.records import Response
 from prefgen.spec.models import BatchModel
 from prefgen.spec.reply_types import Plain
 from prefgen.steps.context import StepEstimate
-from prefgen.steps.different import Different
 from prefgen.steps.talk.chats import Chats
 from prefgen.steps.talk.conversation import Chat, Held, Rules, converse
 from prefgen.steps.talk.rows import Shape
 from prefgen.steps.talk.sides import SAY, Speaker
+from prefgen.steps.write.different import Different
 from prefgen.steps.write.memory import longest
 from prefgen.steps.write.memory import submissions as in_submissions
 from prefgen.steps.write.outcome import placeholder

@@ -26,8 +26,8 @@ from prefgen.records import Reading, Request
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.pipeline import StepSpec
 from prefgen.steps.context import Bound, Context, StepEstimate
-from prefgen.steps.different import Different
 from prefgen.steps.step import Parts, Step
+from prefgen.steps.write.different import Different
 from prefgen.store.table import Table, in_parts
 
 PRESETS: tuple[str, ...] = ("backstory", "vignettes")

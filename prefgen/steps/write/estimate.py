@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from prefgen.steps.context import Asked
-from prefgen.steps.different import Different
+from prefgen.steps.write.different import Different
 from prefgen.steps.write.jobs import Job, Jobs
 from prefgen.steps.write.outcome import Written
 from prefgen.steps.write.readers import Readers, asked_of

@@ -23,8 +23,8 @@ from prefgen.schemas import LETTERS
 from prefgen.spec.models import ModelSpec
 from prefgen.spec.template import Blank, blank_of
 from prefgen.steps.context import Context
-from prefgen.steps.different import Different
 from prefgen.steps.table.glue import kept
+from prefgen.steps.write.different import Different
 from prefgen.steps.write.reader import SAME, YES_NO, Reader
 from prefgen.store.table import Table
 

@@ -1,4 +1,4 @@
-"""The data of a run held against a survey."""
+"""What is told of a run once its tables stand: the data, how they compare with a survey, the card, the findings and the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from prefgen.analysis.calibrate import NothingComparedError
 from prefgen.analysis.calibration import gate_rows, in_one_line, untold_gates, write_calibration
+from prefgen.publish.card import write_card as write_card
+from prefgen.publish.exports.write import write_exports as write_exports
 from prefgen.spec.calibration import read_calibration
 from prefgen.store.folder import RunFolder
 
@@ -24,3 +26,14 @@ def calibrated(
         return untold_gates(spec)
     say(in_one_line(calibration))
     return gate_rows(calibration, spec)
+
+
+def describe(folder: RunFolder, manifest: Mapping[str, Any]) -> None:
+    """The findings, the report page and its figures, and the card with what the pipeline asked to be found."""
+    from prefgen.analysis.findings import write_findings  # heavy, and not every run wants a report
+    from prefgen.publish.report import write_report
+
+    write_findings(folder)
+    write_report(folder)
+    if manifest.get("analyse"):
+        write_card(folder, manifest)
