@@ -207,6 +207,11 @@ _STEPS: dict[str, Any] = {
             {"segments": {"name": "kinds", "from": "people", "by": "persona_id", "over": ["fit", "ease"], "n": 2}},
         ],
     },
+    "what vectors differ in": {
+        "v": {"table": [{"at": [float(n), 1.0 - n % 2], "kind": ("old", "new")[n % 2]} for n in range(4)]},
+        "x": {"table": "v"},
+        "analyse": [{"components": {"name": "kinds", "from": "x", "of": "at", "by": ["kind"], "n": 1}}],
+    },
     "packs of the longest": {"x": {"pack": "rated", "onto": "rated", "by": ["item_id"], "longest": 1}},
     "packs without rows of their own": {"x": {"pack": "rated", "by": ["item_id"], "draw": 1, "copies": 2}},
     "elements": {
