@@ -91,7 +91,7 @@ def read_reply(raw: bytes) -> tuple[dict[str, Any], tuple[int, int, int]]:
     except ValueError:
         raise UnreadableError(_why_no_json(raw)) from None
     if not isinstance(reply, dict):
-        raise UnreadableError(_why_unreadable(reply))
+        raise UnreadableError("the reply is no JSON object")
     if reply.get("error"):
         raise _failed(reply, reply["error"])
     return reply, _usage(reply.get("usage"))

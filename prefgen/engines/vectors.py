@@ -34,7 +34,7 @@ def to_vector(request: Request, request_id: str, raw: bytes, form: Form) -> Resp
         said = reply["data"][0]["embedding"]
         with np.errstate(over="ignore"):  # what single precision does not hold is no finite number below
             numbers = np.asarray(said[0] if isinstance(said[0], list) and len(said) == 1 else said, dtype=np.float32)
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise UnreadableError("the reply has not the shape of an embedding") from None
     if numbers.ndim == 2:
         raise UnreadableError("the reply has a vector for every token: start the server with `--pooling mean`")

@@ -30,6 +30,10 @@ class Design:
         rows = self.items[persona]
         return rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)]
 
+    def among(self, items: Rows) -> Design:
+        """The design over some of the items, in their order, by their rows among these."""
+        return Design(tuple(np.searchsorted(items, np.intersect1d(rows, items)) for rows in self.items))
+
 
 def design_of(
     personas: pl.DataFrame, items: Items, *, where: str | None, per_persona: int | None, seed: int

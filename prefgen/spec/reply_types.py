@@ -72,7 +72,9 @@ class Plain:
         ):
             return said.strip() if isinstance(said, str) else said
         if self.word == "vector" and isinstance(said, list) and said and all(map(_is_number, said)):
-            return said
+            import numpy as np  # as small as they are in the column; few replies are vectors
+
+            return np.asarray(said, dtype=np.float32)
         raise ReplyError(f"{short(said)} is not {self.word}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -15,8 +16,14 @@ from prefgen.spec.fields import Name
 from prefgen.spec.pipeline import Grain
 from prefgen.steps.context import Context
 from prefgen.steps.step import Parts, Step
-from prefgen.store.numbered import NUMBER, Numbered
+from prefgen.store.numbered import NUMBER, Held, Numbered
 from prefgen.store.table import FRAME_ROWS, PART_BYTES, Table
+
+_NOT_WITHIN = frozenset({*CORE, "prompt_id", "options", "neither", "reject_reason"} - {"item_id"})
+"""Columns that sets have of their own, or that tell every candidate from all others."""
+
+_TOGETHER = 4
+"""Parts of sets whose candidates are read at once: where those of a question lie far apart, every part is looked into for them."""
 
 
 class Show(Step):
@@ -50,8 +57,8 @@ class Show(Step):
         table = tables[self.show]
         check_candidates(table, "show", context)
         for place, name in enumerate(self.within):
-            if name not in table.schema or name in ("prompt", "response", "reject_reason"):
-                fix = f"name {one_of(name, [one for one in table.schema if one not in CORE])}"
+            if name not in table.schema or name in _NOT_WITHIN:
+                fix = f"name {one_of(name, [one for one in table.schema if one not in _NOT_WITHIN])}"
                 raise context.error(("within", place), f"no column {name!r} to agree in, in {self.show!r}", fix)
         if self.size != "all" and not 2 <= self.size <= MAX_OPTIONS:
             problem = f"{self.size} candidates at once"
@@ -67,8 +74,12 @@ class Show(Step):
         rows = Numbered([table], lambda kinds: [pl.col(name) for name in kinds if name != "reject_reason"])
         options = float(sets.list.len().mean() or 1)  # type: ignore[arg-type]
         at_once = max(1, min(FRAME_ROWS, int(PART_BYTES / (mean_bytes * options))))
-        for start in range(0, len(sets), at_once) or [0]:
-            yield as_shown(sets[start : start + at_once], rows.rows, self.within)
+        for start in range(0, len(sets), _TOGETHER * at_once) or [0]:
+            some = sets[start : start + _TOGETHER * at_once]
+            numbers = np.unique(some.explode().to_numpy())
+            held = Held(numbers, rows.rows(numbers))
+            for begin in range(0, len(some), at_once) or [0]:
+                yield as_shown(some[begin : begin + at_once], held.rows, self.within)
         return {"candidates": keys.height, "questions": keys["question"].n_unique(), "sets": len(sets)}
 
 

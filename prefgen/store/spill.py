@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 import polars as pl
 
@@ -42,12 +43,14 @@ def _in_files(name: str, held: list[pl.DataFrame], more: Iterable[pl.DataFrame])
     def write(frame: pl.DataFrame) -> None:
         nonlocal n_rows
         path = folder.path / f"part-{len(paths):05d}.parquet"
-        frame.write_parquet(path, compression="lz4", statistics=False)
+        buffer = io.BytesIO()  # polars tells of a full disk as of a fault of its own
+        frame.write_parquet(buffer, compression="lz4", statistics=False)
+        with file_errors(path):
+            path.write_bytes(buffer.getbuffer())
         paths.append(path)
         n_rows += frame.height
 
-    with file_errors(folder.path):
-        behind(frames(), write)
+    behind(frames(), write)
     return Table(name, PartFiles(paths, keep=folder), n_rows)
 
 
@@ -55,5 +58,6 @@ class _Folder:
     """A temporary folder that is deleted once nobody holds it any more, and at the end of the process."""
 
     def __init__(self) -> None:
-        self.path = Path(mkdtemp(prefix="prefgen-"))
+        with file_errors(Path(gettempdir())):
+            self.path = Path(mkdtemp(prefix="prefgen-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

@@ -57,7 +57,9 @@ def rows(requests: int = 20_000, repetitions: int = 3, slow_ms: float = 50) -> l
     ours, bare, _ = compare(requests, repetitions, 0.0)
     cpu = ours.cpu_s / bare.cpu_s
     more, more_bare, _ = compare(3 * requests, 1, 0.0)
-    each, each_bare = ((some.cpu_s - few.cpu_s) / (2 * requests) * 1e6 for some, few in ((more, ours), (more_bare, bare)))
+    each, each_bare = (
+        (some.cpu_s - few.cpu_s) / (2 * requests) * 1e6 for some, few in ((more, ours), (more_bare, bare))
+    )
     slow_ours, slow_bare, slow_s = compare(requests, 1 if requests >= 20_000 else repetitions, slow_ms / 1000)
     pace = slow_bare.wall_s / slow_s
     size = f"{requests:,} HTTP judgments, 64 at once"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from prefgen.engines import asking, retry
+from prefgen.engines import pilot, retry
 from prefgen.engines.addresses import proxy_of
 from prefgen.engines.endpoints import Patience
 from prefgen.engines.engine import Meter
@@ -237,7 +237,7 @@ def test_a_request_that_hangs_is_given_up_and_asked_again():
 
 
 def test_a_first_request_that_hangs_holds_nobody_up(monkeypatch):
-    monkeypatch.setattr(asking, "_PILOT_S", 0.2)
+    monkeypatch.setattr(pilot, "_PILOT_S", 0.2)
     with thread({"rules": [{"match": "beer", "fault": "hang", "attempts": 1}]}) as server:
         taken = Taken()
         done: list[int] = []

@@ -116,8 +116,10 @@ def test_a_plan_counts_the_texts_and_no_answers(tmp_path: Path, served: Ruled) -
         ({"place": "vector", "why": "text"}, {}, "no model says a vector"),
         ([{"place": "vector"}], {}, "no model says a vector"),
         ({"place": ["vector"]}, {}, "no model says a vector"),
-        ({"place": "vector"}, {"system": "Be brief."}, "leave `as` and `system` out"),
+        ({"place": "vector"}, {"system": "Be brief."}, "leave `as`, `system` and `again` out"),
         ({"place": "vector"}, {"model": "small"}, "gives no vectors"),
+        ({"place": "vector"}, {"tries": 2, "again": "Once more."}, "leave `as`, `system` and `again` out"),
+        ({"place": "vector"}, {"repeats": 2}, "asked again it is the same"),
     ],
 )
 def test_a_vector_stands_alone_and_comes_from_an_endpoint(
@@ -147,7 +149,8 @@ def test_a_server_without_embeddings_is_said_so(tmp_path: Path) -> None:
         (b'{"data": [{"embedding": [null]}]}', "the shape|finite"),
         (b'{"data": [{"embedding": [[1, 2], [3, 4]]}]}', "for every token"),
         (b'{"data": [{"embedding": "AAAA"}]}', "the shape"),
-        (b"[]", "the shape"),
+        (b"[]", "no JSON object"),
+        (b'{"data": [{"embedding": [1' + b"0" * 400 + b"]}]}", "the shape|not JSON"),
         (b"<html>", "not JSON"),
     ],
 )
@@ -203,3 +206,44 @@ def test_a_real_server_tells_what_is_alike(tmp_path: Path) -> None:
     tea, also_tea, court = (np.array(one) / np.linalg.norm(one) for one in rows["place"])
     assert len(tea) == 576
     assert tea @ also_tea > max(tea @ court, also_tea @ court)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ([[1.0, None], [2.0, 3.0], [3.0, 1.0], [1.0, 1.0]], "missing, or not finite"),
+        ([[1.0, float("nan")], [2.0, 3.0], [3.0, 1.0], [1.0, 1.0]], "missing, or not finite"),
+        ([[], [], [], []], "missing, or not finite"),
+        ([[0.1, 0.7, 0.3]] * 7, "all vectors are the same"),
+        ([[1.0], [1.0, 2.0], [3.0], [4.0]], "vectors of 1 and of 2 numbers"),
+    ],
+)
+def test_vectors_that_say_nothing_are_told_and_not_a_traceback(tmp_path: Path, vectors: Any, said: str) -> None:
+    rows = pl.DataFrame(
+        {"at": vectors, "persona_id": list("abcdefg")[: len(vectors)]}, schema_overrides={"at": pl.List(pl.Float64)}
+    )
+    rows.write_parquet(tmp_path / "rows.parquet")
+    analyse = [
+        {"components": {"from": "rows", "of": "at", "n": 1}},
+        {"segments": {"from": "rows", "over": ["at", "at"], "n": 2}},
+    ]
+    steps = {"rows": {"table": "rows.parquet"}}
+    exports = {"exports": [{"rows": {"from": "rows"}}]}
+    path = pipeline(tmp_path, "http://127.0.0.1:9/v1", steps=steps, analyse=analyse, publish=exports)
+    if "and of" in said:
+        with pytest.raises(SpecError, match=said):
+            prefgen.run(path, tmp_path / "run")
+        return
+    prefgen.run(path, tmp_path / "run")
+    first, _ = json.loads((tmp_path / "run" / "report.json").read_text())["analyses"]
+    assert said in first["said"][0]
+
+
+def test_rows_are_not_told_apart_by_vectors(tmp_path: Path) -> None:
+    steps = {"rows": {"table": [{"at": [1.0, 2.0], "n": 1}, {"at": [2.0, 1.0], "n": 2}]}}
+    for one in ({"components": {"of": "at", "by": ["at"]}}, {"segments": {"over": ["n"], "by": "at"}}):
+        said = {key: {"from": "rows", **value} for key, value in one.items()}
+        exports = {"exports": [{"rows": {"from": "rows"}}]}
+        path = pipeline(tmp_path, "http://127.0.0.1:9/v1", steps=steps, analyse=[said], publish=exports)
+        with pytest.raises(SpecError, match="one value a row"):
+            prefgen.plan(path)

@@ -203,7 +203,7 @@ def test_data_that_were_paid_for_are_finished_whether_or_not_a_card_can_be_writt
         raise ValueError("a bug of the card")
 
     with monkeypatch.context() as patched:
-        patched.setattr("prefgen.publish.card.write_card", broken)
+        patched.setattr("prefgen.flow.telling.write_card", broken)
         with pytest.raises(ValueError, match="a bug of the card"):
             run(load(path), folder / "out", Nobody())
     out = RunFolder(folder / "out")

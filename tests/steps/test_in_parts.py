@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefgen.errors import SpecError
+from prefgen.errors import FileError, SpecError
 from prefgen.judging.item_rows import Items
+from prefgen.seeds import one_of_each
 from prefgen.steps import show, table
 from prefgen.steps.show import Show
 from prefgen.store import rows, spill
@@ -178,3 +179,62 @@ def test_parts_are_small_in_rows_and_bytes() -> None:
     assert max(part.height for part in parts) == 4
     assert [len(some) for some in portions(long["x"], len)] == [4, 4, 2]
     assert [part.height for part in in_parts(long.clear())] == [0]
+
+
+def test_a_full_or_missing_temporary_folder_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(spill, "_HELD_BYTES", 10)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(FileError, match="nowhere"):
+        spill.spilled("x", [MANY, MANY])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FileError, match="No space left"):
+        spill.spilled("x", [MANY, MANY])
+
+
+def full(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_rows_whose_types_have_none_in_common_are_refused() -> None:
+    tables = {"a": Table.of("a", [pl.DataFrame({"c": [[1]]})]), "b": Table.of("b", [pl.DataFrame({"c": ["s"]})])}
+    with pytest.raises(SpecError, match="rename one of the columns"):
+        made({"table": ["a", "b"]}, tables)
+
+
+@pytest.mark.parametrize("name", ["reject_reason", "candidate_id", "prompt_id", "options", "nobody"])
+def test_sets_agree_in_columns_that_can_be_agreed_in(name: str) -> None:
+    rows = MANY.with_columns(reject_reason=pl.lit(None, pl.String), prompt_id=pl.lit("p"), options=pl.lit("o"))
+    with pytest.raises(SpecError, match=r"no column.*to agree in") as caught:
+        list(Show(show="x", within=[name]).make({"x": Table.of("x", [rows])}, context()))
+    assert "reject_reason" not in str(caught.value).partition("fix:")[2]
+
+
+def test_candidates_of_a_question_that_lie_far_apart_are_read_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "PART_BYTES", 2_000)
+    many = pl.concat([MANY.with_columns(response=f"Answer {n} of " + pl.col("candidate_id"), candidate_id=f"{n}-" + pl.col("candidate_id")) for n in range(10)])  # fmt: skip
+    table, read = Table.of("x", many.iter_slices(30)), []
+    real = type(table).frames
+
+    class Parts:
+        def __len__(self) -> int:
+            return len(table.parts)
+
+        def __getitem__(self, place: int) -> pl.LazyFrame:
+            read.append(place)
+            return table.parts[place]
+
+    watched = Table("x", Parts(), table.n_rows)  # type: ignore[arg-type]
+    monkeypatch.setattr(Table, "frames", lambda self, columns=None: real(table, columns))
+    sets = list(Show(show="x", size=2).make({"x": watched}, context()))
+    assert pl.concat(sets).height == 10 * 30 * 29 // 2
+    assert len(read) < len(sets) * 10 / 2
+
+
+def test_one_of_each_meets_what_comes_in_turns() -> None:
+    found = one_of_each(24_000, 4)
+    assert len(found) == 6_000
+    assert (found // 4 == range(6_000)).all()
+    counts = [int((found % 4 == turn).sum()) for turn in range(4)]
+    assert min(counts) > 1_300
+    assert one_of_each(5, 1).tolist() == [0, 1, 2, 3, 4]

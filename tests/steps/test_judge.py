@@ -251,3 +251,20 @@ def test_what_a_plan_should_say_is_said(facts: dict[str, object], note: str | No
 def test_orders_that_there_are_not_are_refused(orders: object) -> None:
     with pytest.raises(ValidationError):
         spec(orders=orders)
+
+
+def test_slot_priors_of_a_sparse_design_rest_on_what_was_asked() -> None:
+    items = pl.DataFrame(
+        {
+            "item_id": [f"i{n}" for n in range(40)],
+            "prompt": [f"What {n}?" for n in range(40)],
+            "options": [["this", "that"]] * 40,
+            "neither": pl.Series([None] * 40, dtype=pl.Int64),
+        }
+    )
+    sparse = spec(orders={"prior": 0.5}, per_persona=7, readout="logprobs")
+    here = context(lambda _: "A")  # who is asked for what it was never sent raises KeyError
+    rows = pl.concat(sparse.make({**TABLES, "items": Table.of("items", [items])}, here))
+    assert rows.filter(pl.col("persona_id") != "none").group_by("persona_id").agg(pl.col("item_id").n_unique())[
+        "item_id"
+    ].to_list() == [7, 7]

@@ -7,11 +7,12 @@ import polars as pl
 
 from prefgen.analysis.asked.found import Cell, Found, NotAnalysedError, grid
 from prefgen.analysis.asked.sources import Sources
-from prefgen.analysis.asked.vectors import is_vector, spread_out
+from prefgen.analysis.asked.vectors import check_plain, is_vector, spread_out
 from prefgen.judging.strengths import Floats
 from prefgen.spec.analyses import Components
 
 _MOST_LEVELS = 50
+_ROUNDING = 1e-20  # of a sum of squares
 
 
 def components(spec: Components, sources: Sources) -> Found:
@@ -27,12 +28,14 @@ def components(spec: Components, sources: Sources) -> Found:
     for name in sides if of_pairs else (spec.of,):
         if not is_vector(rows.schema[name]):
             raise NotAnalysedError(f"{name!r} is of type {rows.schema[name]}", "name a column of vectors")
+    check_plain(rows, spec.by)
     vectors, rows = _differences(rows, *sides) if of_pairs else _vectors(rows, spec.of)
     if len(vectors) <= spec.n:
         raise NotAnalysedError(f"{len(vectors)} vectors are too few for {spec.n} components")
-    scores, shares = principal(vectors if of_pairs else vectors - vectors.mean(axis=0), spec.n)
-    if not shares.any():
+    apart = vectors if of_pairs else vectors - vectors.mean(axis=0)
+    if not np.square(apart).sum() > _ROUNDING * np.square(vectors).sum():
         raise NotAnalysedError("all vectors are the same")
+    scores, shares = principal(apart, spec.n)
     numbers = [f"component {place}" for place in range(1, len(shares) + 1)]
     lines: list[tuple[Cell, ...]] = [
         (name, float(share), float(so_far), *((float((one > 0).mean()),) if of_pairs else ()))
@@ -46,15 +49,15 @@ def components(spec: Components, sources: Sources) -> Found:
 
 
 def principal(vectors: Floats, n: int) -> tuple[Floats, Floats]:
-    """(rows x n scores, n shares of the sum of squares) of the first principal components, by singular values.
+    """(rows x n scores, n shares of the sum of squares) of the first principal components.
 
-    The sign of a component is such that its largest weight is positive, so that the same vectors have the same scores.
+    By the eigenvectors of the products of columns, which are few. The sign of a component is such that its largest weight is positive, so
+    that the same vectors have the same scores.
     """
-    left, sizes, right = np.linalg.svd(vectors, full_matrices=False)
-    n = min(n, len(sizes))
-    signs = np.sign(right[np.arange(n), np.abs(right[:n]).argmax(axis=1)])
-    total = float((sizes**2).sum())
-    return left[:, :n] * sizes[:n] * signs, sizes[:n] ** 2 / total if total else np.zeros(n)
+    squares, weights = np.linalg.eigh(vectors.T @ vectors)
+    squares, weights = squares[::-1][:n].clip(min=0), weights[:, ::-1][:, :n]
+    weights = weights * np.sign(weights[np.abs(weights).argmax(axis=0), np.arange(weights.shape[1])])
+    return vectors @ weights, squares / np.square(vectors).sum()
 
 
 def _vectors(rows: pl.DataFrame, of: str) -> tuple[Floats, pl.DataFrame]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from prefgen.analysis.asked.found import Cell, Found, NotAnalysedError, grid
 from prefgen.analysis.asked.sources import Sources
-from prefgen.analysis.asked.vectors import is_vector, spread_out
+from prefgen.analysis.asked.vectors import check_plain, is_vector, spread_out
 from prefgen.judging.strengths import Floats
 from prefgen.seeds import rng_for
 from prefgen.spec.analyses import Segments
@@ -21,7 +21,8 @@ def segments(spec: Segments, sources: Sources) -> Found:
     step = sources.step(spec.from_)
     rows = sources.rows(step, [spec.by, *spec.over])
     over: list[str] = []
-    for name in spec.over:
+    check_plain(rows, [spec.by])
+    for name in dict.fromkeys(spec.over):
         if is_vector(rows.schema[name]):
             rows, names = spread_out(rows, name)
             over += names

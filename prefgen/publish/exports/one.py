@@ -23,6 +23,7 @@ from prefgen.store.files import file_errors
 from prefgen.store.finished import Lineage, finished_manifest
 from prefgen.store.folder import RunFolder
 from prefgen.store.shards import ShardFile
+from prefgen.store.table import Table
 
 
 def export_run(
@@ -52,12 +53,15 @@ def export_run(
     folder = RunFolder(run)
     manifest = finished_manifest(folder)
     said = {**(options or {})} | ({"from": from_step} if from_step else {})
-    wanted = want(Lineage.of_manifest(manifest), preset, said, _complain)
+    lineage = Lineage.of_manifest(manifest)
+    wanted = want(lineage, preset, said, _complain)
+    tables = {step: folder.table(step) for step in lineage.steps}
+    check_named(wanted, tables, lambda problem, fix: UsageError(problem, fix=fix))
     aside = out.with_name(f".{out.name}.aside")
     with file_errors(aside):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        config = _written(wanted, folder, manifest, aside, render)
+        config = _written(wanted, tables, manifest, aside, render)
         for shard in config.shards if jsonl else ():
             _write_jsonl(shard)
         swap(aside, out)
@@ -73,12 +77,10 @@ def _render(preset: str, template: str | None) -> Render | None:
 
 
 def _written(
-    wanted: Wanted, folder: RunFolder, manifest: Mapping[str, Any], out: Path, render: Render | None
+    wanted: Wanted, tables: Mapping[str, Table], manifest: Mapping[str, Any], out: Path, render: Render | None
 ) -> Config:
     """The files of one export."""
     lineage, shard_bytes = Lineage.of_manifest(manifest), int(manifest["publish"]["shard_mb"]) * 1_000_000
-    tables = {step: folder.table(step) for step in lineage.steps}
-    check_named(wanted, tables, lambda problem, fix: UsageError(problem, fix=fix))
     hidden = Hidden.of(manifest["publish"].get("hidden", ()), tables.values())
     if wanted.preset_name in ALWAYS:
         return write_beside(wanted.preset_name, beside(lineage, tables, [wanted]), out, hidden, shard_bytes)

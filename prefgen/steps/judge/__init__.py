@@ -258,7 +258,8 @@ def _read(asked: Questionnaire, batch: list[Presentation], spec: Judge, name: st
 
 def _priors(asked: Questionnaire, spec: Judge, name: str, context: Context) -> SlotPriors:
     """What the items shown in all rotations say of the slots."""
-    in_full = [asked.orders.in_full(name) for name in asked.items.shape["item_id"]]
-    some = replace(asked, items=asked.items.some(np.flatnonzero(in_full)))
+    in_full = np.flatnonzero([asked.orders.in_full(name) for name in asked.items.shape["item_id"]])
+    design = None if asked.design is None else asked.design.among(in_full)
+    some = replace(asked, items=asked.items.some(in_full), design=design)
     groups = whole_groups(some.presentations(), PART_ROWS)
     return learnt(_read(some, batch, spec, name, context) for batch in groups if batch)

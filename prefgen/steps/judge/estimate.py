@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from prefgen.judging.presentations import is_balanced, orders_of
 from prefgen.judging.questionnaire import Questionnaire
 from prefgen.records import Readout
+from prefgen.seeds import one_of_each
 from prefgen.spec.models import ModelSpec
 from prefgen.steps.context import Asked, Bound, Context
 from prefgen.steps.judge.asking import max_tokens
@@ -98,7 +97,7 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
     every = 1 if asked.items.height <= _RENDERED else asked.items.height // _OF_MORE
     whole, asked = (
         asked,
-        replace(asked, items=asked.items.some(np.arange(0, asked.items.height, every))) if every > 1 else asked,
+        replace(asked, items=asked.items.some(one_of_each(asked.items.height, every))) if every > 1 else asked,
     )
     chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
     choices = choice_chars = 0

@@ -18,12 +18,17 @@ def stacked(tables: Sequence[Table], context: Context) -> Iterator[pl.DataFrame]
 
     SpecError where a column has types that have none in common.
     """
-    empty = [kept_of(table.parts[0].head(0).collect()) for table in tables]
+    whole = _together([kept_of(table.parts[0].head(0).collect()) for table in tables], context)
+    for table in tables:
+        for frame in table.frames():
+            yield _together([whole, kept_of(frame)], context)
+
+
+def _together(frames: Sequence[pl.DataFrame], context: Context) -> pl.DataFrame:
     try:
-        whole = pl.concat(empty, how="diagonal_relaxed")
+        return pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         raise context.error("table", first_words(error), "rename one of the columns, or write it as text") from None
-    return (pl.concat([whole, kept_of(frame)], how="diagonal_relaxed") for table in tables for frame in table.frames())
 
 
 def each_element(rows: pl.DataFrame, column: str, step: str, context: Context) -> pl.DataFrame:

@@ -69,6 +69,8 @@ class Side(Part):
             raise ValueError(
                 "a side replies with a text or fields, not with rows\nfix: write e.g. `{say: text, done: yes/no}`"
             )
+        if reply.is_vector:
+            raise ValueError("nobody says a vector\nfix: write it in a `write` step, `{name: vector}`")
         if types.get(SAY, Plain("text")) != Plain("text"):
             raise ValueError("what is said is a text\nfix: write `say: text`")
         if taken := {"role", "content"} & set(types):

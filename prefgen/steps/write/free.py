@@ -123,8 +123,12 @@ class Free(Step):
             raise ValueError("`per_row` counts personas\nfix: name them with `as:`")
         if self.again is not None and self.tries == 1:
             raise ValueError("`again` is said before a second try\nfix: write e.g. `tries: 3`")
-        if self.reply.is_vector and (self.as_ is not None or self.system is not None):
-            raise ValueError("a vector is that of a text, and nobody says it\nfix: leave `as` and `system` out")
+        if self.reply.is_vector and (self.as_ is not None or self.system is not None or self.again is not None):
+            raise ValueError(
+                "a vector is that of a text, and nobody says it\nfix: leave `as`, `system` and `again` out"
+            )
+        if self.reply.is_vector and self.repeats > 1:
+            raise ValueError("a vector is computed and not drawn: asked again it is the same\nfix: leave `repeats` out")
         if both := set(self.reader) & set(self.where):
             raise ValueError(f"{min(both)!r} stands under `where` and under `reader`\nfix: give each a name of its own")
         return self
@@ -163,7 +167,7 @@ class Free(Step):
 
         context.ask.drive([*asked], dialogues(), planned=jobs.n)
         replies = chain.from_iterable(replayed(dialogues(), context.ask.read))
-        for some in portions(replies, lambda one: one[0].size):
+        for some in portions(replies, lambda one: one[0].size + one[1].size):
             frame = outcome.rows(some)
             for reason, count in frame["reject_reason"].value_counts().iter_rows():
                 statuses[reason or "ok"] += count

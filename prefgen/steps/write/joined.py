@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
 
+from prefgen.seeds import one_of_each
 from prefgen.steps.context import Context
 from prefgen.steps.table.glue import kept, kept_of
 from prefgen.store.table import Table
@@ -59,7 +61,7 @@ class Joined:
 
     height    kept rows
     most      only so many of them, from the first on; None for all
-    every     only each so-many-th of them
+    every     only one of each so many of them
     """
 
     first: Table
@@ -80,14 +82,13 @@ class Joined:
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The rows, part by part: flat memory whatever their number."""
-        seen = 0
+        seen, most = 0, self.height if self.most is None else min(self.height, self.most)
+        wanted = one_of_each(most, self.every)
         for frame in self.first.frames():
-            rows = kept_of(frame)
-            if self.most is not None:
-                rows = rows.head(max(0, self.most - seen))
-            some = rows.gather_every(self.every, -seen % self.every) if rows.height else rows
+            rows = kept_of(frame).head(max(0, most - seen))
+            here = wanted[np.searchsorted(wanted, seen) : np.searchsorted(wanted, seen + rows.height)] - seen
             seen += rows.height
-            yield self._looked_up(some)
+            yield self._looked_up(rows if self.every == 1 else rows[here])
 
     def some(self, about: int) -> Joined:
         """About so many of the rows, evenly from all."""

@@ -40,11 +40,24 @@ class Written:
     request_id: str = ""
     faults: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its texts, lists and vectors, about: what it takes to hold it."""
+        return sum(map(_size, (value for row in self.rows for value in row.values())))
+
+
+def _size(value: Any) -> int:
+    return int(getattr(value, "nbytes", 0)) or (
+        len(value) if isinstance(value, str) else 64 * len(value) if isinstance(value, list | dict) else 8
+    )
+
 
 def heard(response: Response, reply: Reply, count: int | None = None) -> Written:
     """A response as rows of the declared type, at most `count`, or why it has none; JSON is never repaired."""
     if reply.is_vector:
-        why, said = (None if response.failure is None else "failed"), response.text
+        filtered = response.finish in ("content_filter", "refusal")
+        why = "failed" if response.failure is not None else "refusal" if filtered else None
+        said = response.text
     else:
         told = prose(response)
         why, said = told.nonresponse, told.text if reply.is_prose else answer_of(response.text) or ""
