@@ -60,7 +60,7 @@ class Loops(_OfStep):
 
 
 class Segments(_OfStep):
-    """People, or whatever `by` names, in groups that are alike in the means of some columns (k-means)."""
+    """People, or whatever `by` names, in groups that are alike in the means of some columns (k-means); a vector counts as one column."""
 
     over: list[Name] = Field(min_length=1, description="Columns of numbers, of true and false, or of vectors.")
     by: Name = Field("persona_id", description="Whose means are taken.")

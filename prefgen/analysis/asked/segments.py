@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -20,23 +22,16 @@ def segments(spec: Segments, sources: Sources) -> Found:
     """One row a group, the largest first: how many, and the mean of each column."""
     step = sources.step(spec.from_)
     rows = sources.rows(step, [spec.by, *spec.over])
-    over: list[str] = []
     check_plain(rows, [spec.by])
-    for name in dict.fromkeys(spec.over):
-        if is_vector(rows.schema[name]):
-            rows, names = spread_out(rows, name)
-            over += names
-        elif rows.schema[name].is_numeric() or rows.schema[name] in (pl.Boolean, pl.Null):
-            over.append(name)
-        else:
-            fix = "name columns of numbers, of true and false, or of vectors"
-            raise NotAnalysedError(f"{name!r} is of type {rows.schema[name]}", fix)
+    rows, over, vectors = _numbers(rows, spec.over)
     means = rows.group_by(spec.by).agg(pl.col(over).cast(pl.Float64).mean()).drop_nulls().sort(spec.by)
     if means.height <= spec.n:
         raise NotAnalysedError(f"{means.height} of {spec.by!r} are too few for {spec.n} groups")
     values = means.select(over).to_numpy()
     shown = [place for place, name in enumerate(over) if name in spec.over]  # the numbers of a vector say nothing alone
     deviation = values.std(axis=0)
+    for places in vectors:  # as one column each: the numbers of a vector stay in proportion
+        deviation[places] = np.sqrt(np.square(deviation[places]).sum())
     scaled = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     group = k_means(scaled, spec.n, rng_for(sources.seed, "segments", step))
     order = sorted(range(spec.n), key=lambda k: (-(group == k).sum(), k))
@@ -54,6 +49,23 @@ def segments(spec: Segments, sources: Sources) -> Found:
     said = f"{spec.n} groups of {means.height:,}: mean silhouette {width:.2f} (1 apart, 0 no groups at all)"
     columns = ("group", spec.by, *(over[place] for place in shown), "some of them")
     return Found((said,), (grid(f"by {', '.join(spec.over)}", columns, lines),))
+
+
+def _numbers(rows: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, list[str], list[list[int]]]:
+    """(the rows with a column for every number, names of these columns, which of them are of one vector)."""
+    over: list[str] = []
+    vectors: list[list[int]] = []
+    for name in dict.fromkeys(names):
+        if is_vector(rows.schema[name]):
+            rows, parts = spread_out(rows, name)
+            vectors.append([*range(len(over), len(over) + len(parts))])
+            over += parts
+        elif rows.schema[name].is_numeric() or rows.schema[name] in (pl.Boolean, pl.Null):
+            over.append(name)
+        else:
+            fix = "name columns of numbers, of true and false, or of vectors"
+            raise NotAnalysedError(f"{name!r} is of type {rows.schema[name]}", fix)
+    return rows, over, vectors
 
 
 def k_means(points: Floats, k: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
