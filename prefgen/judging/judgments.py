@@ -38,11 +38,13 @@ def to_rows(
     numbers, item = np.unique(np.array([one.item for one in batch], dtype=np.int64), return_inverse=True)
     items = asked.items.rows(numbers)
     of_items = zip(numbers.tolist(), items.select("item_id", "options", "neither").iter_rows(), strict=True)
-    facts = _Facts(readout, names, len(asked.prompts.extra), asked.personas["persona_id"], dict(of_items))
+    persona = pl.Series([one.persona for one in batch], dtype=pl.UInt32)
+    people = persona.unique()
+    of_people = zip(people, asked.personas["persona_id"].gather(people), strict=True)
+    facts = _Facts(readout, names, len(asked.prompts.extra), dict(of_people), dict(of_items))
     readings = facts.read(batch, requests, responses) if readings is None else readings
     rows = [_row(*one, facts) for one in zip(batch, requests, responses, readings, strict=True)]
     frame = pl.DataFrame(rows, schema=row_schema(names), orient="row")
-    persona = pl.Series([one.persona for one in batch], dtype=pl.UInt32)
     frame = frame.with_columns(pl.lit(model).alias("model"))
     return assembled(asked.personas, items, persona, pl.Series(item, dtype=pl.UInt32), frame)
 
@@ -106,13 +108,14 @@ def row_schema(names: tuple[str, ...]) -> dict[str, Type]:
 class _Facts:
     """What rows of one judge step are read with.
 
-    items    item_id, options and neither of each item that is asked about, by its row
+    persona_ids    of each persona that is asked, by its row
+    items          item_id, options and neither of each item that is asked about, by its row
     """
 
     readout: Readout
     names: tuple[str, ...]  # fields of `p`
     n_extra: int  # of them, the answers offered besides the options
-    persona_ids: pl.Series
+    persona_ids: Mapping[int, str]
     items: Mapping[int, tuple[str, list[str], int | None]]
 
     def read(self, batch: list[Presentation], requests: list[Request], responses: list[Response]) -> Sequence[Reading]:

@@ -32,12 +32,15 @@ class Reply:
     @property
     def is_prose(self) -> bool:
         """Whether the reply is one text, written as such and not as JSON."""
-        return not self.many and len(self.fields.types) == 1 and self.fields.types[0][1] == Plain("text")
+        return self._is_one(Plain("text"))
 
     @property
     def is_vector(self) -> bool:
         """Whether it is what an embedding model makes of a text: nothing is asked, and nothing said."""
-        return not self.many and len(self.fields.types) == 1 and self.fields.types[0][1] == _VECTOR
+        return self._is_one(_VECTOR)
+
+    def _is_one(self, kind: Type) -> bool:
+        return not self.many and [one for _, one in self.fields.types] == [kind]
 
     @property
     def names(self) -> tuple[str, ...]:

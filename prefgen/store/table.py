@@ -119,12 +119,12 @@ def in_parts(frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
     return frame.iter_slices(max(1, min(FRAME_ROWS, fitting)))
 
 
-def portions(rows: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
+def row_batches(rows: Iterable[_T], size_of: Callable[[_T], int]) -> Iterator[list[_T]]:
     """Rows, or what becomes rows, as many together as make a part.
 
     size_of    bytes of one, about
 
-    >>> list(portions(["a" * PART_BYTES, "b", "c" * PART_BYTES], len)) == [["a" * PART_BYTES], ["b", "c" * PART_BYTES]]
+    >>> list(row_batches(["a" * PART_BYTES, "b", "c" * PART_BYTES], len)) == [["a" * PART_BYTES], ["b", "c" * PART_BYTES]]
     True
     """
     some: list[_T] = []

@@ -18,7 +18,7 @@ from prefgen.seeds import one_of_each
 from prefgen.steps import show, table
 from prefgen.steps.show import Show
 from prefgen.store import rows, spill
-from prefgen.store.table import PART_BYTES, Table, in_parts, portions
+from prefgen.store.table import PART_BYTES, Table, in_parts, row_batches
 from tests.steps.asking import context
 
 MANY = pl.DataFrame(
@@ -177,7 +177,7 @@ def test_parts_are_small_in_rows_and_bytes() -> None:
     parts = list(in_parts(long))
     assert pl.concat(parts).equals(long)
     assert max(part.height for part in parts) == 4
-    assert [len(some) for some in portions(long["x"], len)] == [4, 4, 2]
+    assert [len(some) for some in row_batches(long["x"], len)] == [4, 4, 2]
     assert [part.height for part in in_parts(long.clear())] == [0]
 
 

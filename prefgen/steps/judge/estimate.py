@@ -95,10 +95,9 @@ def _seen(asked: Questionnaire, context: Context) -> _Seen:
     # Only the hash of a page is kept: fifty thousand pages are half of the time of a plan, if they are all held.
     known: set[int] = set()
     every = 1 if asked.items.height <= _RENDERED else asked.items.height // _OF_MORE
-    whole, asked = (
-        asked,
-        replace(asked, items=asked.items.some(one_of_each(asked.items.height, every))) if every > 1 else asked,
-    )
+    whole = asked
+    if every > 1:
+        asked = replace(whole, items=whole.items.some(one_of_each(whole.items.height, every)))
     chars, some, each = 0, [], max(1, asked.items.height // _SAMPLE)
     choices = choice_chars = 0
     try:

@@ -159,7 +159,7 @@ def _rows(
     model = context.ask.spec(name)
     requests = [_request(one, model) for one in batch]
     responses = context.ask.read([one.request_id for one in requests])
-    neither = asked.items.shape["neither"].to_list()
+    neither = asked.items.shape["neither"]
     told = zip(batch, requests, responses, strict=True)
     for (persona, item), group in groupby(told, key=lambda one: (one[0].persona, one[0].item)):
         some = list(group)

@@ -24,7 +24,7 @@ from prefgen.steps.step import Parts, Step
 from prefgen.steps.write.different import Different
 from prefgen.steps.write.jobs import Jobs, people_of
 from prefgen.steps.write.joined import Rows, joined
-from prefgen.store.table import Table, portions
+from prefgen.store.table import Table, row_batches
 
 _WITH_REASON = 60  # tokens of an answer
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
@@ -173,7 +173,7 @@ class Rate(Step):
         context.ask.send(self.model, requests, planned=jobs.n * len(self.rated) * self.repeats)
         statuses: Counter[str] = Counter()
         tally = tally_of(self)
-        for some in portions(jobs, lambda job: job.size):
+        for some in row_batches(jobs, lambda job: job.size):
             responses = iter(context.ask.read([one.request_id for job in some for one in ask.requests(job)]))
             rows = []
             for job in some:

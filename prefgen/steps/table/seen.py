@@ -44,9 +44,9 @@ class Seen:
 
     def check(self) -> None:
         """SpecError for the same where the rows are of different parts."""
-        if self._prompts:
+        if len(self._prompts) > 1:
             self._refuse(_contradiction(pl.concat(self._prompts)), *_PROMPT)
-        if self._ids:
+        if len(self._ids) > 1:
             self._refuse(_same(pl.concat(self._ids)), *(_CANDIDATE if self._prompts else _ITEM))
 
     def _refuse(self, pair: tuple[int, int] | None, said: str, fix: str, ids: pl.Series | None = None) -> None:

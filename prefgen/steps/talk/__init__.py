@@ -24,7 +24,7 @@ from prefgen.steps.write.joined import joined
 from prefgen.steps.write.lists import Lists
 from prefgen.steps.write.measures import Measure
 from prefgen.steps.write.memory import Memory, lines_of
-from prefgen.store.table import Table, portions
+from prefgen.store.table import Table, row_batches
 
 SideName = Annotated[Name, AfterValidator(check_name)]
 
@@ -148,7 +148,7 @@ class Talk(Step):
         held = chain.from_iterable(replayed(dialogues(), context.ask.read))
         statuses: Counter[str] = Counter()
         tally = Tally(self.order)
-        for some in portions(held, lambda one: one.size):
+        for some in row_batches(held, lambda one: one.size):
             for one in some:
                 statuses[one.reason or "ok"] += 1
                 tally.add(one)

@@ -26,7 +26,7 @@ from prefgen.steps.write.memory import NAME, Memory, lines_of, longest, submissi
 from prefgen.steps.write.outcome import Outcome, Written
 from prefgen.steps.write.reader import Reader
 from prefgen.steps.write.readers import Readers
-from prefgen.store.table import Table, portions
+from prefgen.store.table import Table, row_batches
 
 _EXACT = 5_000  # jobs that are all rendered for a plan; of more, about so many
 _TOKENS = {True: 120, False: 60}  # of a reply: prose, and one row of fields
@@ -167,7 +167,7 @@ class Free(Step):
 
         context.ask.drive([*asked], dialogues(), planned=jobs.n)
         replies = chain.from_iterable(replayed(dialogues(), context.ask.read))
-        for some in portions(replies, lambda one: one[0].size + one[1].size):
+        for some in row_batches(replies, lambda one: one[0].size + one[1].size):
             frame = outcome.rows(some)
             for reason, count in frame["reject_reason"].value_counts().iter_rows():
                 statuses[reason or "ok"] += count
@@ -209,8 +209,8 @@ class Free(Step):
 
     def _jobs(self, tables: Mapping[str, Table], context: Context) -> Jobs:
         rows = self._rows(tables, context)
-        without = [name for name in self.models if not context.ask.spec(name).gives_vectors]
-        if self.reply.is_vector and without:
+        without = [name for name in self.models if self.reply.is_vector and not context.ask.spec(name).gives_vectors]
+        if without:
             problem = f"the engine `{context.ask.spec(without[0]).engine}` gives no vectors"
             raise context.error("model", problem, "name a model with `engine: openai`, whose server has /embeddings")
         people = people_of(None if self.as_ is None else tables[self.as_], context)

@@ -83,12 +83,13 @@ class Joined:
     def frames(self) -> Iterator[pl.DataFrame]:
         """The rows, part by part: flat memory whatever their number."""
         seen, most = 0, self.height if self.most is None else min(self.height, self.most)
-        wanted = one_of_each(most, self.every)
+        wanted = one_of_each(most, self.every) if self.every > 1 else None
         for frame in self.first.frames():
-            rows = kept_of(frame).head(max(0, most - seen))
-            here = wanted[np.searchsorted(wanted, seen) : np.searchsorted(wanted, seen + rows.height)] - seen
+            rows = some = kept_of(frame).head(max(0, most - seen))
+            if wanted is not None:
+                some = rows[wanted[slice(*np.searchsorted(wanted, (seen, seen + rows.height)))] - seen]
             seen += rows.height
-            yield self._looked_up(rows if self.every == 1 else rows[here])
+            yield self._looked_up(some)
 
     def some(self, about: int) -> Joined:
         """About so many of the rows, evenly from all."""
